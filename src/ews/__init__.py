@@ -1,0 +1,1 @@
+"""Train robust image classifiers by enhancing weak subnets (EWS)."""

@@ -1,0 +1,12 @@
+"""Datasets: from a source in the manifest to one documented, memory-mappable folder format.
+
+Training reads that format with :mod:`ews.data.dataset`; :mod:`ews.data.prepare` makes it. This
+module imports neither, so that a change in the downloader or in a reader retrains nothing.
+"""
+
+# Kind of source -> its reader, ``read(archive, ...) -> Raw``.
+REGISTRY: dict[str, str] = {
+    "digits": "ews.data.digits:read",
+    "cifar_binary": "ews.data.cifar_binary:read",
+    "image_folder": "ews.data.image_folder:read",
+}

@@ -1,0 +1,90 @@
+"""Reading archives member by member in memory: nothing is ever unpacked onto the disk."""
+
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from ews.errors import EwsError
+
+LARGEST_MEMBER = 2**30  # bytes; a larger one is a mistake or an attack, not an image or a batch of CIFAR
+
+
+def members(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the regular files of a tar (gz, bz2, xz), zip or folder as (name, function that reads it).
+
+    Names are relative, with ``/`` between the parts. Folders and hidden files (a part that starts
+    with a dot, as macOS adds them) are left out. The function is valid until the next member.
+
+    Raises:
+        EwsError: not an archive, or a damaged one; a name that leads outside, a link, a device or a
+            huge member: no such archive is honest, so none of it is used.
+    """
+    try:
+        if archive.is_dir():
+            yield from _folder(archive)
+        elif zipfile.is_zipfile(archive):
+            yield from _zip(archive)
+        else:
+            yield from _tar(archive)
+    except FileNotFoundError as error:
+        raise EwsError(f"{archive}: no such file or folder ({error.filename}).") from None
+    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+        raise EwsError(
+            f"{archive}: damaged, or not an archive ({error}). Valid: .tar.xz, .tar.gz, .tar.bz2, .zip or a folder."
+        ) from None
+
+
+def _folder(folder: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not _hidden(name):
+            yield name, path.read_bytes
+
+
+def _zip(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            if info.is_dir():
+                continue
+            # The upper half of the attributes is the Unix mode, where a link shows.
+            kind = (info.external_attr >> 16) & 0o170000
+            name = _checked(archive, info.filename, regular=kind in (0, 0o100000), size=info.file_size)
+            if not _hidden(name):
+                yield name, lambda info=info: file.read(info)  # type: ignore[misc]
+
+
+def _tar(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    with tarfile.open(archive, "r:*") as file:
+        for info in file:
+            if info.isdir():
+                continue
+            name = _checked(archive, info.name, regular=info.isreg(), size=info.size)
+            if not _hidden(name):
+                yield name, lambda info=info: _read(file, info)  # type: ignore[misc]
+
+
+def _read(file: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    stream = file.extractfile(info)
+    assert stream is not None  # regular files only
+    return stream.read()
+
+
+def _checked(archive: Path, name: str, *, regular: bool, size: int) -> str:
+    """Return the name without a leading ``./``, or refuse the archive."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts:
+        raise EwsError(f"{archive}: member {name!r} leads outside the archive; the archive is refused.")
+    if not regular:
+        raise EwsError(
+            f"{archive}: member {name!r} is a link or a device; the archive is refused. Pack the files themselves."
+        )
+    if size > LARGEST_MEMBER:
+        raise EwsError(f"{archive}: member {name!r} is {size} bytes long; the archive is refused.")
+    return path.as_posix()
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -1,0 +1,162 @@
+"""Reading a prepared dataset: what training, evaluation and corruptions import."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ews.data.split import stratified
+from ews.errors import EwsError
+from ews.files import read_json, sha256
+
+INFO = "dataset.json"
+# File -> type, number of dimensions. Images are mapped into memory, the small rest is read.
+ARRAYS: dict[str, tuple[type[np.generic], int]] = {
+    "train_images": (np.uint8, 4),
+    "train_labels": (np.int64, 1),
+    "test_images": (np.uint8, 4),
+    "test_labels": (np.int64, 1),
+    "validation": (np.int64, 1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A prepared dataset; the arrays are read-only.
+
+    Attributes:
+        folder: where it lies.
+        info: the content of ``dataset.json`` (docs/data.md).
+        train_images: uint8 [N, H, W, 3], RGB, the validation images among them.
+        train_labels: int64 [N].
+        test_images: uint8 [M, H, W, 3].
+        test_labels: int64 [M].
+        validation: int64 [V], sorted positions in the training images; V may be 0.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.int64]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return str(self.info["name"])
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes' names, in the order of the labels."""
+        return list(self.info["classes"])
+
+    @property
+    def image_size(self) -> int:
+        """Pixels a side."""
+        return int(self.info["image_size"])
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of R, G, B over the training images less validation, in [0, 1]."""
+        return tuple(self.info["mean"])
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of R, G, B over the training images less validation, in [0, 1]."""
+        return tuple(self.info["std"])
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 over the files' names and checksums: the data's identity, whatever its source."""
+        text = "".join(f"{name}={self.info['files'][name]}\n" for name in sorted(self.info["files"]))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def training_indices(self, count: int | None = None) -> NDArray[np.int64]:
+        """Return sorted positions of training images, none of them a validation image.
+
+        Args:
+            count: None for all, else the size of a fixed stratified subset.
+
+        Raises:
+            EwsError: ``count`` is less than 1 or more than there are.
+        """
+        indices = np.setdiff1d(np.arange(len(self.train_labels), dtype=np.int64), self.validation)
+        return self._subset("training", self.train_labels, indices, count)
+
+    def test_indices(self, count: int | None = None) -> NDArray[np.int64]:
+        """Return sorted positions of test images: all, or a fixed stratified subset of ``count``.
+
+        Raises:
+            EwsError: ``count`` is less than 1 or more than there are.
+        """
+        return self._subset("test", self.test_labels, np.arange(len(self.test_labels), dtype=np.int64), count)
+
+    def _subset(
+        self, kind: str, labels: NDArray[np.int64], indices: NDArray[np.int64], count: int | None
+    ) -> NDArray[np.int64]:
+        if count is None:
+            return indices
+        if not 1 <= count <= len(indices):
+            raise EwsError(f"{self.name}: {count} {kind} images wanted; valid: 1 to {len(indices)}, or null for all.")
+        return indices[stratified(labels[indices], count, key=f"{kind} subset")]
+
+
+def load(folder: Path | str, *, verify: bool = True) -> Dataset:
+    """Open a prepared dataset.
+
+    Args:
+        folder: e.g. ``data/digits``.
+        verify: compare every file's SHA-256 with ``dataset.json`` (about 0.3 s for CIFAR); if not,
+            only types, shapes and lengths are checked.
+
+    Raises:
+        EwsError: a file is missing, damaged or does not fit the others; the message names it.
+    """
+    folder = Path(folder)
+    if not (folder / INFO).is_file():
+        raise EwsError(f"{folder}: no prepared dataset here ({INFO} is missing). Build it with the target `data`.")
+    info = read_json(folder / INFO)
+    try:
+        counts = {"train": int(info["train"]), "test": int(info["test"]), "validation": int(info["validation"])}
+        size, classes, files = int(info["image_size"]), len(info["classes"]), dict(info["files"])
+        _ = (info["name"], info["mean"][2], info["std"][2])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise _damaged(folder / INFO, f"key missing or of the wrong type ({error})") from None
+    arrays = {name: _array(folder / f"{name}.npy", files.get(f"{name}.npy"), verify) for name in ARRAYS}
+    for name, array in arrays.items():
+        split, what = (name.split("_") + ["labels"])[:2]
+        expected = (counts[split], size, size, 3) if what == "images" else (counts[split],)
+        if array.dtype != ARRAYS[name][0] or array.shape != expected:
+            raise _damaged(folder / f"{name}.npy", f"is {array.dtype} {array.shape}, {INFO} says {expected}")
+        limit = len(arrays["train_labels"]) if name == "validation" else classes
+        if what == "labels" and array.size and not (array.min() >= 0 and array.max() < limit):
+            raise _damaged(folder / f"{name}.npy", f"has values outside 0 to {limit - 1}")
+    if np.any(np.diff(arrays["validation"]) <= 0):
+        raise _damaged(folder / "validation.npy", "is not sorted, or names an image twice")
+    return Dataset(folder=folder, info=info, **arrays)
+
+
+def _array(path: Path, expected: str | None, verify: bool) -> NDArray[Any]:
+    if expected is None:
+        raise _damaged(path, f"is not listed in {INFO}")
+    if not path.is_file():
+        raise EwsError(f"{path}: missing. Build the dataset again.")
+    if verify and (got := sha256(path)) != expected:
+        raise _damaged(path, f"its SHA-256 is {got}, {INFO} says {expected}")
+    dimensions = ARRAYS[path.stem][1]
+    try:
+        # An empty file cannot be mapped, and the labels are small: only images are.
+        array: NDArray[Any] = np.load(path, mmap_mode="r" if dimensions == 4 else None, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise _damaged(path, str(error)) from None
+    array.flags.writeable = False
+    return array
+
+
+def _damaged(path: Path, problem: str) -> EwsError:
+    return EwsError(f"{path}: damaged: {problem}. Delete {path.parent} and build the dataset again.")

@@ -1,0 +1,150 @@
+"""From a source to the folder format: fetch, read, split, measure, write."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ews.data import REGISTRY
+from ews.data.dataset import INFO
+from ews.data.download import fetch
+from ews.data.raw import Raw
+from ews.data.sources import Source, find
+from ews.data.split import stratified
+from ews.errors import EwsError
+from ews.files import atomic, exclusive, sha256, write_json
+from ews.registry import lookup
+
+
+def prepare(
+    *,
+    dataset: str,
+    source: str,
+    validation: float,
+    manifest: Path,
+    downloads: Path,
+    out: Path,
+    mirror: str | None = None,
+) -> dict[str, Any]:
+    """Build a dataset's folder; the same source and arguments give the same bytes.
+
+    Args:
+        dataset: its name, recorded in ``dataset.json``.
+        source: a source of the manifest.
+        validation: the part of the training images set apart by class, 0 to less than 1.
+        manifest: path of ``sources.yaml``.
+        downloads: where archives are cached.
+        out: the folder to write, e.g. ``data/digits``.
+        mirror: a folder or a URL that has the archive; see :func:`ews.data.download.fetch`.
+
+    Returns:
+        The content of ``dataset.json``, which is written last: a folder without it is unfinished.
+
+    Raises:
+        EwsError: an argument, the manifest, the download or the archive is faulty; nothing of the
+            new dataset is left that could be taken for whole.
+    """
+    if not 0 <= validation < 1:
+        raise EwsError(f"datasets.{dataset}.validation: {validation} given; valid: 0 to less than 1.")
+    entry = find(manifest, source, where=f"datasets.{dataset}.source")
+    # Beside the folder, not in it: the folder holds data and nothing else.
+    with exclusive(out.parent / ".locks" / out.name):
+        archive = _archive(entry, downloads, mirror)
+        read = lookup(REGISTRY, entry.kind, kind="kind of source")
+        raw: Raw = read(archive, **({} if entry.image_size is None else {"image_size": entry.image_size}))
+        raw.check(source)
+        _check_counts(raw, entry, source)
+        held_out = _held_out(raw.train_labels, validation, dataset)
+        kept = np.setdiff1d(np.arange(len(raw.train_labels)), held_out)
+        mean, std = moments(raw.train_images[kept] if len(held_out) else raw.train_images)
+        if min(std) == 0:
+            raise EwsError(f"{source}: a colour channel is the same in every pixel of every training image.")
+        arrays = {
+            "train_images": raw.train_images,
+            "train_labels": raw.train_labels,
+            "test_images": raw.test_images,
+            "test_labels": raw.test_labels,
+            "validation": held_out,
+        }
+        info = {
+            "name": dataset,
+            "classes": list(raw.classes),
+            "image_size": raw.train_images.shape[1],
+            "train": len(raw.train_labels),
+            "test": len(raw.test_labels),
+            "validation": len(held_out),
+            "mean": mean,
+            "std": std,
+            "source": {
+                "name": source,
+                "title": entry.title,
+                "licence": entry.licence,
+                "citation": entry.citation,
+                "sha256": sha256(archive) if archive is not None and archive.is_file() else None,
+            },
+        }
+        return _write(out, arrays, info)
+
+
+def moments(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of each channel of uint8 [N, H, W, C], in units of 255.
+
+    Computed from whole numbers, so that the last digit does not depend on the order of summation.
+    """
+    levels = range(256)
+    mean, std = [], []
+    for channel in range(images.shape[3]):
+        # Image by image: bincount makes int64 copies eight times the size.
+        counts = sum(np.bincount(image[:, :, channel].ravel(), minlength=256) for image in images)
+        histogram = [int(count) for count in np.asarray(counts)]
+        total = sum(histogram)
+        first = sum(level * count for level, count in zip(levels, histogram, strict=True))
+        second = sum(level * level * count for level, count in zip(levels, histogram, strict=True))
+        mean.append(first / total / 255)
+        std.append(math.sqrt((total * second - first * first) / (total * total)) / 255)
+    return mean, std
+
+
+def _archive(entry: Source, downloads: Path, mirror: str | None) -> Path | None:
+    if entry.folder is not None:
+        return Path(entry.folder).expanduser()
+    return None if entry.file is None else fetch(entry, downloads=downloads, mirror=mirror)
+
+
+def _check_counts(raw: Raw, entry: Source, source: str) -> None:
+    found = {"train": len(raw.train_labels), "test": len(raw.test_labels), "classes": len(raw.classes)}
+    for name, count in found.items():
+        expected = getattr(entry, name)
+        if expected is not None and count != expected:
+            raise EwsError(f"{source}: {name}: {count} found, the manifest says {expected}. Correct one of them.")
+
+
+def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str) -> NDArray[np.int64]:
+    count = round(fraction * len(labels))
+    if fraction > 0 and not 0 < count < len(labels):
+        raise EwsError(
+            f"datasets.{dataset}.validation: {fraction} of {len(labels)} training images are {count}; "
+            "at least one has to be in each part, or set it to 0."
+        )
+    return stratified(labels, count, key="validation split")
+
+
+def _write(out: Path, arrays: dict[str, NDArray[Any]], info: dict[str, Any]) -> dict[str, Any]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
+        files = {}
+        for name, array in arrays.items():
+            path = out / f"{name}.npy"
+            with atomic(path) as temporary:
+                np.save(temporary, array, allow_pickle=False)
+            files[path.name] = sha256(path)
+        info = info | {"files": files}
+        write_json(out / INFO, info)
+    except OSError as error:
+        raise EwsError(
+            f"{out}: cannot be written ({error.strerror}). Check the disk's room and the permissions."
+        ) from None
+    return info

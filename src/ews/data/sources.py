@@ -1,0 +1,141 @@
+"""The manifest of sources: reading and checking ``data/sources.yaml``."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ews.data import REGISTRY
+from ews.errors import EwsError, unknown
+
+EMBEDDED = frozenset({"digits"})  # kinds that need no archive
+DIGITS_OF = {"md5": 32, "sha256": 64}  # hex digits of each algorithm that a checksum may name
+NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Source(BaseModel):
+    """One source of the manifest. An archive has ``file``, ``size`` and ``checksum``; see docs/data.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    title: Text = Field(description="What it is, for captions and records.")
+    kind: Text = Field(description="How it is read: a key of ews.data.REGISTRY.")
+    url: list[Text] = Field(default=[], description="Addresses, tried in order after the mirror.")
+    file: Text | None = Field(default=None, description="The archive's name, in a mirror and in the cache.")
+    size: Count | None = Field(default=None, description="The archive's length in bytes.")
+    checksum: list[Text] = Field(default=[], description='"sha256:HEX" and/or "md5:HEX"; all have to agree.')
+    folder: Text | None = Field(default=None, description="A folder of images in place of an archive.")
+    image_size: Count | None = Field(default=None, description="Scale and crop images to this many pixels a side.")
+    train: Count | None = Field(default=None, description="Number of training images, checked after reading.")
+    test: Count | None = Field(default=None, description="Number of test images, checked after reading.")
+    classes: Count | None = Field(default=None, description="Number of classes, checked after reading.")
+    licence: Text = Field(description="Terms of use.")
+    citation: Text = Field(description="What to cite.")
+    note: str = Field(default="", description="Mirrors, provenance, caveats.")
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in REGISTRY:
+            raise ValueError(f"unknown kind; valid: {', '.join(sorted(REGISTRY))}")
+        return kind
+
+    @field_validator("checksum", mode="before")
+    @classmethod
+    def _one_or_more(cls, checksum: Any) -> Any:
+        return [checksum] if isinstance(checksum, str) else checksum
+
+    @field_validator("checksum")
+    @classmethod
+    def _well_formed(cls, checksum: list[str]) -> list[str]:
+        for text in checksum:
+            algorithm, _, digest = text.partition(":")
+            if not re.fullmatch(f"[0-9a-f]{{{DIGITS_OF.get(algorithm, 0)}}}", digest) or algorithm not in DIGITS_OF:
+                raise ValueError(f"{text!r} is not 'sha256:' and 64, or 'md5:' and 32, lower-case hex digits")
+        return checksum
+
+    @field_validator("url")
+    @classmethod
+    def _addresses(cls, url: list[str]) -> list[str]:
+        for address in url:
+            if not address.startswith(("https://", "http://")):
+                raise ValueError(f"{address!r} does not start with https:// or http://")
+        return url
+
+    @field_validator("file")
+    @classmethod
+    def _plain_name(cls, file: str | None) -> str | None:
+        if file is not None and (Path(file).name != file or file.startswith(".")):
+            raise ValueError("has to be a file name without folders that does not start with a dot")
+        return file
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        archive = {"file": self.file, "size": self.size, "checksum": self.checksum}
+        given = [name for name, value in (*archive.items(), ("url", self.url)) if value]
+        if self.kind in EMBEDDED or self.folder is not None:
+            reason = f"kind {self.kind} has no archive" if self.kind in EMBEDDED else "folder stands in their place"
+            if given:
+                raise ValueError(f"{', '.join(given)} must not be given: {reason}")
+        elif missing := [name for name, value in archive.items() if not value]:
+            raise ValueError(f"{', '.join(missing)} missing; an archive needs file, size and checksum")
+        if self.kind != "image_folder" and (self.folder is not None or self.image_size is not None):
+            raise ValueError("folder and image_size are for kind image_folder only")
+        return self
+
+
+def read_manifest(path: Path | str) -> dict[str, Source]:
+    """Read a manifest: source's name -> source.
+
+    Raises:
+        EwsError: the file is missing, is not YAML, or breaks the rules; the message names the key,
+            the value and what is valid.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise EwsError(f"{path}: the manifest of sources cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise EwsError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict) or not content:
+        raise EwsError(f"{path}: has to map the sources' names to their descriptions.")
+    sources = {}
+    for name, entry in content.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise EwsError(f"{path}: {name!r} is not a source's name; valid: a-z, 0-9 and _, not first.")
+        try:
+            sources[name] = Source.model_validate(entry)
+        except ValidationError as error:
+            raise EwsError(_readable(f"{path}: {name}", error)) from None
+    return sources
+
+
+def find(manifest: Path | str, name: str, *, where: str = "") -> Source:
+    """Return one source of a manifest.
+
+    Raises:
+        EwsError: the manifest is faulty, or has no such source; the message lists those it has.
+    """
+    sources = read_manifest(manifest)
+    if name not in sources:
+        raise unknown("source", name, sources, where=where or str(manifest))
+    return sources[name]
+
+
+def _readable(where: str, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join([where, *(str(part) for part in problem["loc"])])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key; valid: {', '.join(Source.model_fields)}.")
+        elif problem["type"] == "missing":
+            lines.append(f"{key}: missing. {Source.model_fields[str(problem['loc'][0])].description}")
+        else:
+            value = "" if isinstance(problem["input"], dict) else f" (got {problem['input']!r})"
+            lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}{value}.")
+    return "\n".join(lines)

@@ -1,0 +1,20 @@
+"""Training methods as compositions of components, joined by ``+`` in the order of the registry.
+
+A component has one of four kinds (:mod:`ews.methods.component`):
+
+- ``modifier`` changes the network once, when it is built (dropout);
+- ``objective``, at most one, says what loss the full network minimises; without one it is the
+  augmentation's cross-entropy (:mod:`ews.methods.objective`);
+- ``wrapper`` computes the gradient differently, e.g. at other weights; a wrapper that stands
+  further right in a name wraps the ones to its left;
+- ``extra`` adds a term, with a backward pass of its own, after the full network's (ews).
+
+A new method is one module with one component and one line here. ``vanilla`` is the composition of
+nothing. This module imports no component, so that the code fingerprint of a cell covers only those
+that the cell names.
+"""
+
+REGISTRY: dict[str, str] = {
+    "dropout": "ews.methods.dropout:Dropout",
+    "ews": "ews.methods.ews:Ews",
+}

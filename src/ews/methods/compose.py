@@ -1,0 +1,127 @@
+"""Build a method from its components, and compute one batch's gradient with it."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from ews.errors import EwsError
+from ews.methods import REGISTRY
+from ews.methods.component import (
+    Batch,
+    Component,
+    Context,
+    Extra,
+    Gradients,
+    Metrics,
+    Modifier,
+    Objective,
+    Pass,
+    Rows,
+    Wrapper,
+)
+from ews.methods.objective import CrossEntropy
+from ews.registry import lookup
+
+
+def compose(method: Mapping[str, Any], context: Context) -> "Method":
+    """Build a method.
+
+    Args:
+        method: ``{"name": ..., "components": [{"name": "ews", **parameters}, ...]}``.
+        context: what components are built from; modifiers change its network.
+
+    Raises:
+        EwsError: unknown component, twice the same one, more than one objective, or wrong parameters.
+    """
+    where = f"method {method['name']}"
+    components: list[Component] = []
+    for entry in method["components"]:
+        parameters = {key: value for key, value in entry.items() if key != "name"}
+        builder = lookup(REGISTRY, entry["name"], kind="method component")
+        try:
+            inspect.signature(builder).bind(context, **parameters)
+        except TypeError as wrong:
+            raise EwsError(f"{where}: component {entry['name']!r} with parameters {parameters}: {wrong}.") from None
+        components.append(builder(context, **parameters))
+    names = [component.name for component in components]
+    if len(set(names)) < len(names):
+        raise EwsError(f"{where}: a component stands twice in {names}; name each once.")
+    objectives = [component for component in components if isinstance(component, Objective)]
+    if len(objectives) > 1:
+        both = " and ".join(objective.name for objective in objectives)
+        raise EwsError(f"{where}: {both} are both objectives; a method has at most one.")
+    return Method(context, components)
+
+
+class Method:
+    """A composition of components: what one batch adds to the gradients, and the state it carries.
+
+    The order within an iteration: the objective prepares the batch; extras begin (EWS updates its
+    controller here, before the weights change, as Algorithm 1 has it); then, inside all wrappers,
+    the full pass goes backward and is freed, and each extra adds its term.
+    """
+
+    def __init__(self, context: Context, components: list[Component]) -> None:
+        objectives = [component for component in components if isinstance(component, Objective)]
+        self.objective = objectives[0] if objectives else CrossEntropy(context)
+        self.wrappers = [component for component in components if isinstance(component, Wrapper)]
+        self.extras = [component for component in components if isinstance(component, Extra)]
+        self.modifiers = [component for component in components if isinstance(component, Modifier)]
+        self.components = components if objectives else [self.objective, *components]
+
+    def gradients(self, batch: Batch) -> Metrics:
+        """Accumulate the gradient of a batch into ``.grad`` and return detached scalars, without a host sync.
+
+        Returns:
+            ``loss`` (the objective's), ``error`` (top-1 of the full network in this pass, in [0, 1])
+            and each component's own metrics.
+        """
+        batch = self.objective.prepare(batch)
+        for extra in self.extras:
+            extra.begin(batch, self.objective)
+        compute: Gradients = self._plain
+        for wrapper in self.wrappers:
+            compute = partial(wrapper, compute)
+        return compute(batch)
+
+    def _plain(self, batch: Batch) -> Metrics:
+        full = self.objective(batch)
+        full.loss.backward()
+        # Same gradient as one backward of the sum, without both graphs in memory at a time.
+        full = Pass(loss=full.loss.detach(), targets=full.targets, metrics=full.metrics)
+        last = full.targets[-1]
+        metrics: dict[str, Tensor] = {"loss": full.loss, "error": error(last.logits[0], last.labels), **full.metrics}
+        for extra in self.extras:
+            metrics |= extra.gradients(batch, full)
+        return metrics
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Yield the components' own parameters that the network's optimiser trains."""
+        for component in self.components:
+            yield from component.parameters()
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Restart every component's random streams."""
+        for component in self.components:
+            component.begin_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the components' states by name."""
+        return {component.name: component.state_dict() for component in self.components}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the components' states."""
+        for component in self.components:
+            component.load_state_dict(state[component.name])
+
+    def tables(self) -> dict[str, Rows]:
+        """Return the components' logs by file name."""
+        return {name: rows for component in self.components for name, rows in component.tables().items()}
+
+
+def error(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of wrong top-1 predictions of logits [B, classes], a float32 scalar."""
+    return (logits.argmax(1) != labels).float().mean()

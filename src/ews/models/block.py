@@ -1,0 +1,210 @@
+"""The one residual block of all networks: declared by its units, computed whole or as a subnet's slice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from ews.models.norm import BatchNorm2d
+from ews.subnets.space import BlockSpace
+from ews.subnets.subnet import BlockChoice
+
+Shortcut = Literal["identity", "projection", "padding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One convolution of a residual branch with its normalisation: output channels, square kernel, stride."""
+
+    channels: int
+    kernel: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """A residual block as an architecture declares it.
+
+    Attributes:
+        units: the convolutions of the residual branch, first to last.
+        shortcut: ``identity``; ``projection``: a strided 1x1 convolution (and normalisation after it in
+            post-activation blocks); ``padding``: strided subsampling and zero channels, without weights.
+        preactivation: normalisation and ReLU before each convolution (He et al. 2016b) in place of after it.
+    """
+
+    units: tuple[Unit, ...]
+    shortcut: Shortcut
+    preactivation: bool
+
+
+@dataclass(slots=True)
+class Effects:
+    """First-order effects sum(a * dL/da) of one full pass, summed over its backward passes.
+
+    Attributes:
+        channels: per hidden layer [c], of the activations after the ReLU.
+        paths: [2] for (residual branch, shortcut), of the two summands; None unless asked for.
+    """
+
+    channels: list[Tensor | None]
+    paths: list[Tensor | None]
+
+
+class Block(nn.Module):
+    """A residual block: sum of a residual branch and a shortcut.
+
+    A subnet may drop one of the two paths, and *hidden* channels of the branch: the outputs of every unit but the
+    last. Dropping them takes rows of one convolution's weight, columns of the next one's, and the entries of the
+    normalisation between the two: the sliced pass computes nothing that the subnet lacks.
+    """
+
+    def __init__(self, inputs: int, spec: BlockSpec) -> None:
+        """Declare the layers; the weights are left uninitialised (see :class:`ews.models.network.Network`)."""
+        super().__init__()
+        units = spec.units
+        sources = [inputs, *(unit.channels for unit in units[:-1])]
+        self.preactivation = spec.preactivation
+        self.shortcut = spec.shortcut
+        self.inputs = inputs
+        self.outputs = units[-1].channels
+        self.stride = 1
+        for unit in units:
+            self.stride *= unit.stride
+        self.hidden = tuple(unit.channels for unit in units[:-1])
+        self.convs = nn.ModuleList(
+            skip_init(
+                nn.Conv2d, source, unit.channels, unit.kernel, unit.stride, padding=unit.kernel // 2, bias=False
+            )
+            for source, unit in zip(sources, units, strict=True)
+        )
+        normed = sources if spec.preactivation else [unit.channels for unit in units]
+        self.norms = nn.ModuleList(BatchNorm2d(channels) for channels in normed)
+        self.projection: nn.Module | None = None
+        self.projection_norm: BatchNorm2d | None = None
+        if spec.shortcut == "projection":
+            self.projection = skip_init(nn.Conv2d, inputs, self.outputs, 1, self.stride, bias=False)
+            if not spec.preactivation:
+                self.projection_norm = BatchNorm2d(self.outputs)
+        self.hidden_dropout = 0.0
+        self.effects: Effects | None = None
+        self._capture_paths = False
+
+    @property
+    def space(self) -> BlockSpace:
+        """What a subnet chooses from in this block."""
+        return BlockSpace(self.hidden)
+
+    def path_weights(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the convolution weights of the residual branch and of the shortcut (none for most shortcuts)."""
+        shortcut = [] if self.projection is None else [self.projection.weight]
+        return [conv.weight for conv in self.convs], shortcut
+
+    def capture_effects(self, enabled: bool, *, paths: bool) -> None:
+        """Begin (anew) or end the capture of :class:`Effects` in full passes in training mode."""
+        self.effects = Effects([None] * len(self.hidden), [None] * 2) if enabled else None
+        self._capture_paths = enabled and paths
+
+    def forward(self, x: Tensor, choice: BlockChoice | None = None) -> Tensor:
+        """Compute the block on x [B, inputs, H, W].
+
+        Args:
+            choice: None for the whole block with its ordinary normalisation; else the subnet's slice of it, with
+                batch statistics, without dropout.
+        """
+        source = x
+        if self.preactivation and (choice is None or choice.residual or self.projection is not None):
+            source = F.relu(self._norm(0, x, choice), inplace=True)
+        if choice is not None and not choice.residual:
+            out = self._shortcut(x, source, choice)
+            # Not in place: what comes out may be x itself.
+            return out if self.preactivation else F.relu(out)
+        out = self._residual(source, choice)
+        if choice is None or choice.shortcut:
+            other = self._shortcut(x, source, choice)
+            if choice is None and self._captures() and self._capture_paths:
+                self._watch_paths(out, other)
+                out = out + other
+            else:
+                out = out.add_(other)
+        return out if self.preactivation else F.relu(out, inplace=True)
+
+    def _residual(self, x: Tensor, choice: BlockChoice | None) -> Tensor:
+        last = len(self.convs) - 1
+        for i in range(last + 1):
+            if self.preactivation and i > 0:
+                x = self._hidden(i - 1, F.relu(self._norm(i, x, choice), inplace=True), choice)
+            x = self._conv(i, x, choice)
+            if not self.preactivation:
+                x = self._norm(i, x, choice)
+                if i < last:
+                    x = self._hidden(i, F.relu(x, inplace=True), choice)
+        return x
+
+    def _conv(self, i: int, x: Tensor, choice: BlockChoice | None) -> Tensor:
+        conv = self.convs[i]
+        if choice is None:
+            return conv(x)
+        weight = conv.weight
+        if i < len(self.hidden):
+            weight = weight.index_select(0, choice.channels[i])
+        if i > 0:
+            weight = weight.index_select(1, choice.channels[i - 1])
+        return F.conv2d(x, weight, None, conv.stride, conv.padding)
+
+    def _norm(self, i: int, x: Tensor, choice: BlockChoice | None) -> Tensor:
+        norm = self.norms[i]
+        if choice is None:
+            return norm(x)
+        layer = i - 1 if self.preactivation else i
+        return norm.batch_statistics(x, choice.channels[layer] if 0 <= layer < len(choice.channels) else None)
+
+    def _shortcut(self, x: Tensor, activated: Tensor, choice: BlockChoice | None) -> Tensor:
+        """Compute the shortcut; a pre-activation block projects its activated input."""
+        if self.projection is not None:
+            out = self.projection(activated)
+            norm = self.projection_norm
+            if norm is None:
+                return out
+            return norm(out) if choice is None else norm.batch_statistics(out)
+        if self.shortcut == "padding":
+            extra = self.outputs - self.inputs
+            x = x[:, :, :: self.stride, :: self.stride]
+            return F.pad(x, (0, 0, 0, 0, extra // 2, extra - extra // 2))
+        return x
+
+    def _captures(self) -> bool:
+        return self.training and self.effects is not None and torch.is_grad_enabled()
+
+    def _hidden(self, layer: int, x: Tensor, choice: BlockChoice | None) -> Tensor:
+        """Treat hidden activations of a full pass: channel dropout, capture of effects."""
+        if choice is not None or not self.training:
+            return x
+        if self.hidden_dropout > 0:
+            x = F.dropout2d(x, self.hidden_dropout, training=True)
+        if self._captures():
+            assert self.effects is not None
+            _watch(x, self.effects.channels, layer, (0, 2, 3))
+        return x
+
+    def _watch_paths(self, residual: Tensor, shortcut: Tensor) -> None:
+        assert self.effects is not None
+        for i, path in enumerate((residual, shortcut)):
+            _watch(path, self.effects.paths, i, (0, 1, 2, 3))
+
+
+def _watch(x: Tensor, into: list[Tensor | None], slot: int, dims: Sequence[int]) -> None:
+    """Add sum(x * dL/dx) over ``dims`` to ``into[slot]`` whenever the gradient of x is computed."""
+    if not x.requires_grad:
+        return
+    value = x.detach()
+
+    def hook(gradient: Tensor) -> None:
+        effect = (value * gradient).sum(dim=tuple(dims), dtype=torch.float32)
+        before = into[slot]
+        into[slot] = effect if before is None else before + effect
+
+    x.register_hook(hook)

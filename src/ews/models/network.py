@@ -1,0 +1,141 @@
+"""A residual network: stem, blocks, head, and the normalisation of its input; whole, or as one of its subnets."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from ews.errors import EwsError
+from ews.models.block import Block, BlockSpec, Effects
+from ews.models.norm import BatchNorm2d
+from ews.subnets.space import SubnetSpace
+from ews.subnets.subnet import Subnet
+
+
+class Network(nn.Module):
+    """Images in [0, 1] to logits.
+
+    Post-activation: stem convolution, normalisation, ReLU; blocks; mean over space; linear. Pre-activation: stem
+    convolution; blocks; normalisation, ReLU; mean over space; linear. A network has one kind of block.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        stem: int,
+        blocks: Sequence[BlockSpec],
+        classes: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        generator: torch.Generator | None,
+    ) -> None:
+        """Declare the layers and draw their weights.
+
+        Args:
+            stem: channels of the 3x3 stem convolution.
+            blocks: first to last.
+            classes: the number of logits.
+            mean: per input channel, in [0, 1] units.
+            std: per input channel, positive.
+            generator: source of the weights; None is torch's global generator.
+        """
+        super().__init__()
+        self.preactivation = blocks[0].preactivation
+        if any(block.preactivation != self.preactivation for block in blocks):
+            raise EwsError("network: pre-activation and post-activation blocks do not mix; declare one kind.")
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+        self.stem = skip_init(nn.Conv2d, len(mean), stem, 3, padding=1, bias=False)
+        channels = stem
+        built = []
+        for spec in blocks:
+            built.append(Block(channels, spec))
+            channels = spec.units[-1].channels
+        self._blocks = nn.ModuleList(built)
+        self.norm = BatchNorm2d(channels if self.preactivation else stem)
+        self.head = skip_init(nn.Linear, channels, classes)
+        self.classes = classes
+        self.initialise(generator)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks, first to last."""
+        return tuple(cast(Block, block) for block in self._blocks)
+
+    @property
+    def space(self) -> SubnetSpace:
+        """The space of this network's subnets."""
+        return SubnetSpace(tuple(block.space for block in self.blocks))
+
+    def initialise(self, generator: torch.Generator | None) -> None:
+        """Draw all weights: convolutions normal by fan-out (He et al. 2015), head uniform by fan-in."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        bound = self.head.in_features**-0.5
+        nn.init.uniform_(self.head.weight, -bound, bound, generator=generator)
+        nn.init.uniform_(self.head.bias, -bound, bound, generator=generator)
+
+    def forward(self, x: Tensor, subnet: Subnet | None = None) -> Tensor:
+        """Return the logits [B, classes].
+
+        Args:
+            x: images [B, 3, H, W], floating, in [0, 1].
+            subnet: None computes the whole network in its current mode. Else that subnet alone, by slices of the
+                weights: batch statistics in every normalisation (running statistics untouched), no dropout, in
+                training and in evaluation mode alike.
+        """
+        x = self.stem((x - self.mean) / self.std)
+        if not self.preactivation:
+            x = F.relu(self._normalise(x, subnet), inplace=True)
+        if subnet is None:
+            for block in self._blocks:
+                x = block(x)
+        else:
+            for block, choice in zip(self._blocks, subnet.blocks, strict=True):
+                x = block(x, choice)
+        if self.preactivation:
+            x = F.relu(self._normalise(x, subnet), inplace=True)
+        return self.head(x.mean((2, 3)))
+
+    def _normalise(self, x: Tensor, subnet: Subnet | None) -> Tensor:
+        return self.norm(x) if subnet is None else self.norm.batch_statistics(x)
+
+    def set_hidden_dropout(self, rate: float) -> None:
+        """Drop whole hidden channels, those that a subnet may lack, in full passes in training mode.
+
+        Args:
+            rate: probability of each channel and image, in [0, 1); the kept ones are scaled by 1 / (1 - rate). The
+                draws come from torch's global generator.
+        """
+        if not 0 <= rate < 1:
+            raise EwsError(f"dropout rate: {rate!r} is not in [0, 1).")
+        for block in self.blocks:
+            block.hidden_dropout = rate
+
+    def capture_effects(self, enabled: bool, *, paths: bool = False) -> None:
+        """Switch the capture of sum(a * dL/da) on (from zero) or off.
+
+        While on, the backward pass of every full pass in training mode adds the effects of each hidden channel, and
+        with ``paths`` of each path; there is no extra pass.
+        """
+        for block in self.blocks:
+            block.capture_effects(enabled, paths=paths)
+
+    def take_effects(self) -> list[Effects] | None:
+        """Return what was captured since the last call, one entry a block, and begin anew; None if nothing was."""
+        taken = []
+        for block in self.blocks:
+            effects = block.effects
+            if effects is None or any(value is None for value in effects.channels):
+                return None
+            taken.append(effects)
+        for block in self.blocks:
+            block.capture_effects(True, paths=block._capture_paths)
+        return taken

@@ -1,0 +1,59 @@
+"""Look at what params.yaml plans: ``python -m ews.study {check,list,cell,manifest,schema}``."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ews.errors import EwsError, run, unknown
+from ews.files import write_json, write_text
+from ews.study.cells import all_cells, manifest, plan
+from ews.study.naming import digest
+from ews.study.params import load
+from ews.study.schema import Params
+
+
+def main() -> None:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(prog="python -m ews.study", description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the parameters (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="validate params.yaml and count what it plans")
+    listing = commands.add_parser("list", help="the run folders of a study")
+    listing.add_argument("study")
+    cell = commands.add_parser("cell", help="a cell's resolved parameters, as `python -m ews.train --cell` takes them")
+    cell.add_argument("run", help="folder below results/runs")
+    writing = commands.add_parser("manifest", help="write a study's manifest")
+    writing.add_argument("study")
+    writing.add_argument("--out", type=Path, required=True)
+    writing.add_argument("--digest", help="of the manifest that the workflow planned; refuse to write another")
+    schema = commands.add_parser("schema", help="write the JSON Schema of params.yaml")
+    schema.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+
+    if arguments.command == "schema":
+        write_text(arguments.out, json.dumps(Params.model_json_schema(), indent=2) + "\n")
+        return
+    params = load(arguments.params)
+    if arguments.command in ("list", "manifest") and arguments.study not in params.studies:
+        raise unknown("study", arguments.study, params.studies)
+    if arguments.command == "check":
+        print(f"{arguments.params}: valid; {len(params.studies)} studies, {len(all_cells(params))} different cells.")
+    elif arguments.command == "list":
+        print("\n".join(entry.results for entry in plan(params, arguments.study)))
+    elif arguments.command == "manifest":
+        content = manifest(params, arguments.study)
+        if arguments.digest not in (None, digest(content)):
+            raise EwsError(
+                f"{arguments.params} is not what the workflow planned with: it changed since, or --config overrides it. "
+                "Edit the file, then run snakemake again."
+            )
+        write_json(arguments.out, content)
+    else:
+        cells = all_cells(params)
+        if arguments.run not in cells:
+            raise EwsError(f"{arguments.run}: no study plans this run; `python -m ews.study list STUDY` names them.")
+        print(json.dumps(cells[arguments.run].cell, indent=2))
+
+
+if __name__ == "__main__":
+    run(main)

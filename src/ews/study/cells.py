@@ -1,0 +1,220 @@
+"""Studies to cells: the cross product with its overrides, resolved and named."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from ews.errors import EwsError
+from ews.study.methods import VANILLA, components
+from ews.study.naming import canonical, differences, run_path, spell, tagged
+from ews.study.params import validate
+from ews.study.schema import Params, Study
+
+# What a kind of training is called under `recipes`; a component that brings its own kind is added here.
+KINDS: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One cell of one study.
+
+    Attributes:
+        run: folder below results/runs.
+        cell: resolved parameters, JSON types only.
+        evaluation: subfolder of the run for evaluation settings that differ from the defaults; "" for the defaults.
+        settings: resolved evaluation settings.
+        label: dataset, architecture, augmentation and method as tables name them.
+    """
+
+    run: str
+    cell: dict[str, Any]
+    evaluation: str
+    settings: dict[str, Any]
+    label: dict[str, str]
+
+    @property
+    def results(self) -> str:
+        """Folder of the evaluations below results/runs."""
+        return f"{self.run}/{self.evaluation}" if self.evaluation else self.run
+
+
+def plan(params: Params, study: str) -> list[Planned]:
+    """Return the cells of a study, each once, in the order of its axes.
+
+    Raises:
+        EwsError: an override names an unknown key, has a bad value, or touches no cell of the study.
+    """
+    spec = params.studies[study]
+    raw = params.model_dump()
+    planned: dict[str, Planned] = {}
+    touched: set[str] = set()
+    for overrides in _combinations(spec, raw, study):
+        changed = _override(raw, overrides, study) if overrides else params
+        for dataset, architecture, augmentation, method, seed in _axes(spec, params):
+            names = (dataset, architecture, augmentation, method, seed)
+            cell, default = _resolve(changed, *names), _resolve(params, *names)
+            settings = changed.evaluation.model_dump()
+            evaluation = differences(_flat(settings), _flat(params.evaluation.model_dump()))
+            swept = {path: value for path, value in overrides.items() if _touches(path, cell)}
+            touched |= set(swept)
+            sweep = {path: value for path, value in swept.items() if _is_sweep(spec.overrides[path], path, raw)}
+            entry = Planned(
+                run=run_path(cell, default),
+                cell=cell,
+                evaluation=tagged("eval", evaluation) if evaluation else "",
+                settings=settings,
+                label={
+                    "dataset": dataset,
+                    "architecture": architecture,
+                    "augmentation": augmentation,
+                    "method": ", ".join([method, *(f"{_short(path)}={spell(value)}" for path, value in sweep.items())]),
+                },
+            )
+            planned.setdefault(f"{entry.results}", entry)
+    for path in spec.overrides:
+        if path not in touched:
+            raise EwsError(f"params.yaml: studies.{study}.overrides: {path!r} changes no cell of this study.")
+    return list(planned.values())
+
+
+def manifest(params: Params, study: str) -> dict[str, Any]:
+    """Return what the reports need to know of a study: results/<study>/study.json."""
+    spec = params.studies[study]
+    cells = plan(params, study)
+    return {
+        "study": study,
+        "title": spec.title,
+        "evaluations": list(spec.evaluations),
+        "corruptions": list(cells[0].settings["corruption"]["names"]),
+        "test_images": cells[0].settings["test_images"],
+        "cells": [
+            {
+                "run": entry.run,
+                "evaluation": entry.evaluation,
+                "label": entry.label,
+                "seed": entry.cell["seed"],
+                "cell": entry.cell,
+            }
+            for entry in cells
+        ],
+    }
+
+
+def all_cells(params: Params) -> dict[str, Planned]:
+    """Return every study's cells by results folder; the same cell of two studies stands once.
+
+    Raises:
+        EwsError: two different cells would share a folder.
+    """
+    found: dict[str, Planned] = {}
+    runs: dict[str, str] = {}
+    for study in params.studies:
+        for entry in plan(params, study):
+            found.setdefault(entry.results, entry)
+            content = canonical(entry.cell)
+            if runs.setdefault(entry.run, content) != content:
+                raise EwsError(f"params.yaml: studies.{study}: two different cells would share {entry.run}.")
+    return found
+
+
+def _axes(spec: Study, params: Params) -> Iterator[tuple[str, str, str, str, int]]:
+    for dataset in spec.dataset:
+        architectures = spec.architecture or [params.datasets[dataset].architecture]
+        seeds = params.seeds if spec.seed is None else spec.seed
+        yield from product([dataset], architectures, spec.augmentation, spec.method, seeds)
+
+
+def _resolve(params: Params, dataset: str, architecture: str, augmentation: str, method: str, seed: int) -> dict[str, Any]:
+    """Spell out everything that decides what one training does."""
+    names = components(method)
+    return {
+        "dataset": dataset,
+        "architecture": {"name": architecture, **params.architectures[architecture].model_dump()},
+        "augmentation": {
+            "name": augmentation,
+            **params.datasets[dataset].standard.model_dump(),
+            **getattr(params.augmentations, augmentation).model_dump(),
+        },
+        "method": {
+            "name": method if names else VANILLA,
+            "components": [{"name": name, **getattr(params.methods, name).model_dump()} for name in names],
+        },
+        "recipe": getattr(params.recipes[dataset], _kind(names)).model_dump(),
+        "seed": seed,
+    }
+
+
+def _kind(names: list[str]) -> str:
+    """Return the kind of training, a key below recipes.<dataset>, that a method's components ask for."""
+    return next((KINDS[name] for name in names if name in KINDS), "standard")
+
+
+def _combinations(spec: Study, raw: dict[str, Any], study: str) -> Iterator[dict[str, Any]]:
+    """Yield one mapping key path -> value per combination of the swept values."""
+    choices = []
+    for path, value in spec.overrides.items():
+        values = value if _is_sweep(value, path, raw) else [value]
+        if not values:
+            raise EwsError(f"params.yaml: studies.{study}.overrides.{path}: an empty list; give at least one value.")
+        choices.append([(path, choice) for choice in values])
+    for combination in product(*choices):
+        yield dict(combination)
+
+
+def _is_sweep(value: Any, path: str, raw: dict[str, Any]) -> bool:
+    """Tell a list of values to sweep from one value that is a list (a list of lists sweeps such a key)."""
+    if not isinstance(value, list):
+        return False
+    return not isinstance(_get(raw, path), list) or all(isinstance(part, list) for part in value)
+
+
+def _get(raw: dict[str, Any], path: str) -> Any:
+    value: Any = raw
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _override(raw: dict[str, Any], overrides: dict[str, Any], study: str) -> Params:
+    """Return the parameters with some values replaced, validated again."""
+    changed = copy.deepcopy(raw)
+    where = f"params.yaml: studies.{study}.overrides"
+    for path, value in overrides.items():
+        *parents, last = path.split(".")
+        node: Any = changed
+        for place, key in enumerate(parents):
+            if not isinstance(node, dict) or key not in node:
+                raise EwsError(f"{where}: {path!r}: no key {'.'.join(parents[: place + 1])!r} in params.yaml.")
+            node = node[key]
+        if not isinstance(node, dict) or last not in node:
+            valid = ", ".join(node) if isinstance(node, dict) else "none"
+            raise EwsError(f"{where}: {path!r}: no such key. Valid below {'.'.join(parents)}: {valid}.")
+        node[last] = value
+    return validate(changed, where=where)
+
+
+def _touches(path: str, cell: dict[str, Any]) -> bool:
+    """Tell whether an override can change a cell: its section must be one that the cell uses."""
+    names = [component["name"] for component in cell["method"]["components"]]
+    used = [
+        "evaluation",
+        f"recipes.{cell['dataset']}.{_kind(names)}",
+        f"augmentations.{cell['augmentation']['name']}",
+        f"architectures.{cell['architecture']['name']}",
+        *(f"methods.{name}" for name in names),
+    ]
+    return any(path.startswith(f"{place}.") for place in used)
+
+
+def _short(path: str) -> str:
+    """Shorten a key path for a table's row: the last key is what a reader looks for."""
+    return path.rsplit(".", 1)[1]
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,268 @@
+"""The types of params.yaml: every key with its meaning, range and valid values; unknown keys are refused.
+
+The JSON Schema for editors, `workflow/schemas/params.schema.json`, is generated from these classes
+(``python -m ews.study schema``). Defaults of hyper-parameters stand in params.yaml alone.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
+Names = Annotated[list[Name], Field(min_length=1)]
+
+Corruption = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "speckle_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "gaussian_blur",
+    "snow",
+    "frost",
+    "fog",
+    "spatter",
+    "brightness",
+    "contrast",
+    "saturate",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+]
+Evaluation = Literal["clean", "corruption"]
+# Target names that the workflow defines itself; a study of that name would hide one.
+RESERVED = frozenset({"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"})
+
+
+class Section(BaseModel):
+    """A part of params.yaml: no unknown keys, no silent conversion of strings to numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Standard(Section):
+    """What `standard` augmentation means for one dataset."""
+
+    padding: int = Field(ge=0, le=64, description="Zero padding before the random crop, pixels; 0: no crop.")
+    flip: bool = Field(description="Random horizontal flip with probability 1/2.")
+
+
+class CorruptedSet(Section):
+    """How the corrupted test set of a dataset is made."""
+
+    profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose severity constants: 32, 64 or 224 pixels.")
+    seed: Seed = Field(description="Seed of the random corruptions.")
+
+
+class Dataset(Section):
+    """A set of images: where it comes from and how it is split."""
+
+    source: Name = Field(description="Entry of data/sources.yaml.")
+    validation: float = Field(
+        ge=0,
+        lt=1,
+        description="Share of the training images held out for validation, stratified; 0: none, last epoch only.",
+    )
+    architecture: Name = Field(description="Architecture of studies that name none.")
+    standard: Standard = Field(description="The `standard` augmentation of this dataset.")
+    corrupted: CorruptedSet = Field(description="The corrupted test set.")
+
+
+class CifarResNet(Section):
+    """The thin ResNets for 32x32 images (He et al. 2016, section 4.2): depth 6n + 2."""
+
+    network: Literal["cifar_resnet"] = Field(description="Family.")
+    depth: int = Field(ge=8, description="Layers: 6n + 2.")
+    width: Count = Field(description="Channels of the first stage; doubled in each of the two next.")
+
+    @field_validator("depth")
+    @classmethod
+    def _depth(cls, depth: int) -> int:
+        if (depth - 2) % 6:
+            raise ValueError(f"must be 6n + 2 (8, 14, 20, 32, ...), not {depth}")
+        return depth
+
+
+class ResNet(Section):
+    """ResNets with four stages, with the CIFAR stem (3x3 convolution, no pooling)."""
+
+    network: Literal["resnet"] = Field(description="Family.")
+    block: Literal["basic", "bottleneck"] = Field(description="Residual block.")
+    layers: Annotated[list[Count], Field(min_length=4, max_length=4)] = Field(description="Blocks per stage.")
+    width: Count = Field(description="Channels of the first stage; 64 in the paper.")
+
+
+Architecture = Annotated[CifarResNet | ResNet, Field(discriminator="network")]
+
+
+class NoParameters(Section):
+    """An entry without parameters of its own."""
+
+
+class AutoAugment(Section):
+    """AutoAugment (Cubuk et al. 2019)."""
+
+    policy: Literal["cifar10", "svhn"] = Field(description="Learned policy; the paper uses CIFAR's for both CIFARs.")
+
+
+class AugMix(Section):
+    """AugMix (Hendrycks et al. 2020), without the operations that overlap with the test corruptions."""
+
+    width: Count = Field(description="Chains that are mixed.")
+    depth_min: Count = Field(description="Shortest chain, operations.")
+    depth_max: Count = Field(description="Longest chain, operations.")
+    severity: float = Field(gt=0, le=10, description="Largest strength of an operation, 0 to 10.")
+    alpha: Positive = Field(description="Parameter of the Dirichlet and Beta distributions of the mixing weights.")
+    jsd_weight: NonNegative = Field(description="Weight of the Jensen-Shannon term over the three views.")
+
+    @model_validator(mode="after")
+    def _depths(self) -> "AugMix":
+        if self.depth_max < self.depth_min:
+            raise ValueError(f"depth_max ({self.depth_max}) is below depth_min ({self.depth_min})")
+        return self
+
+
+class Augmentations(Section):
+    """Training augmentations by name."""
+
+    standard: NoParameters = Field(description="Crop and flip as the dataset says.")
+    autoaugment: AutoAugment
+    augmix: AugMix
+
+
+class Dropout(Section):
+    """Channel dropout, the paper's baseline (Tables 1 and 2; place and rate are a choice)."""
+
+    rate: float = Field(ge=0, lt=1, description="Probability of dropping a channel.")
+    place: Literal["hidden", "block"] = Field(
+        description="hidden: the channels that EWS may drop; block: the output of each residual block."
+    )
+
+
+class Ews(Section):
+    """Enhancing weak subnets (Guo et al. 2022, Algorithm 1)."""
+
+    width: Fraction = Field(description="Subnet width rho: share of paths and channels that is kept.")
+    rounding: Literal["ceil", "expected"] = Field(description="How rho n becomes a number of paths and channels.")
+    weight: NonNegative = Field(description="Weight lambda of the distillation term.")
+    distillation: Literal["kl", "ce"] = Field(description="KL(full||sub), or cross-entropy on the labels.")
+    reduction: Literal["batchmean", "mean"] = Field(description="KL averaged over examples, or also over classes.")
+    batch_fraction: Fraction = Field(description="Share of the batch on which the subnet is distilled.")
+    interval: Count = Field(description="Iterations between controller updates, K.")
+    samples: Count = Field(description="Subnets per controller update, C.")
+    search: Literal["learned", "random", "l1_norm", "gradient", "bandit"] = Field(description="Search strategy.")
+    hidden: Count = Field(description="Hidden size of the controller's LSTM.")
+    learning_rate: Positive = Field(description="Controller's learning rate (Adam).")
+    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(description="Controller's Adam betas.")
+    entropy_bonus: NonNegative = Field(description="Weight of the policy's entropy.")
+    baseline_decay: float = Field(ge=0, lt=1, description="Decay of the moving average of the raw reward.")
+    gradient_clip: Positive = Field(description="Largest norm of the controller's gradient.")
+
+
+class Methods(Section):
+    """Components of training methods; a method joins them by `+`; `vanilla` has none."""
+
+    dropout: Dropout
+    ews: Ews
+
+
+class Recipe(Section):
+    """Optimiser and schedule of one dataset and kind of training."""
+
+    epochs: Count = Field(description="Passes over the training images.")
+    batch_size: Annotated[int, Field(ge=2)] = Field(description="Images per iteration.")
+    train_images: Count | None = Field(description="Stratified subset of the training images; null: all.")
+    learning_rate: Positive = Field(description="Largest learning rate (SGD).")
+    momentum: float = Field(ge=0, lt=1, description="SGD momentum.")
+    nesterov: bool = Field(description="Nesterov momentum.")
+    weight_decay: NonNegative = Field(description="L2 penalty on all parameters.")
+    schedule: Literal["step", "cosine"] = Field(description="step: times gamma at each milestone; cosine: to zero.")
+    milestones: list[Fraction] = Field(description="Of the step schedule: shares of the epochs.")
+    gamma: Fraction = Field(description="Of the step schedule: factor at each milestone.")
+    warmup_epochs: Annotated[int, Field(ge=0)] = Field(description="Epochs of linear warm-up.")
+    gradient_clip: Positive | None = Field(description="Largest norm of the network's gradient; null: none.")
+    label_smoothing: float = Field(ge=0, lt=1, description="Label smoothing.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(description="auto: bfloat16 autocast on CUDA only.")
+
+    @model_validator(mode="after")
+    def _nesterov(self) -> "Recipe":
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov: true needs momentum above 0")
+        if self.milestones != sorted(self.milestones):
+            raise ValueError("milestones must ascend")
+        return self
+
+
+class Recipes(Section):
+    """Recipes of one dataset by kind of training."""
+
+    standard: Recipe = Field(description="Training on clean or augmented images.")
+
+
+class CorruptionEvaluation(Section):
+    """Which corruptions are evaluated."""
+
+    names: Annotated[list[Corruption], Field(min_length=1)] = Field(description="Corruptions, all at 5 severities.")
+
+    @field_validator("names")
+    @classmethod
+    def _distinct(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("a corruption stands twice")
+        return names
+
+
+class EvaluationSettings(Section):
+    """How trained networks are measured."""
+
+    test_images: Count | None = Field(description="Stratified subset of the test images; null: all.")
+    corruption: CorruptionEvaluation
+
+
+class Study(Section):
+    """A cross product of cells and the evaluations it wants."""
+
+    title: str = Field(default="", description="One line for tables and reports.")
+    dataset: Names
+    architecture: Names | None = Field(default=None, description="Default: the dataset's.")
+    augmentation: Names = Field(default=["standard"])
+    method: Annotated[list[str], Field(min_length=1)] = Field(description="Compositions, e.g. vanilla, ews.")
+    seed: Annotated[list[Seed], Field(min_length=1)] | None = Field(default=None, description="Default: `seeds`.")
+    evaluations: Annotated[list[Evaluation], Field(min_length=1)] = Field(default=["clean", "corruption"])
+    overrides: dict[str, Any] = Field(default={}, description="Key path -> value, or list of values to sweep.")
+
+    @field_validator("dataset", "architecture", "augmentation", "method", "seed", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+class Params(Section):
+    """params.yaml."""
+
+    reproduce: Names = Field(description="Studies that the default target builds.")
+    mirror: str | None = Field(description="Folder or URL to take archives from first; EWS_MIRROR overrides it.")
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="Seeds of studies that name none.")
+    studies: dict[Name, Study]
+    datasets: dict[Name, Dataset]
+    architectures: dict[Name, Architecture]
+    augmentations: Augmentations
+    methods: Methods
+    recipes: dict[Name, Recipes]
+    evaluation: EvaluationSettings
+
+    @field_validator("studies")
+    @classmethod
+    def _free_names(cls, studies: dict[str, Study]) -> dict[str, Study]:
+        for name in studies:
+            if name in RESERVED:
+                raise ValueError(f"a study cannot be called {name!r}: the workflow has a target of that name")
+        return studies

@@ -1,0 +1,67 @@
+"""Train one cell: ``python -m ews.train --cell JSON --data data/digits --out RUNFOLDER --fingerprint HEX --threads 2``."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ews import files
+from ews.data.dataset import load
+from ews.device import leased
+from ews.errors import EwsError, run
+from ews.fingerprint import fingerprint
+from ews.train.loop import fit
+from ews.train.uses import uses
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m ews.train", description=__doc__)
+    parser.add_argument("--cell", required=True, help="resolved parameters as JSON, or @FILE")
+    parser.add_argument("--data", required=True, type=Path, help="dataset folder")
+    parser.add_argument("--out", required=True, type=Path, help="run folder")
+    parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--workers", type=int, default=0, help="processes that augment; no effect on results")
+    arguments = parser.parse_args()
+    cell = read_cell(arguments.cell)
+    code = fingerprint("ews.train", uses(cell))
+    if arguments.fingerprint is not None and arguments.fingerprint != code:
+        raise EwsError(
+            f"{arguments.out}: the code has changed since this job was planned (fingerprint {arguments.fingerprint}, "
+            f"now {code}); run the same command again."
+        )
+    with leased(threads=arguments.threads) as device:
+        fit(
+            cell=cell,
+            dataset=load(arguments.data),
+            out=arguments.out,
+            code=code,
+            device=device,
+            threads=arguments.threads,
+            workers=arguments.workers,
+        )
+
+
+def read_cell(text: str) -> dict[str, Any]:
+    """Return the cell that ``--cell`` gives, JSON or ``@FILE``.
+
+    Raises:
+        EwsError: not JSON, or not a whole cell.
+    """
+    if text.startswith("@"):
+        cell = files.read_json(text[1:])
+    else:
+        try:
+            cell = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise EwsError(f"--cell: not valid JSON ({error}); give JSON or @FILE.") from None
+    needed = {"dataset", "architecture", "augmentation", "method", "recipe", "seed"}
+    if not isinstance(cell, dict) or set(cell) != needed:
+        given = sorted(cell) if isinstance(cell, dict) else type(cell).__name__
+        raise EwsError(f"--cell: needs exactly the keys {sorted(needed)}, not {given}.")
+    return cell
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,96 @@
+"""The files of a finished training, each written whole or not at all, record.json last."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ews import files, record
+from ews.train.training import Training
+
+MODEL = "model.safetensors"
+BEST = "model-best.safetensors"
+EPOCHS = "epochs.csv"
+TIMING = "timing.csv"
+
+
+def clear(out: Path) -> None:
+    """Remove an earlier training's files, and what a killed one left of files half-written."""
+    names = (MODEL, BEST, EPOCHS, TIMING, "controller.csv", "kept.csv", record.NAME)
+    for name in (*names, "state.pt"):
+        for rest in out.glob(f".{name}.*"):
+            rest.unlink()
+    for name in names:
+        (out / name).unlink(missing_ok=True)
+
+
+def write(
+    out: Path,
+    *,
+    cell: Mapping[str, Any],
+    training: Training,
+    logs: Mapping[str, Any],
+    code: str,
+    hardware: Mapping[str, Any],
+) -> None:
+    """Write a finished training's files.
+
+    Args:
+        out: the run folder.
+        cell: the training's resolved parameters.
+        training: after its last epoch.
+        logs: ``epochs``, ``timing``, ``best``, ``wall_clock``, ``peak_memory`` of the loop.
+        code: fingerprint of the code.
+        hardware: from :func:`ews.record.hardware`.
+    """
+    save_weights(out / MODEL, training.network.state_dict())
+    best = logs["best"]
+    if best is not None:
+        save_weights(out / BEST, best["network"])
+    tables = {EPOCHS: logs["epochs"], TIMING: logs["timing"], **training.method.tables()}
+    for name, rows in tables.items():
+        write_table(out / name, rows)
+    last = logs["epochs"][-1]
+    metrics = {name: value for name, value in last.items() if name not in ("epoch", "learning_rate")}
+    metrics.setdefault("validation_error", None)
+    metrics["best_validation_error"] = best["validation_error"] if best else None
+    metrics["best_epoch"] = best["epoch"] if best else None
+    content = record.record(
+        cell=cell,
+        data=training.dataset.checksum,
+        code=code,
+        hardware=hardware,
+        wall_clock=logs["wall_clock"],
+        peak_memory=logs["peak_memory"],
+        counts={
+            "parameters": sum(parameter.numel() for parameter in training.network.parameters()),
+            "train_images": len(training.indices),
+            "validation_images": len(training.dataset.validation),
+            "epochs": len(logs["epochs"]),
+            "starts": logs["starts"],
+        },
+        metrics=metrics,
+        outputs=[out / name for name in (MODEL, *([BEST] if best else []), *tables)],
+    )
+    files.write_json(out / record.NAME, content)
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write a network's parameters and buffers as safetensors, atomically; same weights, same bytes."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    with files.atomic(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, atomically; floats in full precision, the first row's keys as columns."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    files.write_text(path, text.getvalue())

@@ -1,0 +1,163 @@
+"""One training in memory: what an epoch does, and everything that the next epoch depends on."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ews import device as devices
+from ews import models
+from ews.augment import build as build_augmentation
+from ews.data.dataset import Dataset
+from ews.errors import EwsError
+from ews.methods.component import Batch, Context
+from ews.methods.compose import compose
+from ews.seeds import numpy_stream, stream_seed
+from ews.train import optim
+from ews.train.validate import validation_error
+
+VALIDATION_BATCH = 250
+
+
+class Training:
+    """The network, its method and its optimiser, ready for any epoch.
+
+    Initial weights are a function of (seed, "init"), the order of images of (seed, "order", epoch),
+    dropout of (seed, "dropout", epoch); augmentation and subnets likewise. Hence no random state is stored.
+    """
+
+    def __init__(self, cell: Mapping[str, Any], dataset: Dataset, *, device: torch.device, workers: int) -> None:
+        """Build everything for a cell.
+
+        Args:
+            cell: the training's resolved parameters.
+            dataset: the data; its test part is not touched.
+            device: where to train.
+            workers: processes that augment; no effect on values.
+        """
+        self.seed: int = cell["seed"]
+        self.recipe: Mapping[str, Any] = cell["recipe"]
+        self.dataset = dataset
+        self.device = device
+        self.indices = dataset.training_indices(self.recipe["train_images"])
+        # With a single image a batch has no spread to normalise by; which image is left out differs by epoch.
+        size = self.recipe["batch_size"]
+        self.images = len(self.indices) - (1 if len(self.indices) % size == 1 and len(self.indices) > 1 else 0)
+        self.iterations = math.ceil(self.images / size)
+
+        torch.manual_seed(stream_seed(self.seed, "init"))
+        self.network = models.build(
+            cell["architecture"], classes=len(dataset.classes), mean=dataset.mean, std=dataset.std
+        )
+        channels_last = device.type == "cuda"
+        self.network.to(device, memory_format=torch.channels_last if channels_last else torch.preserve_format)
+        self.augment = build_augmentation(
+            cell["augmentation"], images=dataset.train_images, seed=self.seed, device=device, workers=workers
+        )
+        self.context = Context(
+            network=self.network,
+            augmentation_loss=self.augment.loss,
+            seed=self.seed,
+            label_smoothing=self.recipe["label_smoothing"],
+            device=device,
+            bfloat16=devices.bfloat16(self.recipe["precision"], device),
+            channels_last=channels_last,
+        )
+        torch.manual_seed(stream_seed(self.seed, "method"))
+        self.method = compose(cell["method"], self.context)
+        self.optimizer = optim.optimiser([*self.network.parameters(), *self.method.parameters()], self.recipe)
+
+    def epoch(self, epoch: int, *, progress: Any = iter) -> dict[str, float]:
+        """Train for one epoch and return its row of epochs.csv.
+
+        Args:
+            epoch: counted from 0; the row counts from 1.
+            progress: wraps the iterator over batches, e.g. a progress bar.
+
+        Raises:
+            EwsError: the loss or a weight is not finite.
+        """
+        rate = optim.learning_rate(self.recipe, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(stream_seed(self.seed, "dropout", epoch))
+        self.method.begin_epoch(epoch)
+        self.network.train()
+        sums: dict[str, Tensor] = {}
+        for batch in progress(self.batches(epoch)):
+            metrics = self.method.gradients(batch)
+            optim.step(self.optimizer, clip=self.recipe["gradient_clip"])
+            for name, value in metrics.items():
+                # On the device and in float64; converted once per epoch, so that no step waits for the host.
+                weighted = value.detach().double() * len(batch.labels)
+                sums[name] = sums[name] + weighted if name in sums else weighted
+        means = {name: float(total) / self.images for name, total in sums.items()}
+        self._check_finite(means, epoch)
+        loss, error = means.pop("loss"), means.pop("error")
+        return {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss, "train_error": error, **means}
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield an epoch's batches; the last one is smaller, and left out where it would hold one image."""
+        size = self.recipe["batch_size"]
+        order = numpy_stream(self.seed, "order", epoch).permutation(self.indices)[: self.images]
+        labels = torch.from_numpy(np.asarray(self.dataset.train_labels[order], dtype=np.int64)).to(self.device)
+        views = self.augment.loader(order, epoch=epoch, batch_size=size)
+        for number, (images, part) in enumerate(zip(views, labels.split(size), strict=True)):
+            iteration = epoch * self.iterations + number + 1
+            yield Batch(images=images, labels=part, iteration=iteration, epoch=epoch)
+
+    def validate(self) -> float | None:
+        """Return the error on the validation images, in [0, 1]; None if there are none."""
+        if len(self.dataset.validation) == 0:
+            return None
+        return validation_error(
+            self.network,
+            self.context.logits,
+            images=self.dataset.train_images,
+            labels=self.dataset.train_labels,
+            indices=self.dataset.validation,
+            batch_size=VALIDATION_BATCH,
+            device=self.device,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next epoch depends on."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.method.load_state_dict(state["method"])
+
+    def _check_finite(self, means: Mapping[str, float], epoch: int) -> None:
+        bad = [f"{name} = {value}" for name, value in means.items() if not math.isfinite(value)]
+        if not all(bool(parameter.isfinite().all()) for parameter in self.network.parameters()):
+            bad.append("a weight is not finite")
+        if bad:
+            raise EwsError(
+                f"the training diverged in epoch {epoch + 1}: {', '.join(bad)}. Lower recipe.learning_rate "
+                f"({self.recipe['learning_rate']}), add recipe.warmup_epochs, or set recipe.gradient_clip "
+                f"(now {self.recipe['gradient_clip']}); then run again."
+            )
+
+
+class Stopwatch:
+    """Seconds since it was made or last read."""
+
+    def __init__(self) -> None:
+        self.start = time.perf_counter()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        now = time.perf_counter()
+        seconds, self.start = now - self.start, now
+        return seconds

@@ -1,0 +1,196 @@
+# What params.yaml plans, and small functions from wildcards to inputs and parameters. No science here.
+import os
+
+from snakemake.exceptions import WorkflowError
+
+try:
+    from ews.errors import EwsError
+    from ews.fingerprint import fingerprint
+    from ews.study.cells import manifest, plan
+    from ews.data.sources import read_manifest
+    from ews.study.naming import canonical, digest
+    from ews.study.params import validate
+    import ews.evaluate.uses
+    import ews.train.uses
+except ImportError as error:
+    raise WorkflowError(
+        f"The package is not installed here ({error}). Run `python3 bootstrap.py`, or "
+        "`pip install --no-deps -e .` in your own environment."
+    ) from None
+
+RUNS = "results/runs"
+ENVIRONMENT = "../envs/ews.yaml"
+EVALUATED = {"clean": "clean.json", "corruption": "corruption.csv"}
+TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
+FIGURES = ["training", "corruption", "severity", "controller", "kept"]
+FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
+
+try:
+    SOURCES = read_manifest("data/sources.yaml")
+    PARAMS = validate(dict(config), sources=SOURCES)
+    # study -> its cells; the index of runs refuses two cells in one folder.
+    PLANS = {study: plan(PARAMS, study) for study in PARAMS.studies}
+except EwsError as error:
+    raise WorkflowError(str(error)) from None
+
+CELLS = {entry.run: entry for entries in PLANS.values() for entry in entries}
+EVALUATIONS = {entry.results: entry for entries in PLANS.values() for entry in entries}
+
+# Where archives are looked for is no property of a result, so it is no rule's parameter.
+if PARAMS.mirror:
+    os.environ.setdefault("EWS_MIRROR", PARAMS.mirror)
+
+
+wildcard_constraints:
+    dataset="|".join(PARAMS.datasets),
+    study="|".join(PARAMS.studies),
+    corruption="[a-z_]+",
+    run=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
+    where=r"(/eval,[^/]+)?",
+
+
+# --- what the targets collect
+
+
+def cells_of(studies):
+    """Every planned cell of some studies, each results folder once."""
+    return list(
+        {entry.results: entry for study in studies for entry in PLANS[study]}.values()
+    )
+
+
+def datasets(studies):
+    return sorted(
+        {f"data/{entry.cell['dataset']}/dataset.json" for entry in cells_of(studies)}
+    )
+
+
+def corrupted_sets(studies):
+    return sorted(
+        {
+            f"data/{entry.cell['dataset']}-c/{name}.npy"
+            for study in studies
+            if "corruption" in PARAMS.studies[study].evaluations
+            for entry in PLANS[study]
+            for name in [*entry.settings["corruption"]["names"], "labels"]
+        }
+    )
+
+
+def records(studies):
+    return sorted({f"{RUNS}/{entry.run}/record.json" for entry in cells_of(studies)})
+
+
+def evaluations(studies):
+    return sorted(
+        {
+            f"{RUNS}/{entry.results}/{EVALUATED[kind]}"
+            for study in studies
+            for kind in PARAMS.studies[study].evaluations
+            for entry in PLANS[study]
+        }
+    )
+
+
+def products(studies):
+    return expand(
+        "results/{study}/{file}", study=studies, file=[*TABLES, *FIGURE_FILES]
+    )
+
+
+# --- from wildcards to inputs and parameters
+
+
+def source_of(wildcards):
+    return PARAMS.datasets[wildcards.dataset].source
+
+
+def checksum_of(wildcards):
+    return SOURCES[source_of(wildcards)].checksum
+
+
+def validation_of(wildcards):
+    return PARAMS.datasets[wildcards.dataset].validation
+
+
+def data_code(wildcards):
+    kind = SOURCES[source_of(wildcards)].kind
+    return fingerprint("ews.data", [("ews.data", kind)])
+
+
+def profile_of(wildcards):
+    return PARAMS.datasets[wildcards.dataset].corrupted.profile
+
+
+def corruption_seed_of(wildcards):
+    return PARAMS.datasets[wildcards.dataset].corrupted.seed
+
+
+def corruption_code(wildcards):
+    return fingerprint("ews.corruptions", [("ews.corruptions", wildcards.corruption)])
+
+
+def dataset_of(wildcards):
+    return f"data/{wildcards.run.split('/')[0]}/dataset.json"
+
+
+def cell_of(wildcards):
+    if wildcards.run not in CELLS:
+        raise WorkflowError(
+            f"{RUNS}/{wildcards.run}: no study in params.yaml plans this run."
+        )
+    return CELLS[wildcards.run].cell
+
+
+def cell_json(wildcards):
+    return canonical(cell_of(wildcards))
+
+
+def train_code(wildcards):
+    return fingerprint("ews.train", ews.train.uses.uses(cell_of(wildcards)))
+
+
+def evaluate_code(kind):
+    def of(wildcards):
+        return fingerprint(
+            "ews.evaluate", ews.evaluate.uses.uses(cell_of(wildcards), kind)
+        )
+
+    return of
+
+
+def settings_of(wildcards):
+    results = wildcards.run + wildcards.where
+    if results not in EVALUATIONS:
+        raise WorkflowError(
+            f"{RUNS}/{results}: no study in params.yaml plans this evaluation."
+        )
+    return EVALUATIONS[results].settings
+
+
+def test_images(wildcards):
+    count = settings_of(wildcards)["test_images"]
+    return "" if count is None else f"--test-images {count}"
+
+
+def corruption_names(wildcards):
+    return settings_of(wildcards)["corruption"]["names"]
+
+
+def corrupted_inputs(wildcards):
+    return [
+        f"data/{wildcards.run.split('/')[0]}-c/{name}.npy"
+        for name in [*corruption_names(wildcards), "labels"]
+    ]
+
+
+def study_digest(wildcards):
+    return digest(manifest(PARAMS, wildcards.study))
+
+
+def study_records(wildcards):
+    return records([wildcards.study])
+
+
+def study_evaluations(wildcards):
+    return evaluations([wildcards.study])

@@ -1,0 +1,31 @@
+# Raw archives -> one memory-mappable format per dataset.
+
+
+rule dataset:
+    output:
+        multiext(
+            "data/{dataset}/",
+            "train_images.npy",
+            "train_labels.npy",
+            "test_images.npy",
+            "test_labels.npy",
+            "validation.npy",
+            "dataset.json",
+        ),
+    params:
+        source=source_of,
+        checksum=checksum_of,
+        validation=validation_of,
+        code=data_code,
+    log:
+        "logs/data/{dataset}.log",
+    benchmark:
+        "logs/data/{dataset}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "python -m ews.data --dataset {wildcards.dataset} --source {params.source} --validation {params.validation}"
+        " --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"

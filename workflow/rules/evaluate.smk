@@ -1,0 +1,58 @@
+# One job per cell and kind of evaluation; settings that differ from the defaults get a folder of their own ({where}).
+
+
+rule evaluate_clean:
+    input:
+        data=dataset_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        record=f"{RUNS}/{{run}}/record.json",
+    output:
+        result=f"{RUNS}/{{run}}{{where}}/clean.json",
+        predictions=f"{RUNS}/{{run}}{{where}}/clean.npz",
+    params:
+        images=test_images,
+        code=evaluate_code("clean"),
+    log:
+        "logs/evaluate/{run}{where}/clean.log",
+    benchmark:
+        "logs/evaluate/{run}{where}/clean.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        f"python -m ews.evaluate clean --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}}) {{params.images}}"
+        " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
+        " --threads {threads} > {log} 2>&1"
+
+
+rule evaluate_corruption:
+    input:
+        data=dataset_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        record=f"{RUNS}/{{run}}/record.json",
+        corrupted=corrupted_inputs,
+    output:
+        result=f"{RUNS}/{{run}}{{where}}/corruption.csv",
+        predictions=f"{RUNS}/{{run}}{{where}}/corruption.npz",
+    params:
+        names=corruption_names,
+        images=test_images,
+        code=evaluate_code("corruption"),
+    log:
+        "logs/evaluate/{run}{where}/corruption.log",
+    benchmark:
+        "logs/evaluate/{run}{where}/corruption.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    shell:
+        f"python -m ews.evaluate corruption --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        " --corrupted $(dirname {input.corrupted[0]}) --names {params.names} {params.images}"
+        " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
+        " --threads {threads} > {log} 2>&1"

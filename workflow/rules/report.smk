@@ -1,0 +1,88 @@
+# Per study: manifest, measurements, table in four formats, figures.
+
+
+rule study:
+    output:
+        "results/{study}/study.json",
+    params:
+        # The cells themselves would make the metadata as large as the study.
+        digest=study_digest,
+    log:
+        "logs/report/{study}/study.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m ews.study manifest {wildcards.study} --digest {params.digest} --out {output} > {log} 2>&1"
+
+
+rule measure:
+    input:
+        study="results/{study}/study.json",
+        records=study_records,
+        evaluations=study_evaluations,
+    output:
+        measurements="results/{study}/measurements.csv",
+        records="results/{study}/records.json",
+        metrics="results/{study}/metrics.json",
+    params:
+        code=code("ews.report.measure"),
+    log:
+        "logs/report/{study}/measure.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        f"python -m ews.report measure --study {{input.study}} --runs {RUNS} --out {{output.measurements}}"
+        " --records {output.records} --metrics {output.metrics} > {log} 2>&1"
+
+
+rule table:
+    input:
+        study="results/{study}/study.json",
+        measurements="results/{study}/measurements.csv",
+        records="results/{study}/records.json",
+    output:
+        "results/{study}/table.csv",
+        "results/{study}/table.md",
+        "results/{study}/table.tex",
+        report(
+            "results/{study}/table.html",
+            caption="../report/table.rst",
+            category="{study}",
+            labels={"what": "table"},
+        ),
+    params:
+        code=code("ews.report.table"),
+    log:
+        "logs/report/{study}/table.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m ews.report table --study {input.study} --measurements {input.measurements}"
+        " --records {input.records} --out-dir results/{wildcards.study} > {log} 2>&1"
+
+
+rule figure:
+    input:
+        study="results/{study}/study.json",
+        measurements="results/{study}/measurements.csv",
+        records=study_records,
+        evaluations=study_evaluations,
+    output:
+        [
+            report(
+                f"results/{{study}}/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="{study}",
+                labels={"what": name},
+            )
+            for name in FIGURES
+        ],
+    params:
+        code=code("ews.report.figures"),
+    log:
+        "logs/report/{study}/figures.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        f"python -m ews.report figures --study {{input.study}} --runs {RUNS} --measurements {{input.measurements}}"
+        " --out-dir results/{wildcards.study} > {log} 2>&1"

@@ -1,0 +1,43 @@
+# One job per cell and seed. Work in progress (state.pt) lies beside the outputs, undeclared, so that a killed job resumes.
+
+# Methods with a subnet search keep the controller's log as well.
+SEARCHING = r"[^/]+/[^/]+/[^/]+/(?:[a-z0-9_]+\+)*ews(?:[+,][^/]*)?/seed\d+"
+
+
+rule train_cell:
+    input:
+        dataset_of,
+    output:
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        epochs=f"{RUNS}/{{run}}/epochs.csv",
+        record=f"{RUNS}/{{run}}/record.json",
+    wildcard_constraints:
+        run=rf"(?!{SEARCHING}/)[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
+    params:
+        cell=cell_json,
+        code=train_code,
+    log:
+        "logs/train/{run}.log",
+    benchmark:
+        "logs/train/{run}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=2880,
+    shell:
+        "python -m ews.train --cell {params.cell:q} --fingerprint {params.code} --data $(dirname {input})"
+        f" --out {RUNS}/{{wildcards.run}} --threads {{threads}} > {{log}} 2>&1"
+
+
+use rule train_cell as train_searching_cell with:
+    output:
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        epochs=f"{RUNS}/{{run}}/epochs.csv",
+        controller=f"{RUNS}/{{run}}/controller.csv",
+        kept=f"{RUNS}/{{run}}/kept.csv",
+        record=f"{RUNS}/{{run}}/record.json",
+    wildcard_constraints:
+        run=SEARCHING,
