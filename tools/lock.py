@@ -22,7 +22,6 @@ dependencies:
   - python=3.12
   - pip
   - pip:
-      - --no-deps
 """
 
 

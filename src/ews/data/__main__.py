@@ -43,7 +43,8 @@ def _check_code(expected: str, kind: str) -> None:
     actual = fingerprint("ews.data", [("ews.data", kind)])
     if actual != expected:
         raise EwsError(
-            f"the code of the data step has changed since the run was planned ({expected} then, {actual} now). Run again."
+            f"the code of the data step has changed since the run was planned ({expected} then, {actual} now). "
+            "Run again."
         )
 
 

@@ -1,10 +1,12 @@
 """Reading archives member by member in memory: nothing is ever unpacked onto the disk."""
 
+import contextlib
 import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ews.errors import EwsError
@@ -20,28 +22,24 @@ def members(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
     Raises:
         EwsError: not an archive, or a damaged one; a name that leads outside, a link, a device or a
-            huge member: no such archive is honest, so none of it is used.
+            huge member: no such archive is honest, so none of it is used. The functions raise it too.
     """
-    try:
+    with _readable(archive):
         if archive.is_dir():
-            yield from _folder(archive)
+            listing = _folder(archive)
         elif zipfile.is_zipfile(archive):
-            yield from _zip(archive)
+            listing = _zip(archive)
         else:
-            yield from _tar(archive)
-    except FileNotFoundError as error:
-        raise EwsError(f"{archive}: no such file or folder ({error.filename}).") from None
-    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise EwsError(
-            f"{archive}: damaged, or not an archive ({error}). Valid: .tar.xz, .tar.gz, .tar.bz2, .zip or a folder."
-        ) from None
+            listing = _tar(archive)
+        for name, content in listing:
+            if not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+                yield name, partial(_guarded, archive, content)
 
 
 def _folder(folder: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and not _hidden(name):
-            yield name, path.read_bytes
+        if path.is_file():
+            yield path.relative_to(folder).as_posix(), path.read_bytes
 
 
 def _zip(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -51,25 +49,39 @@ def _zip(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
                 continue
             # The upper half of the attributes is the Unix mode, where a link shows.
             kind = (info.external_attr >> 16) & 0o170000
-            name = _checked(archive, info.filename, regular=kind in (0, 0o100000), size=info.file_size)
-            if not _hidden(name):
-                yield name, lambda info=info: file.read(info)  # type: ignore[misc]
+            regular = kind in (0, 0o100000)
+            yield _checked(archive, info.filename, regular=regular, size=info.file_size), partial(file.read, info)
 
 
 def _tar(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with tarfile.open(archive, "r:*") as file:
         for info in file:
-            if info.isdir():
-                continue
-            name = _checked(archive, info.name, regular=info.isreg(), size=info.size)
-            if not _hidden(name):
-                yield name, lambda info=info: _read(file, info)  # type: ignore[misc]
+            if not info.isdir():
+                yield _checked(archive, info.name, regular=info.isreg(), size=info.size), partial(_read, file, info)
 
 
 def _read(file: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     stream = file.extractfile(info)
     assert stream is not None  # regular files only
     return stream.read()
+
+
+def _guarded(archive: Path, content: Callable[[], bytes]) -> bytes:
+    with _readable(archive):
+        return content()
+
+
+@contextlib.contextmanager
+def _readable(archive: Path) -> Iterator[None]:
+    """Turn what the standard library raises on damaged archives into one readable error."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise EwsError(f"{archive}: no such file or folder ({error.filename}).") from None
+    except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+        raise EwsError(
+            f"{archive}: damaged, or not an archive ({error}). Valid: .tar.xz, .tar.gz, .tar.bz2, .zip or a folder."
+        ) from None
 
 
 def _checked(archive: Path, name: str, *, regular: bool, size: int) -> str:
@@ -84,7 +96,3 @@ def _checked(archive: Path, name: str, *, regular: bool, size: int) -> str:
     if size > LARGEST_MEMBER:
         raise EwsError(f"{archive}: member {name!r} is {size} bytes long; the archive is refused.")
     return path.as_posix()
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

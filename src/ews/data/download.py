@@ -127,7 +127,8 @@ def _fetch(source: Source, part: Path, mirror: str | None, backoff: float) -> No
             [
                 f"{source.title}: {source.file} could not be fetched.",
                 *problems,
-                f"Check the connection and the mirror, then run again: what has arrived is kept and resumed. Or: {advice}",
+                "Check the connection and the mirror, then run again: what has arrived is kept and resumed.",
+                f"Or: {advice}",
             ]
         )
     )
@@ -197,6 +198,7 @@ def _stream(url: str, part: Path, file: str, size: int) -> None:
             with part.open("ab" if begun else "wb") as target, _progress(file, size, begun) as advance:
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     if target.tell() + len(chunk) > size:
+                        part.unlink()
                         raise _Failed(f"wrong size: expected {size} bytes, the server sends more")
                     target.write(chunk)
                     advance(len(chunk))
@@ -237,11 +239,11 @@ def _short(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _progress(label: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
+def _progress(label: str, total: int, done: int) -> Iterator[Callable[[int], object]]:
     """Yield a function that counts bytes: a bar in a terminal, a line every 10 % in a log."""
     if sys.stderr.isatty():
         with tqdm(desc=label, total=total, initial=done, unit="B", unit_scale=True) as bar:
-            yield lambda count: void(bar.update(count))
+            yield bar.update
         return
     tenth = 10 * done // total
 
@@ -253,10 +255,6 @@ def _progress(label: str, total: int, done: int) -> Iterator[Callable[[int], Non
             _say(f"{label}: {10 * tenth} % of {total / 1e6:.1f} MB")
 
     yield advance
-
-
-def void(_: object) -> None:
-    """Drop a value."""
 
 
 @contextlib.contextmanager

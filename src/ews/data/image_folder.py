@@ -95,8 +95,8 @@ def _classes(archive: Path, names: dict[str, list[str]]) -> tuple[str, ...]:
     train, test = ({name.split("/")[1] for name in names[split]} for split in SPLITS)
     if train != test:
         raise EwsError(
-            f"{archive}: the classes of train/ and test/ differ: "
-            f"only in train: {', '.join(sorted(train - test)) or '-'}; only in test: {', '.join(sorted(test - train)) or '-'}."
+            f"{archive}: the classes of train/ and test/ differ: only in train: "
+            f"{', '.join(sorted(train - test)) or '-'}; only in test: {', '.join(sorted(test - train)) or '-'}."
         )
     return tuple(sorted(train))
 

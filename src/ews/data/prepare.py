@@ -61,7 +61,7 @@ def prepare(
         mean, std = moments(raw.train_images[kept] if len(held_out) else raw.train_images)
         if min(std) == 0:
             raise EwsError(f"{source}: a colour channel is the same in every pixel of every training image.")
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "train_images": raw.train_images,
             "train_labels": raw.train_labels,
             "test_images": raw.test_images,

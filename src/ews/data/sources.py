@@ -107,7 +107,7 @@ def read_manifest(path: Path | str) -> dict[str, Source]:
     sources = {}
     for name, entry in content.items():
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise EwsError(f"{path}: {name!r} is not a source's name; valid: a-z, 0-9 and _, not first.")
+            raise EwsError(f"{path}: {name!r} is not a source's name; valid: a-z, 0-9 and _, the first not _.")
         try:
             sources[name] = Source.model_validate(entry)
         except ValidationError as error:

@@ -8,6 +8,9 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from ews.models.network import Network
+from ews.subnets.subnet import Subnet
+
 Metrics = dict[str, Tensor]
 Rows = list[dict[str, Any]]
 
@@ -79,7 +82,7 @@ class Context:
     """What components are built from.
 
     Attributes:
-        network: an :class:`ews.models` network on its device.
+        network: on its device.
         augmentation_loss: loss over views.
         seed: the cell's seed, for the components' random streams.
         label_smoothing: in [0, 1).
@@ -88,7 +91,7 @@ class Context:
         channels_last: whether images are laid out NHWC in memory.
     """
 
-    network: nn.Module
+    network: Network
     augmentation_loss: AugmentationLoss
     seed: int
     label_smoothing: float
@@ -96,7 +99,7 @@ class Context:
     bfloat16: bool = False
     channels_last: bool = False
 
-    def logits(self, images: Tensor, subnet: Any = None) -> Tensor:
+    def logits(self, images: Tensor, subnet: Subnet | None = None) -> Tensor:
         """Run the network, or a subnet of it, on [B, 3, H, W] and return float32 logits [B, classes]."""
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -105,7 +108,7 @@ class Context:
         # Losses are computed in float32 at least: bfloat16 has 8 bits for what a softmax needs 24 for.
         return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
-    def view_logits(self, images: Tensor, subnet: Any = None) -> Tensor:
+    def view_logits(self, images: Tensor, subnet: Subnet | None = None) -> Tensor:
         """Run [V, B, 3, H, W] in one pass, so that all views share batch statistics: [V, B, classes]."""
         views, size = images.shape[:2]
         return self.logits(images.flatten(0, 1), subnet).unflatten(0, (views, size))
@@ -194,3 +197,8 @@ class Extra(Component):
     def gradients(self, batch: Batch, full: Pass) -> Metrics:
         """Accumulate the term's gradient; the full pass's graph is already freed."""
         raise NotImplementedError
+
+
+def error(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the share of wrong top-1 predictions of logits [B, classes], a float32 scalar."""
+    return (logits.argmax(1) != labels).float().mean()

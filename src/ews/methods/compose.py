@@ -21,6 +21,7 @@ from ews.methods.component import (
     Pass,
     Rows,
     Wrapper,
+    error,
 )
 from ews.methods.objective import CrossEntropy
 from ews.registry import lookup
@@ -120,8 +121,3 @@ class Method:
     def tables(self) -> dict[str, Rows]:
         """Return the components' logs by file name."""
         return {name: rows for component in self.components for name, rows in component.tables().items()}
-
-
-def error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the share of wrong top-1 predictions of logits [B, classes], a float32 scalar."""
-    return (logits.argmax(1) != labels).float().mean()

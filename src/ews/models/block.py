@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -75,18 +75,21 @@ class Block(nn.Module):
         for unit in units:
             self.stride *= unit.stride
         self.hidden = tuple(unit.channels for unit in units[:-1])
-        self.convs = nn.ModuleList(
+        convs = nn.ModuleList(
             skip_init(
                 nn.Conv2d, source, unit.channels, unit.kernel, unit.stride, padding=unit.kernel // 2, bias=False
             )
             for source, unit in zip(sources, units, strict=True)
         )
         normed = sources if spec.preactivation else [unit.channels for unit in units]
-        self.norms = nn.ModuleList(BatchNorm2d(channels) for channels in normed)
-        self.projection: nn.Module | None = None
+        self.convs = cast(Sequence[nn.Conv2d], convs)
+        self.norms = cast(Sequence[BatchNorm2d], nn.ModuleList(BatchNorm2d(channels) for channels in normed))
+        self.projection: nn.Conv2d | None = None
         self.projection_norm: BatchNorm2d | None = None
         if spec.shortcut == "projection":
-            self.projection = skip_init(nn.Conv2d, inputs, self.outputs, 1, self.stride, bias=False)
+            self.projection = cast(
+                nn.Conv2d, skip_init(nn.Conv2d, inputs, self.outputs, 1, self.stride, bias=False)
+            )
             if not spec.preactivation:
                 self.projection_norm = BatchNorm2d(self.outputs)
         self.hidden_dropout = 0.0
@@ -100,7 +103,7 @@ class Block(nn.Module):
 
     def path_weights(self) -> tuple[list[Tensor], list[Tensor]]:
         """Return the convolution weights of the residual branch and of the shortcut (none for most shortcuts)."""
-        shortcut = [] if self.projection is None else [self.projection.weight]
+        shortcut: list[Tensor] = [] if self.projection is None else [self.projection.weight]
         return [conv.weight for conv in self.convs], shortcut
 
     def capture_effects(self, enabled: bool, *, paths: bool) -> None:
@@ -148,7 +151,7 @@ class Block(nn.Module):
         conv = self.convs[i]
         if choice is None:
             return conv(x)
-        weight = conv.weight
+        weight: Tensor = conv.weight
         if i < len(self.hidden):
             weight = weight.index_select(0, choice.channels[i])
         if i > 0:
@@ -165,7 +168,7 @@ class Block(nn.Module):
     def _shortcut(self, x: Tensor, activated: Tensor, choice: BlockChoice | None) -> Tensor:
         """Compute the shortcut; a pre-activation block projects its activated input."""
         if self.projection is not None:
-            out = self.projection(activated)
+            out: Tensor = self.projection(activated)
             norm = self.projection_norm
             if norm is None:
                 return out

@@ -57,16 +57,11 @@ class Network(nn.Module):
         for spec in blocks:
             built.append(Block(channels, spec))
             channels = spec.units[-1].channels
-        self._blocks = nn.ModuleList(built)
+        self.blocks = cast(Sequence[Block], nn.ModuleList(built))
         self.norm = BatchNorm2d(channels if self.preactivation else stem)
         self.head = skip_init(nn.Linear, channels, classes)
         self.classes = classes
         self.initialise(generator)
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """The blocks, first to last."""
-        return tuple(cast(Block, block) for block in self._blocks)
 
     @property
     def space(self) -> SubnetSpace:
@@ -95,10 +90,10 @@ class Network(nn.Module):
         if not self.preactivation:
             x = F.relu(self._normalise(x, subnet), inplace=True)
         if subnet is None:
-            for block in self._blocks:
+            for block in self.blocks:
                 x = block(x)
         else:
-            for block, choice in zip(self._blocks, subnet.blocks, strict=True):
+            for block, choice in zip(self.blocks, subnet.blocks, strict=True):
                 x = block(x, choice)
         if self.preactivation:
             x = F.relu(self._normalise(x, subnet), inplace=True)

@@ -14,7 +14,8 @@ class BatchNorm2d(nn.BatchNorm2d):
             x: [B, k, H, W].
             index: which of the layer's channels the k channels are, int64 [k]; None: all of them.
         """
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if index is not None:
             weight, bias = weight.index_select(0, index), bias.index_select(0, index)
         return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)

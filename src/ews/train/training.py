@@ -16,7 +16,7 @@ from ews.data.dataset import Dataset
 from ews.errors import EwsError
 from ews.methods.component import Batch, Context
 from ews.methods.compose import compose
-from ews.seeds import numpy_stream, stream_seed
+from ews.seeds import numpy_stream, stream_seed, torch_stream
 from ews.train import optim
 from ews.train.validate import validation_error
 
@@ -49,12 +49,16 @@ class Training:
         self.images = len(self.indices) - (1 if len(self.indices) % size == 1 and len(self.indices) > 1 else 0)
         self.iterations = math.ceil(self.images / size)
 
-        torch.manual_seed(stream_seed(self.seed, "init"))
         self.network = models.build(
-            cell["architecture"], classes=len(dataset.classes), mean=dataset.mean, std=dataset.std
-        )
+            cell["architecture"],
+            classes=len(dataset.classes),
+            mean=dataset.mean,
+            std=dataset.std,
+            generator=torch_stream(self.seed, "init"),
+        ).to(device)
         channels_last = device.type == "cuda"
-        self.network.to(device, memory_format=torch.channels_last if channels_last else torch.preserve_format)
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)
         self.augment = build_augmentation(
             cell["augmentation"], images=dataset.train_images, seed=self.seed, device=device, workers=workers
         )
@@ -67,7 +71,6 @@ class Training:
             bfloat16=devices.bfloat16(self.recipe["precision"], device),
             channels_last=channels_last,
         )
-        torch.manual_seed(stream_seed(self.seed, "method"))
         self.method = compose(cell["method"], self.context)
         self.optimizer = optim.optimiser([*self.network.parameters(), *self.method.parameters()], self.recipe)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ews.errors import EwsError
 from ews.models.network import Network
 from ews.subnets.space import SubnetSpace, path_rule
 from ews.subnets.subnet import Subnet
@@ -47,13 +48,20 @@ class Search(ABC):
 
     def observe(self) -> None:
         """Note what the full pass whose backward has just run left behind; nothing for most strategies."""
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs, as tensors and plain values (``torch.load(weights_only=True)``)."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
+        """Restore what :meth:`state_dict` returned.
+
+        Raises:
+            EwsError: a strategy without state was given one: it comes from another strategy.
+        """
+        if state:
+            raise EwsError(f"search state: {type(self).__name__} has none, got {sorted(state)}; remove the sidecar.")
 
     def path_counts(self, samples: int, generator: torch.Generator) -> list[list[int]]:
         """Return the number of kept paths of each block for each of ``samples`` subnets."""

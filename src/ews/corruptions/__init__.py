@@ -1,0 +1,78 @@
+"""The 19 common corruptions of Hendrycks and Dietterich (2019), seeded per image, for images of any size.
+
+:func:`corrupt` is the whole interface; ``python -m ews.corruptions --help`` is the same for files.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ews.corruptions.driver import PROFILES, apply, check_name
+from ews.registry import lookup
+
+__all__ = ["BENCHMARK", "EXTRA", "NAMES", "PROFILES", "REGISTRY", "SEVERITIES", "corrupt"]
+
+REGISTRY: dict[str, str] = {
+    "gaussian_noise": "ews.corruptions.noise:gaussian_noise",
+    "shot_noise": "ews.corruptions.noise:shot_noise",
+    "impulse_noise": "ews.corruptions.noise:impulse_noise",
+    "defocus_blur": "ews.corruptions.blur:defocus_blur",
+    "glass_blur": "ews.corruptions.blur:glass_blur",
+    "motion_blur": "ews.corruptions.blur:motion_blur",
+    "zoom_blur": "ews.corruptions.blur:zoom_blur",
+    "snow": "ews.corruptions.weather:snow",
+    "frost": "ews.corruptions.weather:frost",
+    "fog": "ews.corruptions.weather:fog",
+    "brightness": "ews.corruptions.digital:brightness",
+    "contrast": "ews.corruptions.digital:contrast",
+    "elastic_transform": "ews.corruptions.elastic:elastic_transform",
+    "pixelate": "ews.corruptions.digital:pixelate",
+    "jpeg_compression": "ews.corruptions.digital:jpeg_compression",
+    "speckle_noise": "ews.corruptions.noise:speckle_noise",
+    "gaussian_blur": "ews.corruptions.blur:gaussian_blur",
+    "spatter": "ews.corruptions.spatter:spatter",
+    "saturate": "ews.corruptions.digital:saturate",
+}
+# The order of the paper's tables. The last four were held out for validation.
+NAMES: tuple[str, ...] = tuple(REGISTRY)
+BENCHMARK: tuple[str, ...] = NAMES[:15]
+EXTRA: tuple[str, ...] = NAMES[15:]
+SEVERITIES: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+
+def corrupt(
+    images: NDArray[np.uint8],
+    *,
+    name: str,
+    severity: int,
+    seed: int,
+    profile: str = "cifar",
+    indices: Sequence[int] | NDArray[np.integer] | None = None,
+) -> NDArray[np.uint8]:
+    """Return corrupted copies of a batch of images.
+
+    The result for an image depends on its pixels and on (seed, name, severity, its index) alone:
+    batches of any size and order give the same bytes.
+
+    Args:
+        images: uint8 [N, H, W, 3], RGB, both sides at least 16 pixels; N may be 0.
+        name: one of :data:`NAMES`.
+        severity: 1 (mild) to 5 (strong).
+        seed: any integer; names the random streams.
+        profile: whose constants: ``"cifar"`` (published for 32x32), ``"tiny"`` (64x64) or
+            ``"imagenet"`` (224x224). Other sizes work; lengths in the constants stay in pixels.
+        indices: [N] the images' numbers in their set, 0 or more; by default 0..N-1.
+
+    Returns:
+        uint8 [N, H, W, 3].
+
+    Raises:
+        ValueError: an argument is not as above; the message names the valid values.
+        EwsError: frost's photographs are not installed.
+    """
+    check_name(name, NAMES)
+    function = lookup(REGISTRY, name, kind="corruption")
+    return apply(
+        function, images, name=name, severity=severity, seed=seed, profile=profile, indices=indices
+    )

@@ -1,0 +1,72 @@
+"""Numbers, tables and figures of a study: ``python -m ews.report {measure,table,figures}``."""
+
+import argparse
+from pathlib import Path
+
+from ews.errors import run
+from ews.report import manifest, reported
+
+
+def main() -> None:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(prog="python -m ews.report", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    measuring = commands.add_parser("measure", help="gather the numbers and records of a study's runs")
+    _add(measuring, "study", "runs", "reported")
+    measuring.add_argument("--out", type=Path, required=True, help="measurements.csv")
+    measuring.add_argument("--records", type=Path, required=True, help="records.json: the runs' records")
+    measuring.add_argument("--metrics", type=Path, required=True, help="metrics.json: means, for `dvc metrics`")
+
+    tabling = commands.add_parser("table", help="write table.{csv,md,tex,html} and caption.txt")
+    _add(tabling, "study", "measurements", "reported", "out-dir")
+    tabling.add_argument("--records", type=Path, help="records.json (default: beside the measurements)")
+
+    drawing = commands.add_parser("figures", help="write the figures as SVG")
+    _add(drawing, "study", "runs", "measurements", "out-dir")
+    drawing.add_argument("--format", choices=("svg", "png"), default="svg", help="png is for a look (default: svg)")
+
+    arguments = parser.parse_args()
+    study = manifest.load(arguments.study)
+    # Imported where used: the commands start without what the others need.
+    if arguments.command == "measure":
+        from ews.report import measure
+
+        found, records = measure.measure(study, runs=arguments.runs, reported=reported.load(arguments.reported))
+        measure.save(
+            study, found, records, out=arguments.out, records=arguments.records, metrics=arguments.metrics
+        )
+    elif arguments.command == "table":
+        from ews.report import measurements, table
+
+        measured = measurements.read(arguments.measurements, study)
+        path = arguments.records or arguments.measurements.with_name("records.json")
+        records = table.read_records(path, study)
+        texts = table.tables(study, measured, records=records, reported=reported.load(arguments.reported))
+        table.save(texts, arguments.out_dir)
+    else:
+        from ews.report import figures, measurements
+
+        measured = measurements.read(arguments.measurements, study)
+        figures.save(study, measured, runs=arguments.runs, folder=arguments.out_dir, suffix=arguments.format)
+
+
+def _add(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add options that several commands share."""
+    texts = {
+        "study": "the study's manifest, study.json",
+        "runs": "folder of all runs, results/runs",
+        "measurements": "measurements.csv of the study",
+        "out-dir": "folder to write to, results/<study>",
+    }
+    for name in names:
+        if name == "reported":
+            parser.add_argument(
+                "--reported", type=Path, default=reported.DEFAULT, help="published numbers (default: the package's)"
+            )
+        else:
+            parser.add_argument(f"--{name}", type=Path, required=True, help=texts[name])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,214 @@
+"""From numbers to grids of text, alike for every format: the paper's layout, per corruption, and the comparison."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ews.report.manifest import AXES, Label, Manifest
+from ews.report.metrics import PER_CORRUPTION, short
+from ews.report.table_data import Results, Value, best
+
+DIGITS = 2
+CORRUPTION_DIGITS = 1  # Fifteen columns have to fit on a page; the CSV has one digit more.
+WIDEST = 3  # Groups of columns beyond this many become rows.
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's text in parts, unescaped: ``text ± spread (change)``, in bold or not, with a footnote's letter."""
+
+    text: str
+    spread: str = ""
+    change: str = ""
+    bold: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, and the name that it shares with its neighbours ("" for none)."""
+
+    name: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row's names, from the outermost group to its own, and its cells."""
+
+    heads: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table without a format. ``wide`` tables have many narrow columns."""
+
+    name: str
+    caption: str
+    heads: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[tuple[str, str], ...] = ()
+    wide: bool = False
+
+
+def fixed(value: float, digits: int = DIGITS) -> str:
+    """Round to a number of decimals; a typographic minus, and never minus zero."""
+    text = f"{value:.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
+
+
+def signed(value: float, digits: int = DIGITS) -> str:
+    """Round like :func:`fixed`, with a plus before positive numbers."""
+    text = fixed(value, digits)
+    return text if text.startswith("−") or float(text) == 0 else f"+{text}"
+
+
+def method_name(method: str) -> str:
+    """Write a method as in running text: a space after each comma."""
+    return ", ".join(part.strip() for part in method.split(","))
+
+
+def axes(manifest: Manifest) -> tuple[list[str], list[str]]:
+    """Return the axes that become rows and those that become groups of columns.
+
+    Augmentation and method are rows, as in the paper; dataset and architecture appear if they have
+    more than one value, as columns while there are at most :data:`WIDEST`. The manifest's ``rows``
+    decides otherwise.
+    """
+    many = [axis for axis in AXES if len({label.value(axis) for label in manifest.labels}) > 1]
+    shown = [axis for axis in AXES if axis in many or axis in ("augmentation", "method")]
+    if manifest.rows is not None:
+        return [axis for axis in shown if axis in manifest.rows], [axis for axis in many if axis not in manifest.rows]
+    columns: list[str] = []
+    for axis in ("dataset", "architecture"):
+        if axis in many and len(set(_keys(manifest.labels, [*columns, axis]))) <= WIDEST:
+            columns.append(axis)
+    return [axis for axis in shown if axis not in columns], columns
+
+
+def main_grid(manifest: Manifest, results: Results, *, caption: str) -> Grid:
+    """Lay out the study's main metrics as the paper does, with the paper's own numbers beside them."""
+    row_axes, column_axes = axes(manifest)
+    bold = {metric: best(results, metric, digits=DIGITS) for metric in results.headline}
+    notes: dict[str, str] = {}
+    columns: list[Column] = []
+    makers: list[tuple[tuple[str, ...], Callable[[Label], Cell]]] = []
+    for key in _keys(results.labels, column_axes):
+        group = ", ".join(key)
+        members = [label for label in results.labels if _key(label, column_axes) == key]
+        for metric in results.headline:
+            columns.append(Column(f"{metric} (%)", group))
+            makers.append((key, lambda label, metric=metric: _measured(results, label, metric, bold[metric])))  # type: ignore[misc]
+            if any(results.values[label][metric].reported for label in members):
+                columns.append(Column("paper", group))
+                makers.append((key, lambda label, metric=metric: _reported(results, label, metric, notes)))  # type: ignore[misc]
+    rows = []
+    for heads in _ordered(results.labels, row_axes):
+        cells = []
+        for key, make in makers:
+            at = [label for label in results.labels if (_key(label, row_axes), _key(label, column_axes)) == (heads, key)]
+            cells.append(make(at[0]) if at else Cell(NONE))
+        rows.append(Row(_shown(heads, row_axes), tuple(cells)))
+    marks = tuple((letter, text) for text, letter in notes.items())
+    return Grid("results", caption, tuple(row_axes), tuple(columns), tuple(rows), marks)
+
+
+def corruption_grid(manifest: Manifest, results: Results) -> Grid | None:
+    """Lay out the error per corruption, mean over severities and seeds; None if none was evaluated."""
+    if not results.corruptions:
+        return None
+    heads = _all_rows(manifest)
+    bold = {metric: best(results, metric, digits=CORRUPTION_DIGITS) for metric in results.corruptions}
+    rows = []
+    for key in _ordered(results.labels, heads):
+        label = next(label for label in results.labels if _key(label, heads) == key)
+        cells = []
+        for metric in results.corruptions:
+            value = results.values[label][metric]
+            cells.append(Cell(fixed(value.mean, CORRUPTION_DIGITS), bold=label in bold[metric]))
+        rows.append(Row(_shown(key, heads), tuple(cells)))
+    columns = tuple(Column(short(metric.removeprefix(PER_CORRUPTION))) for metric in results.corruptions)
+    caption = (
+        "Error in percent per corruption, mean over five severities and all seeds; "
+        "in bold the lowest mean of each group of methods. The standard deviations are in table.csv."
+    )
+    return Grid("corruptions", caption, tuple(heads), columns, tuple(rows), wide=True)
+
+
+def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
+    """Lay out the paired comparison with vanilla over seeds; None if no row can be compared."""
+    heads = _all_rows(manifest)
+    rows = []
+    for key in _ordered(results.labels, heads):
+        label = next(label for label in results.labels if _key(label, heads) == key)
+        values = [results.values[label][metric] for metric in results.headline]
+        if all(value.paired is None for value in values):
+            continue
+        pairs = {str(value.paired.pairs) for value in values if value.paired}
+        cells = [_interval(value) for value in values]
+        rows.append(Row(_shown(key, heads), (*cells, Cell("/".join(sorted(pairs))))))
+    if not rows:
+        return None
+    caption = (
+        "Paired comparison with vanilla, percentage points: mean over seeds of (method − vanilla of the same seed, "
+        "data, network, augmentation and recipe) and in square brackets its 95 % t interval. Negative: the method "
+        "is better. The interval speaks of other seeds, not of other test images, and is not corrected for the "
+        "number of comparisons; one pair gives none."
+    )
+    columns = (*(Column(f"{metric}: difference") for metric in results.headline), Column("pairs"))
+    return Grid("paired", caption, tuple(heads), columns, tuple(rows))
+
+
+def _measured(results: Results, label: Label, metric: str, bold: set[Label]) -> Cell:
+    value = results.values[label][metric]
+    return Cell(
+        text=fixed(value.mean),
+        spread="" if value.deviation is None else fixed(value.deviation),
+        change="" if value.change is None else signed(value.change),
+        bold=label in bold,
+    )
+
+
+def _reported(results: Results, label: Label, metric: str, notes: dict[str, str]) -> Cell:
+    """Return the paper's number; ``notes`` collects footnotes in the order in which they are met."""
+    number = results.values[label][metric].reported
+    if number is None:
+        return Cell(NONE)
+    if number.footnote:
+        notes.setdefault(number.footnote, chr(ord("a") + len(notes)))
+    return Cell(fixed(number.value), note=notes.get(number.footnote, ""))
+
+
+def _interval(value: Value) -> Cell:
+    if value.paired is None:
+        return Cell(NONE)
+    centre = signed(value.paired.mean)
+    if value.paired.low is None or value.paired.high is None:
+        return Cell(centre)
+    return Cell(f"{centre} [{signed(value.paired.low)}, {signed(value.paired.high)}]")
+
+
+def _all_rows(manifest: Manifest) -> list[str]:
+    """Return every axis that is needed to name a row."""
+    rows, columns = axes(manifest)
+    return [axis for axis in AXES if axis in rows or axis in columns]
+
+
+def _key(label: Label, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(label.value(axis) for axis in names)
+
+
+def _keys(labels: Iterable[Label], names: Sequence[str]) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(_key(label, names) for label in labels))
+
+
+def _ordered(labels: Sequence[Label], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the distinct keys sorted by when each axis's value first appears, so that groups stay together."""
+    ranks = [{value: rank for rank, value in enumerate(dict.fromkeys(label.value(axis) for label in labels))} for axis in names]
+    return sorted(_keys(labels, names), key=lambda key: [rank[value] for rank, value in zip(ranks, key, strict=True)])
+
+
+def _shown(key: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(method_name(value) if axis == "method" else value for axis, value in zip(names, key, strict=True))

@@ -1,0 +1,110 @@
+"""From run folders to a study's numbers: measurements, records and the summary for `dvc metrics`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ews.files import write_json, write_text
+from ews.report import inputs, measurements
+from ews.report.manifest import Entry, Manifest
+from ews.report.measurements import Measurement
+from ews.report.metrics import BEST, CLEAN, PER_CORRUPTION, TRAIN, VALIDATION, averaged, ordered
+from ews.report.reported import Reported
+from ews.report.statistics import mean
+
+Scores = dict[str, inputs.Score]
+
+
+def measure(manifest: Manifest, *, runs: Path, reported: Reported) -> tuple[list[Measurement], list[dict[str, Any]]]:
+    """Gather every number of a study, and the records of its runs.
+
+    Returns:
+        the measurements in the order of the manifest, and per cell its record.json with ``run``
+        and ``evaluation`` added.
+
+    Raises:
+        EwsError: a file is missing, damaged, of other parameters, or holds a number that cannot be one.
+    """
+    found: list[Measurement] = []
+    records = []
+    for entry in manifest.entries:
+        record = inputs.read_record(entry.run_folder(runs) / "record.json", entry.cell)
+        records.append({"run": entry.run, "evaluation": entry.evaluation, **record})
+        scores = evaluated(manifest, entry, runs=runs) | trained(entry, record, runs=runs)
+        for metric, score in scores.items():
+            published = reported.find(entry.setting, metric)
+            found.append(
+                Measurement(
+                    study=manifest.study,
+                    label=entry.label,
+                    seed=entry.seed,
+                    metric=metric,
+                    value=score.error,
+                    n=score.n,
+                    reported=published.value if published else None,
+                )
+            )
+    return found, records
+
+
+def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
+    """Return a cell's errors on test images: clean, over the corruptions, and per corruption (mean over severities)."""
+    folder = entry.results_folder(runs)
+    scores: Scores = {}
+    if "clean" in manifest.evaluations:
+        clean = inputs.read_clean(folder / "clean.json")
+        scores[CLEAN] = clean["last"]
+        if "best" in clean:
+            scores[BEST] = clean["best"]
+    if "corruption" in manifest.evaluations:
+        table = inputs.read_corruption(folder / "corruption.csv", manifest.corruptions)
+        single = {name: summary(list(table[name].values())) for name in ordered(manifest.corruptions)}
+        metric, members = averaged(manifest.corruptions)
+        # As many severities for each: the mean of the corruptions' means is the mean over all of their cells.
+        scores[metric] = summary([single[name] for name in members])
+        scores |= {PER_CORRUPTION + name: score for name, score in single.items()}
+    return scores
+
+
+def trained(entry: Entry, record: Mapping[str, Any], *, runs: Path) -> Scores:
+    """Return the last epoch's errors on training (augmented, while the weights moved) and validation images."""
+    path = entry.run_folder(runs) / "epochs.csv"
+    last = inputs.read_epochs(path)[-1]
+    counts = record.get("counts", {})
+    scores: Scores = {}
+    for metric, column, count in (
+        (VALIDATION, "validation_error", "validation_images"),
+        (TRAIN, "train_error", "train_images"),
+    ):
+        value = inputs.share(last, column, where=str(path))
+        if value is not None:
+            scores[metric] = inputs.Score(value, counts.get(count))
+    return scores
+
+
+def summary(scores: list[inputs.Score]) -> inputs.Score:
+    """Return the plain mean of errors over the same images."""
+    images = {score.n for score in scores}
+    return inputs.Score(mean([score.error for score in scores]), images.pop() if len(images) == 1 else None)
+
+
+def means(manifest: Manifest, found: list[Measurement]) -> dict[str, dict[str, float]]:
+    """Return the mean over seeds by row and metric, without the single corruptions: what `dvc metrics` shows."""
+    rows: dict[str, dict[str, float]] = {}
+    for label in manifest.labels:
+        own = [one for one in found if one.label == label and not one.metric.startswith(PER_CORRUPTION)]
+        rows[str(label)] = {
+            metric: mean([one.value for one in own if one.metric == metric]) for metric in {one.metric for one in own}
+        }
+    return rows
+
+
+def save(
+    manifest: Manifest, found: list[Measurement], kept: list[dict[str, Any]], *, out: Path, records: Path, metrics: Path
+) -> None:
+    """Write the three files, each atomically; a record is one line, so that a version control shows which changed."""
+    measurements.write(out, found)
+    lines = ",\n".join(json.dumps(record, sort_keys=True, allow_nan=False) for record in kept)
+    write_text(records, f"[\n{lines}\n]\n")
+    write_json(metrics, means(manifest, found))

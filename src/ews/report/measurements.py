@@ -1,0 +1,81 @@
+"""`measurements.csv`: every measured number of a study, one a row, in full precision."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ews.errors import EwsError
+from ews.files import write_text
+from ews.report.inputs import number, read_rows
+from ews.report.manifest import Label, Manifest
+
+COLUMNS = (
+    "study", "dataset", "architecture", "augmentation", "method", "seed", "metric", "value", "n", "reported",
+)  # fmt: skip
+REMAKE = "Make it again with `python -m ews.report measure ...`."
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number.
+
+    Attributes:
+        study: the study.
+        label: the row of the table.
+        seed: of the training.
+        metric: see :mod:`ews.report.metrics`.
+        value: percent.
+        n: different images that it was measured on; None where not recorded.
+        reported: what the paper prints for this setting, percent, or None.
+    """
+
+    study: str
+    label: Label
+    seed: int
+    metric: str
+    value: float
+    n: int | None
+    reported: float | None = None
+
+
+def write(path: Path, measurements: Iterable[Measurement]) -> None:
+    """Write the measurements, atomically; numbers in the shortest form that reads back as the same float."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in measurements:
+        label = (one.label.dataset, one.label.architecture, one.label.augmentation, one.label.method)
+        blank = ["" if value is None else repr(value) for value in (one.value, one.n, one.reported)]
+        writer.writerow([one.study, *label, one.seed, one.metric, *blank])
+    write_text(path, text.getvalue())
+
+
+def read(path: Path, manifest: Manifest) -> list[Measurement]:
+    """Read the measurements of a study.
+
+    Raises:
+        EwsError: missing or damaged file, a number that is not finite, or not the study's rows and seeds.
+    """
+    found = []
+    for place, row in enumerate(read_rows(path, remedy=REMAKE)):
+        where = f"{path}: row {place + 2}"
+        if tuple(row) != COLUMNS:
+            raise EwsError(f"{path}: the columns are {', '.join(row)}; they must be {', '.join(COLUMNS)}. {REMAKE}")
+        label = Label(row["dataset"], row["architecture"], row["augmentation"], row["method"])
+        found.append(
+            Measurement(
+                study=row["study"],
+                label=label,
+                seed=int(number(row, "seed", where=where, remedy=REMAKE)),
+                metric=row["metric"],
+                value=number(row, "value", where=where, remedy=REMAKE),
+                n=None if row["n"] == "" else int(number(row, "n", where=where, remedy=REMAKE)),
+                reported=None if row["reported"] == "" else number(row, "reported", where=where, remedy=REMAKE),
+            )
+        )
+    planned = {(entry.label, entry.seed) for entry in manifest.entries}
+    if {(one.label, one.seed) for one in found} != planned or {one.study for one in found} != {manifest.study}:
+        raise EwsError(f"{path}: does not hold the rows and seeds of study {manifest.study!r}. {REMAKE}")
+    return found

@@ -1,0 +1,68 @@
+"""What the measured numbers are called: metrics, corruptions and their short names."""
+
+from collections.abc import Sequence
+
+CLEAN = "clean error"
+BEST = "clean error (best)"
+CORRUPTION = "corruption error"
+VALIDATION = "validation error"
+TRAIN = "train error"
+PER_CORRUPTION = "error: "
+
+# The 15 corruptions that "corruption error" is defined over (Hendrycks and Dietterich 2019), in their order;
+# a test holds this list to the one that the corruptions are made from.
+BENCHMARK = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+)
+SEVERITIES = (1, 2, 3, 4, 5)
+_SHORT = {
+    "gaussian_noise": "Gauss.",
+    "shot_noise": "Shot",
+    "impulse_noise": "Impulse",
+    "speckle_noise": "Speckle",
+    "defocus_blur": "Defocus",
+    "glass_blur": "Glass",
+    "motion_blur": "Motion",
+    "zoom_blur": "Zoom",
+    "gaussian_blur": "Gauss. blur",
+    "brightness": "Bright.",
+    "elastic_transform": "Elastic",
+    "pixelate": "Pixel",
+    "jpeg_compression": "JPEG",
+}
+
+
+def short(corruption: str) -> str:
+    """Return a corruption's name for a narrow column."""
+    return _SHORT.get(corruption, corruption.replace("_", " ").capitalize())
+
+
+def averaged(corruptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return what the mean over the evaluated corruptions is called, and which of them it is taken over.
+
+    "corruption error" means the 15 of the benchmark; with any of these missing it is an "error on N
+    corruptions", over all that were evaluated. Corruptions beyond the 15 stay out of the mean.
+    """
+    if set(BENCHMARK) <= set(corruptions):
+        return CORRUPTION, BENCHMARK
+    return f"error on {len(corruptions)} corruption{'s' if len(corruptions) > 1 else ''}", tuple(corruptions)
+
+
+def ordered(corruptions: Sequence[str]) -> list[str]:
+    """Return the benchmark's corruptions in its order, then the others in theirs."""
+    rank = {name: place for place, name in enumerate(BENCHMARK)}
+    return sorted(corruptions, key=lambda name: rank.get(name, len(rank)))

@@ -1,0 +1,51 @@
+"""Means, spreads and paired differences over seeds."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtrit
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Mean difference over common seeds, and its 95 % t interval (both ends None with fewer than 2 pairs)."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    pairs: int
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the arithmetic mean."""
+    return statistics.fmean(values)
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation (divisor n - 1), or None for fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired | None:
+    """Compare two methods over the seeds that both have.
+
+    Args:
+        first, second: value by seed.
+
+    Returns:
+        first - second: mean, and mean +- t(0.975, n - 1) s / sqrt(n) with s the sample standard
+        deviation of the differences; None without a common seed. The interval tells of training
+        from other seeds on the same test images, not of other test images.
+    """
+    differences = [first[seed] - second[seed] for seed in sorted(first) if seed in second]
+    if not differences:
+        return None
+    centre, spread, count = mean(differences), deviation(differences), len(differences)
+    if spread is None:
+        return Paired(centre, None, None, count)
+    half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * spread / math.sqrt(count)
+    return Paired(centre, centre - half, centre + half, count)

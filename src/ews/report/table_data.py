@@ -1,0 +1,139 @@
+"""What a table says, before any layout: per row and metric the mean, the spread, the comparison and the best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ews.errors import EwsError
+from ews.report.manifest import Label, Manifest
+from ews.report.measurements import Measurement
+from ews.report.metrics import CLEAN, PER_CORRUPTION, averaged, ordered
+from ews.report.reported import Number, Reported
+from ews.report.statistics import Paired, deviation, mean, paired
+
+
+@dataclass(frozen=True)
+class Value:
+    """One row's number for one metric.
+
+    Attributes:
+        mean, deviation: over seeds, percent; the sample standard deviation is None with one seed.
+        by_seed: the values behind it.
+        n: test images behind each of them, None where not recorded or not alike.
+        change: the mean less that of vanilla in the same circumstances; None for vanilla itself or without one.
+        paired: the same over common seeds, with its interval.
+        reported: the paper's number.
+    """
+
+    mean: float
+    deviation: float | None
+    by_seed: Mapping[int, float]
+    n: int | None
+    change: float | None
+    paired: Paired | None
+    reported: Number | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's numbers by row and metric.
+
+    Attributes:
+        labels: the rows, in the manifest's order.
+        values: by row, then by metric.
+        headline: the metrics of the main table.
+        corruptions: the single corruptions, as metrics, in the benchmark's order.
+        baselines: the vanilla row that each row is compared with, itself included; None without one.
+    """
+
+    labels: list[Label]
+    values: Mapping[Label, Mapping[str, Value]]
+    headline: list[str]
+    corruptions: list[str]
+    baselines: Mapping[Label, Label | None]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Every metric of any row: the main ones, the others, then the single corruptions."""
+        names = dict.fromkeys(name for row in self.values.values() for name in row)
+        others = [name for name in names if name not in self.headline and name not in self.corruptions]
+        return [*self.headline, *others, *self.corruptions]
+
+    @property
+    def groups(self) -> list[tuple[str, str, str]]:
+        """The groups of rows that are compared with each other, in order."""
+        return list(dict.fromkeys(label.group for label in self.labels))
+
+
+def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reported) -> Results:
+    """Summarise the measurements of a study.
+
+    Raises:
+        EwsError: a row lacks a metric of the main table.
+    """
+    headline, corruptions = [], []
+    if "clean" in manifest.evaluations:
+        headline.append(CLEAN)
+    if "corruption" in manifest.evaluations:
+        headline.append(averaged(manifest.corruptions)[0])
+        corruptions = [PER_CORRUPTION + name for name in ordered(manifest.corruptions)]
+    by_row: dict[Label, dict[str, list[Measurement]]] = {label: {} for label in manifest.labels}
+    for one in measured:
+        by_row[one.label].setdefault(one.metric, []).append(one)
+    for label, row in by_row.items():
+        for metric in headline:
+            if metric not in row:
+                raise EwsError(f"measurements.csv: {label} lacks {metric!r}. Run `python -m ews.report measure` again.")
+    baselines = {label: manifest.baseline(label) for label in by_row}
+    values = {
+        label: {
+            metric: _value(
+                ones,
+                baseline=_others(by_row, baselines[label], metric, itself=label),
+                reported=reported.find(manifest.of(label)[0].setting, metric),
+            )
+            for metric, ones in row.items()
+        }
+        for label, row in by_row.items()
+    }
+    return Results(list(by_row), values, headline, corruptions, baselines)
+
+
+def _others(
+    by_row: Mapping[Label, Mapping[str, list[Measurement]]], baseline: Label | None, metric: str, *, itself: Label
+) -> list[Measurement]:
+    return [] if baseline is None or baseline == itself else by_row[baseline].get(metric, [])
+
+
+def _value(own: list[Measurement], *, baseline: list[Measurement], reported: Number | None) -> Value:
+    by_seed = {one.seed: one.value for one in own}
+    other = {one.seed: one.value for one in baseline}
+    centre = mean(list(by_seed.values()))
+    images = {one.n for one in own}
+    return Value(
+        mean=centre,
+        deviation=deviation(list(by_seed.values())),
+        by_seed=by_seed,
+        n=images.pop() if len(images) == 1 else None,
+        change=centre - mean(list(other.values())) if other else None,
+        paired=paired(by_seed, other) if other else None,
+        reported=reported,
+    )
+
+
+def best(results: Results, metric: str, *, digits: int) -> set[Label]:
+    """Return the rows that are printed in bold: the lowest mean of each group of rows that are compared.
+
+    A group has none if it has a single row with this metric, or if another row prints alike with this
+    many digits.
+    """
+    winners = set()
+    for group in results.groups:
+        means = {
+            label: round(results.values[label][metric].mean, digits)
+            for label in results.labels
+            if label.group == group and metric in results.values[label]
+        }
+        lowest = [label for label, value in means.items() if value == min(means.values())]
+        if len(means) > 1 and len(lowest) == 1:
+            winners |= set(lowest)
+    return winners

@@ -1,0 +1,253 @@
+"""Downloads against a local server: what arrives is whole and right, or a message says why not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ews.data import download
+from ews.data.download import fetch
+from ews.data.sources import Source
+from ews.errors import EwsError
+
+BODY = np.random.default_rng(1).bytes(3_000_000)
+
+Sources = Callable[..., Source]
+
+
+@pytest.fixture
+def source(server, source_of: Sources) -> Source:
+    server.body = BODY
+    return source_of(BODY, url=[f"{server.address}/set.tar.gz"])
+
+
+def get(source: Source, folder: Path, mirror: str | None = None) -> Path:
+    return fetch(source, downloads=folder, mirror=mirror, backoff=0.01)
+
+
+def left(folder: Path) -> set[str]:
+    """Names in the cache other than the lock."""
+    return {path.name for path in folder.iterdir()} - {".set.tar.gz.lock"}
+
+
+def test_a_good_download_is_cached(source: Source, server, tmp_path: Path) -> None:
+    path = get(source, tmp_path / "cache")
+    assert path == tmp_path / "cache" / "set.tar.gz" and path.read_bytes() == BODY
+    assert left(tmp_path / "cache") == {"set.tar.gz"}
+    get(source, tmp_path / "cache")
+    assert len(server.seen) == 1
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["break 1000000", "break 500000"]
+    assert get(source, tmp_path).read_bytes() == BODY
+    assert server.seen == [None, "bytes=1000000-", "bytes=1500000-"]
+
+
+def test_an_end_without_announced_length_is_not_taken_for_the_whole(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["silent 700000"]
+    assert get(source, tmp_path).read_bytes() == BODY
+    assert server.seen == [None, "bytes=700000-"]
+
+
+def test_a_server_without_ranges_starts_over(source: Source, server, tmp_path: Path) -> None:
+    server.ranges, server.plan = False, ["break 1000000"]
+    assert get(source, tmp_path).read_bytes() == BODY
+    assert server.seen == [None, "bytes=1000000-"]
+
+
+def test_a_server_without_ranges_that_always_breaks_is_given_up(source: Source, server, tmp_path: Path) -> None:
+    server.ranges, server.plan = False, ["break 1000000"] * 50
+    with pytest.raises(EwsError, match="could not be fetched"):
+        get(source, tmp_path)
+    assert len(server.seen) <= download.ATTEMPTS + 1
+    assert left(tmp_path) == {"set.tar.gz.part"}
+
+
+def test_many_breaks_that_each_bring_something_are_no_reason_to_give_up(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["break 150000"] * (3 * download.ATTEMPTS)
+    assert get(source, tmp_path).read_bytes() == BODY
+
+
+def test_a_range_from_the_wrong_place_is_not_appended(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["break 1000000", "shifted"]
+    assert get(source, tmp_path).read_bytes() == BODY
+    assert server.seen == [None, "bytes=1000000-", None]
+
+
+def test_a_truncated_file_on_the_server_is_refused(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["short 2999999"]
+    with pytest.raises(EwsError, match="expected 3000000 bytes, the server offers 2999999"):
+        get(source, tmp_path)
+    assert not left(tmp_path)
+
+
+def test_a_longer_file_without_announced_length_is_refused(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["more"]
+    with pytest.raises(EwsError, match="sends more"):
+        get(source, tmp_path)
+    assert not left(tmp_path)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_a_wrong_checksum_is_told_and_nothing_is_kept(
+    server, source_of: Sources, tmp_path: Path, algorithm: str
+) -> None:
+    server.body = BODY[:-1] + bytes([BODY[-1] ^ 1])
+    source = source_of(BODY, url=[f"{server.address}/x"], algorithm=algorithm)
+    with pytest.raises(EwsError) as caught:
+        get(source, tmp_path)
+    text = str(caught.value)
+    expected = source.checksum[0].partition(":")[2]
+    assert f"expected {algorithm} {expected}, got " in text and "EWS_MIRROR" in text
+    assert not left(tmp_path)
+
+
+def test_every_checksum_has_to_agree(server, source_of: Sources, tmp_path: Path) -> None:
+    server.body = BODY
+    good = source_of(BODY, url=[f"{server.address}/x"], algorithm="md5")
+    both = good.model_copy(update={"checksum": [*good.checksum, "sha256:" + "0" * 64]})
+    with pytest.raises(EwsError, match="expected sha256 0000"):
+        get(both, tmp_path)
+
+
+def test_bad_bytes_of_an_earlier_run_cost_one_restart(source: Source, server, tmp_path: Path) -> None:
+    (tmp_path / "set.tar.gz.part").write_bytes(b"x" * 1000)
+    assert get(source, tmp_path).read_bytes() == BODY
+    assert server.seen == ["bytes=1000-", None]
+
+
+@pytest.mark.parametrize("content", [b"short", b"x" * len(BODY)])
+def test_a_damaged_cached_file_is_fetched_again(source: Source, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "set.tar.gz").write_bytes(content)
+    assert get(source, tmp_path).read_bytes() == BODY
+
+
+def test_not_found_is_told_at_once(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["status 404"]
+    with pytest.raises(EwsError, match="404"):
+        get(source, tmp_path)
+    assert len(server.seen) == 1 and not left(tmp_path)
+
+
+def test_a_busy_server_is_asked_again(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["status 503", "status 429"]
+    assert get(source, tmp_path).read_bytes() == BODY
+    assert len(server.seen) == 3
+
+
+def test_addresses_are_tried_in_order(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["status 404"]
+    two = source.model_copy(update={"url": [f"{server.address}/old", *source.url]})
+    assert get(two, tmp_path).read_bytes() == BODY
+    assert len(server.seen) == 2
+
+
+def test_an_unreachable_server_is_told(source: Source, tmp_path: Path) -> None:
+    dead = source.model_copy(update={"url": ["http://127.0.0.1:9/set.tar.gz"]})
+    with pytest.raises(EwsError, match=r"127\.0\.0\.1:9/set\.tar\.gz: .*refused"):
+        get(dead, tmp_path)
+
+
+def test_bytes_are_not_unpacked_on_the_way(source: Source, server, tmp_path: Path) -> None:
+    server.headers = {"Content-Encoding": "gzip"}  # what some servers say of every .tar.gz
+    assert get(source, tmp_path).read_bytes() == BODY
+
+
+def test_the_mirror_comes_first(source: Source, server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "set.tar.gz").write_bytes(BODY)
+    assert get(source, tmp_path / "one", str(mirror)).read_bytes() == BODY
+    assert get(source, tmp_path / "two", mirror.as_uri()).read_bytes() == BODY
+    monkeypatch.setenv("EWS_MIRROR", str(mirror))
+    assert get(source, tmp_path / "three").read_bytes() == BODY
+    assert not server.seen
+    nowhere = source.model_copy(update={"url": []})
+    monkeypatch.setenv("EWS_MIRROR", f"{server.address}/some/folder/")
+    assert get(nowhere, tmp_path / "four").read_bytes() == BODY
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("content", [None, BODY[:-5], b"x" * len(BODY)])
+def test_a_bad_mirror_is_passed_over(source: Source, server, tmp_path: Path, content: bytes | None) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    if content is not None:
+        (mirror / "set.tar.gz").write_bytes(content)
+    assert get(source, tmp_path / "cache", str(mirror)).read_bytes() == BODY
+    assert len(server.seen) == 1
+    with pytest.raises(EwsError, match="wrong|cannot be read"):
+        get(source.model_copy(update={"url": []}), tmp_path / "other", str(mirror))
+    assert not left(tmp_path / "other")
+
+
+def test_no_address_says_what_to_set(source_of: Sources, tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match=r"no public address.*EWS_MIRROR or as mirror in params\.yaml"):
+        get(source_of(BODY), tmp_path)
+
+
+def test_a_full_disk_is_told_before_anything_is_written(
+    source: Source, server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage(10, 10, 0))
+    with pytest.raises(EwsError, match="disk is full"):
+        get(source, tmp_path)
+    assert not server.seen and not left(tmp_path)
+
+
+def test_a_disk_that_fills_up_is_told(source: Source, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    (tmp_path / "set.tar.gz.part").symlink_to("/dev/full")
+    with pytest.raises(EwsError, match="disk is full"):
+        get(source, tmp_path)
+
+
+def start(source: Source, folder: Path) -> subprocess.Popen[bytes]:
+    code = (
+        "import json, sys, pathlib; from ews.data.download import fetch; from ews.data.sources import Source;"
+        "fetch(Source.model_validate(json.loads(sys.argv[1])), downloads=pathlib.Path(sys.argv[2]))"
+    )
+    arguments = [sys.executable, "-c", code, json.dumps(source.model_dump()), str(folder)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_killed_download_is_resumed(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["stall 2000000"]
+    process = start(source, tmp_path)
+    part = tmp_path / "set.tar.gz.part"
+    wait_until(lambda: part.exists() and part.stat().st_size > 1_000_000)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "set.tar.gz").exists()
+    reached = part.stat().st_size
+    assert get(source, tmp_path).read_bytes() == BODY
+    assert server.seen == [None, f"bytes={reached}-"]
+
+
+def test_two_processes_fetch_once(source: Source, server, tmp_path: Path) -> None:
+    server.plan = ["stall 1000"]
+    processes = [start(source, tmp_path) for _ in range(2)]
+    wait_until(lambda: bool(server.seen))
+    time.sleep(1.0)  # time for the second to ask too, if nothing held it back
+    server.release.set()
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert len(server.seen) == 1 and (tmp_path / "set.tar.gz").read_bytes() == BODY

@@ -1,0 +1,119 @@
+"""The sliced computation of a subnet against the masked one: the whole network, with zeros for what is dropped."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ews.models.block import Block
+from ews.models.network import Network
+from ews.subnets.search import build as build_search
+from ews.subnets.space import choices
+from ews.subnets.subnet import BlockChoice, Subnet
+
+
+def normed(norm: torch.nn.BatchNorm2d, x: Tensor) -> Tensor:
+    mean = x.mean((0, 2, 3), keepdim=True)
+    variance = (x - mean).square().mean((0, 2, 3), keepdim=True)
+    scaled = (x - mean) / (variance + norm.eps).sqrt()
+    return scaled * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
+
+
+def masked_block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
+    first = F.relu(normed(block.norms[0], x)) if block.preactivation else x
+    y = first
+    for i, conv in enumerate(block.convs):
+        if i > 0:
+            if block.preactivation:
+                y = F.relu(normed(block.norms[i], y))
+            if choice.residual:
+                mask = torch.zeros(y.shape[1], dtype=y.dtype)
+                mask[choice.channels[i - 1]] = 1
+                y = y * mask.view(1, -1, 1, 1)
+        y = F.conv2d(y, conv.weight, stride=conv.stride, padding=conv.padding)
+        if not block.preactivation:
+            y = normed(block.norms[i], y)
+            if i < len(block.convs) - 1:
+                y = F.relu(y)
+    shortcut = x
+    if block.projection is not None:
+        shortcut = F.conv2d(first, block.projection.weight, stride=block.projection.stride)
+        if block.projection_norm is not None:
+            shortcut = normed(block.projection_norm, shortcut)
+    elif shortcut.shape != y.shape:
+        shortcut = torch.zeros_like(y)
+        start = (y.shape[1] - x.shape[1]) // 2
+        shortcut[:, start : start + x.shape[1]] = x[:, :, ::2, ::2]
+    total = float(choice.residual) * y + float(choice.shortcut) * shortcut
+    return total if block.preactivation else F.relu(total)
+
+
+def masked(network: Network, x: Tensor, subnet: Subnet) -> Tensor:
+    x = F.conv2d((x - network.mean) / network.std, network.stem.weight, padding=1)
+    if not network.preactivation:
+        x = F.relu(normed(network.norm, x))
+    for block, choice in zip(network.blocks, subnet.blocks, strict=True):
+        x = masked_block(block, x, choice)
+    if network.preactivation:
+        x = F.relu(normed(network.norm, x))
+    return F.linear(x.mean((2, 3)), network.head.weight, network.head.bias)
+
+
+def gradients(network: Network, out: Tensor, x: Tensor) -> list[Tensor | None]:
+    weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
+    return list(
+        torch.autograd.grad((out.sin() * weights).sum(), [x, *network.parameters()], allow_unused=True)
+    )
+
+
+def compare(network: Network, x: Tensor, subnet: Subnet) -> None:
+    x.requires_grad_()
+    sliced, reference = network(x, subnet), masked(network, x, subnet)
+    torch.testing.assert_close(sliced, reference, rtol=1e-9, atol=1e-9)
+    names = ["x", *(name for name, _ in network.named_parameters())]
+    ours, theirs = gradients(network, sliced, x), gradients(network, reference, x)
+    for name, one, other in zip(names, ours, theirs, strict=True):
+        # A weight that the subnet lacks has no gradient here and a gradient of zeros there.
+        one = torch.zeros_like(other) if one is None and other is not None else one
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize(("width", "rounding"), [(0.7, "ceil"), (0.1, "ceil"), (0.75, "expected")])
+def test_sliced_equals_masked(network, images, width, rounding):
+    network = network.double()
+    search = build_search(
+        "random", network=network, width=width, rounding=rounding, device="cpu", seed=0, policy={}
+    )
+    generator = torch.Generator().manual_seed(4)
+    compare(network, images(dtype=torch.float64), search.sample(generator))
+
+
+@pytest.mark.parametrize("lone", [(True, False), (False, True)])
+@pytest.mark.parametrize("at", [0, -1, 2])
+def test_sliced_equals_masked_where_one_block_has_one_path(network, images, lone, at):
+    network = network.double()
+    kept = [tuple(torch.arange(0, total, 2) for total in block.channels) for block in network.space.blocks]
+    paths = [(True, True)] * len(kept)
+    paths[at] = lone
+    compare(network, images(dtype=torch.float64), choices(paths, kept))
+
+
+def test_full_width_through_the_slices_is_the_full_network_bit_for_bit(network, images):
+    x = images(8)
+    everything = network.space.everything(device="cpu")
+    assert torch.equal(network(x, everything), network(x))
+    last = network.to(memory_format=torch.channels_last)
+    assert torch.equal(last(x, everything), last(x))
+
+
+def test_subnet_passes_leave_the_statistics_alone_and_ignore_the_mode(network, images):
+    network(images(8))  # Statistics that are not the initial ones.
+    network.set_hidden_dropout(0.5)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    search = build_search("random", network=network, width=0.5, rounding="ceil", device="cpu", seed=0, policy={})
+    subnet = search.sample(torch.Generator().manual_seed(0))
+    training = network(images(8), subnet)
+    training.square().sum().backward()
+    evaluation = network.eval()(images(8), subnet)
+    assert torch.equal(training, evaluation)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -1,0 +1,145 @@
+"""Studies become cells: cross products, overrides, sharing, and one folder for each set of parameters."""
+
+import itertools
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ews.errors import EwsError
+from ews.study.cells import all_cells, manifest, plan
+from ews.study.naming import LONGEST, canonical, tagged
+from ews.study.params import validate
+from ews.study.schema import Params
+
+AddStudy = Callable[..., Params]
+
+
+def test_three_lines_add_an_experiment(with_study: AddStudy) -> None:
+    cells = plan(with_study(dataset="digits", method=["vanilla", "ews"]), "mine")
+    assert [entry.run for entry in cells] == [
+        f"digits/resnet8/standard/{method}/seed{seed}" for method in ("vanilla", "ews") for seed in (0, 1, 2)
+    ]
+
+
+def test_table1_is_18_trainings_of_400_epochs(params: Params) -> None:
+    cells = plan(params, "table1")
+    assert len(cells) == 18
+    assert {entry.cell["recipe"]["epochs"] for entry in cells} == {400}
+    assert {entry.label["architecture"] for entry in cells} == {"resnet50"}
+
+
+def test_a_sweep_multiplies_only_the_cells_it_touches(with_study: AddStudy) -> None:
+    widths = [0.1, 0.3, 0.7]
+    params = with_study(dataset="digits", seed=0, method=["vanilla", "ews"], overrides={"methods.ews.width": widths})
+    cells = plan(params, "mine")
+    assert [entry.label["method"] for entry in cells] == ["vanilla", *(f"ews, width={width}" for width in widths)]
+    # The default value keeps the plain name, so that other studies share the training.
+    assert cells[-1].run == "digits/resnet8/standard/ews/seed0"
+
+
+def test_two_sweeps_are_crossed(with_study: AddStudy) -> None:
+    sweeps = {"methods.ews.width": [0.3, 0.5], "methods.ews.weight": [0.1, 10.0]}
+    cells = plan(with_study(dataset="digits", seed=0, method="ews", overrides=sweeps), "mine")
+    values = {(e.cell["method"]["components"][0]["width"], e.cell["method"]["components"][0]["weight"]) for e in cells}
+    assert values == set(itertools.product([0.3, 0.5], [0.1, 10.0]))
+
+
+def test_a_value_that_is_a_list_is_one_value(with_study: AddStudy) -> None:
+    path = "recipes.digits.standard.milestones"
+    one = plan(with_study(dataset="digits", seed=0, method="vanilla", overrides={path: [0.5, 0.8]}), "mine")
+    assert [entry.cell["recipe"]["milestones"] for entry in one] == [[0.5, 0.8]]
+    two = plan(with_study(dataset="digits", seed=0, method="vanilla", overrides={path: [[0.5], [0.8]]}), "mine")
+    assert [entry.cell["recipe"]["milestones"] for entry in two] == [[0.5], [0.8]]
+
+
+def test_cells_that_two_studies_share_are_planned_once(params: Params, with_study: AddStudy) -> None:
+    shared = with_study(dataset="digits", augmentation="augmix", method="ews")
+    assert all_cells(shared).keys() == all_cells(params).keys()
+
+
+def test_other_evaluation_settings_share_the_training(with_study: AddStudy) -> None:
+    params = with_study(dataset="digits", seed=0, method="vanilla", overrides={"evaluation.test_images": [None, 100]})
+    full, subset = plan(params, "mine")
+    assert full.run == subset.run
+    assert (full.evaluation, subset.evaluation) == ("", "eval,test_images=100")
+    assert subset.settings["test_images"] == 100
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"methods.ews.width": 2}, r"studies\.mine\.overrides: methods\.ews\.width = 2"),
+        ({"methods.ews.depth": 2}, r"'methods\.ews\.depth': no such key\. Valid below methods\.ews: width"),
+        ({"methods.awp.gamma": 2}, r"no key 'methods\.awp'"),
+        ({"methods.ews.width": []}, r"methods\.ews\.width: an empty list"),
+        ({"datasets.digits.validation": 0.2}, r"cannot be overridden.*another dataset"),
+        ({"recipes.cifar10.standard.epochs": 2}, r"changes no cell"),
+        ({"recipes.digits": 2}, r"studies\.mine\.overrides: recipes\.digits"),
+    ],
+)
+def test_a_wrong_override_is_named(with_study: AddStudy, overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(EwsError, match=message):
+        plan(with_study(dataset="digits", method="ews", overrides=overrides), "mine")
+
+
+def test_cells_that_differ_never_share_a_folder(raw: dict[str, Any]) -> None:
+    """Random overrides of every leaf: as many folders as distinct cells, all within the naming rules."""
+    draw = random.Random(0)
+    leaves = {
+        "methods.ews.width": [0.1, 0.5, 0.7, 0.70000001],
+        "methods.ews.weight": [0.0, 0.001, 1.0, 10.0],
+        "methods.ews.rounding": ["ceil", "expected"],
+        "methods.ews.betas": [[0.5, 0.999], [0.9, 0.999]],
+        "methods.ews.gradient_clip": [3.0, 30.0],
+        "methods.dropout.rate": [0.3, 0.25],
+        "methods.dropout.place": ["hidden", "block"],
+        "recipes.digits.standard.epochs": [1, 12],
+        "recipes.digits.standard.train_images": [None, 500],
+        "recipes.digits.standard.gradient_clip": [None, 3.0],
+        "recipes.digits.standard.milestones": [[], [0.5], [0.5, 0.75]],
+        "augmentations.augmix.severity": [1.0, 3.0],
+        "architectures.resnet8.width": [8, 16],
+    }
+    for number in range(40):
+        chosen = draw.sample(sorted(leaves), k=draw.randint(1, len(leaves)))
+        raw["studies"][f"random{number}"] = {
+            "dataset": "digits",
+            "augmentation": ["standard", "augmix"],
+            "method": ["vanilla", "dropout", "ews", "dropout+ews"],
+            "seed": [0, 1],
+            "overrides": {path: [draw.choice(leaves[path])] for path in chosen},
+        }
+    params = validate(raw)
+    folders: dict[str, str] = {}
+    cells: dict[str, str] = {}
+    for number in range(40):
+        try:
+            planned = plan(params, f"random{number}")
+        except EwsError as error:
+            assert "changes no cell" in str(error)
+            continue
+        for entry in planned:
+            content = canonical(entry.cell)
+            assert folders.setdefault(entry.run, content) == content
+            assert cells.setdefault(content, entry.run) == entry.run
+            assert re.fullmatch(r"[a-z0-9+=,._-]+", entry.run.split("/")[3])
+            assert len(entry.run.split("/")[3]) <= LONGEST
+    assert len(folders) > 100
+
+
+def test_long_or_unspeakable_names_become_a_hash() -> None:
+    long = {f"ews.parameter{number}": 0.123456 for number in range(9)}
+    assert re.fullmatch(r"ews,hash=[0-9a-f]{12}", tagged("ews", long))
+    assert tagged("ews", long) != tagged("ews", {**long, "ews.parameter0": 0.123457})
+    assert re.fullmatch(r"ews,hash=[0-9a-f]{12}", tagged("ews", {"ews.policy": "Upper Case"}))
+
+
+def test_a_manifest_names_every_cell(params: Params) -> None:
+    content = manifest(params, "cifar10_small")
+    assert content["test_images"] == 2000
+    assert len(content["cells"]) == 9
+    assert {cell["evaluation"] for cell in content["cells"]} == {"eval,test_images=2000"}
+    assert {cell["label"]["method"] for cell in content["cells"]} == {"vanilla", "dropout", "ews"}

@@ -1,0 +1,101 @@
+"""Bad input in params.yaml ends in one readable message that names the key path, the value and the valid values."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ews.errors import EwsError
+from ews.study.cells import all_cells
+from ews.study.params import load, validate
+
+DELETE = object()
+
+
+def change(raw: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split("/")
+    node = raw
+    for key in parents:
+        node = node[key]
+    if value is DELETE:
+        del node[last]
+    else:
+        node[last] = value
+
+
+MISTAKES = [
+    ("methods/ews/width", 0, r"methods\.ews\.width = 0: .*greater than 0"),
+    ("methods/ews/width", 1.01, r"methods\.ews\.width = 1\.01: .*less than or equal to 1"),
+    ("methods/ews/widht", 0.7, r"methods\.ews\.widht: unknown key\. Valid: width, "),
+    ("methods/ews/learning_rate", "1e-3", r"methods\.ews\.learning_rate = '1e-3': .*1\.0e-3"),
+    ("methods/ews/interval", 2.5, r"methods\.ews\.interval = 2\.5"),
+    ("methods/ews/interval", True, r"methods\.ews\.interval = True"),
+    ("methods/ews/search", "greedy", r"methods\.ews\.search = 'greedy': .*'learned'.*'bandit'"),
+    ("methods/ews", DELETE, r"methods\.ews: missing"),
+    ("unheard_of", 1, r"unheard_of: unknown key\. Valid: reproduce, "),
+    ("reproduce", ["tabel1"], r"reproduce: unknown study 'tabel1'\. Did you mean 'table1'\?"),
+    ("reproduce", [], r"reproduce = \[\]: .*at least 1"),
+    ("seeds", [], r"seeds = \[\]: .*at least 1"),
+    ("seeds", [-1], r"seeds\[0\] = -1"),
+    ("studies/quickstart/method", [], r"studies\.quickstart\.method = \[\]"),
+    ("studies/quickstart/method", ["ewz"], r"studies\.quickstart\.method: unknown method 'ewz'\. Did you mean 'ews'\?"),
+    ("studies/quickstart/method", ["ews+dropout"], r"write 'ews\+dropout' as 'dropout\+ews'"),
+    ("studies/quickstart/method", ["vanilla+ews"], r"unknown method|write"),
+    ("studies/quickstart/method", ["ews", "ews"], r"studies\.quickstart\.method: a value stands twice"),
+    ("studies/quickstart/dataset", "mnist", r"studies\.quickstart\.dataset: unknown dataset 'mnist'\. .*Valid: cifar10, "),
+    ("studies/quickstart/augmentation", "cutout", r"unknown augmentation 'cutout'\. Valid: augmix, "),
+    ("studies/quickstart/architecture", "vgg", r"unknown architecture 'vgg'"),
+    ("studies/quickstart/evaluations", ["speed"], r"evaluations\[0\] = 'speed': .*'clean'"),
+    ("studies/train", {"dataset": "digits", "method": "ews"}, r"cannot be called 'train'"),
+    ("datasets/digits/source", DELETE, r"datasets\.digits\.source: missing"),
+    ("datasets/digits/source", "nowhere", r"datasets\.digits\.source: unknown source 'nowhere'\. Valid: "),
+    ("datasets/digits/validation", 1.0, r"datasets\.digits\.validation = 1\.0: .*less than 1"),
+    ("recipes/digits", DELETE, r"recipes has no entry for dataset 'digits'"),
+    ("recipes/digits/standard/milestones", [0.6, 0.3], r"milestones must ascend"),
+    ("architectures/resnet8/depth", 9, r"architectures\.resnet8\.depth = 9: must be 6n \+ 2"),
+    ("architectures/resnet18/depth", 18, r"architectures\.resnet18\.depth: unknown key\. Valid: network, block, "),
+    ("architectures/resnet8/network", "vgg", r"architectures\.resnet8.*'cifar_resnet'"),
+    ("augmentations/augmix/depth_max", 0, r"augmentations\.augmix\.depth_max = 0"),
+    ("evaluation/corruption/names", ["rain"], r"evaluation\.corruption\.names\[0\] = 'rain': .*'fog'"),
+    ("evaluation/corruption/names", ["fog", "fog"], r"a corruption stands twice"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
+def test_a_mistake_is_named(raw: dict[str, Any], path: str, value: Any, message: str) -> None:
+    change(raw, path, value)
+    with pytest.raises(EwsError) as caught:
+        validate(raw, sources=["digits", "cifar10", "cifar100", "cifar10_jpeg"])
+    assert re.search(message, str(caught.value)), str(caught.value)
+    assert str(caught.value).startswith("params.yaml: ")
+
+
+def test_every_mistake_is_listed_at_once(raw: dict[str, Any]) -> None:
+    raw["methods"]["ews"]["width"] = 2
+    raw["methods"]["dropout"]["rate"] = "a third"
+    with pytest.raises(EwsError, match=r"(?s)dropout\.rate.*ews\.width|ews\.width.*dropout\.rate"):
+        validate(raw)
+
+
+@pytest.mark.parametrize("text", ["studies: [", "- 1\n- 2\n", "", "just text"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("digits: {}\n")
+    with pytest.raises(EwsError, match=re.escape(str(path))):
+        load(path, sources=sources)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match="no such file"):
+        load(tmp_path / "params.yaml")
+
+
+def test_the_shipped_file_is_valid_with_the_papers_defaults(raw: dict[str, Any]) -> None:
+    params = validate(raw)
+    assert (params.methods.ews.interval, params.methods.ews.weight, params.methods.ews.width) == (10, 1.0, 0.7)
+    assert params.methods.dropout.rate == pytest.approx(1 - params.methods.ews.width)
+    assert params.reproduce == ["quickstart"]
+    assert all_cells(params)

@@ -1,0 +1,178 @@
+"""Policies over a small space, by enumeration of everything that they can draw."""
+
+from itertools import chain, product
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ews.subnets.controller import Controller
+from ews.subnets.policy import Policy, sampler
+from ews.subnets.search.bandit import IndependentLogits
+from ews.subnets.search.policy_gradient import policy_loss
+from ews.subnets.space import BlockSpace, SubnetSpace
+
+SPACE = SubnetSpace((BlockSpace((3,)), BlockSpace((2, 3)), BlockSpace((2,))))
+KEPT = ((2,), (1, 1), (2,))  # The last block keeps everything: nothing to decide there.
+
+
+def policy_of(kind: str) -> Policy:
+    generator = torch.Generator().manual_seed(5)
+    if kind == "controller":
+        policy: Policy = Controller(SPACE, KEPT, hidden=5, generator=generator)
+    else:
+        policy = IndependentLogits(SPACE, KEPT)
+        for parameter in policy.parameters():
+            torch.nn.init.normal_(parameter, generator=generator)
+    return policy.double()
+
+
+def stories(counts: list[int], ordered_draws) -> list[list[list[int]]]:
+    """Every sequence of decisions that a policy can take under these path counts: orders, decision by decision.
+
+    A decision that does not arise in a sequence stands there once, with an arbitrary order.
+    """
+    per_block = []
+    for block, kept, count in zip(SPACE.blocks, KEPT, counts, strict=True):
+        ends = []
+        for path in ordered_draws(2, 1).tolist() if count == 1 else [None]:
+            layers = []
+            for total, keep in zip(block.channels, kept, strict=True):
+                if keep < total:
+                    orders = ordered_draws(total, keep).tolist()
+                    layers.append(orders if path is None or path[0] == 0 else orders[:1])
+            ends += [[*([path] if path else []), *orders] for orders in product(*layers)]
+        per_block.append(ends)
+    return [list(chain.from_iterable(parts)) for parts in product(*per_block)]
+
+
+def follow(policy: Policy, counts: list[int], told: list[list[list[int]]]):
+    """Draw with every decision told: one subnet for each story."""
+    position = iter(range(len(told[0])))
+
+    def choose(logits: Tensor, count: int) -> Tensor:
+        step = next(position)
+        return torch.tensor([story[step] for story in told])
+
+    draws = policy.draw([counts] * len(told), choose)
+    assert next(position, None) is None
+    return draws
+
+
+def key(subnet) -> tuple:
+    return tuple((b.residual, b.shortcut, tuple(tuple(c.tolist()) for c in b.channels)) for b in subnet.blocks)
+
+
+@pytest.mark.parametrize("kind", ["controller", "bandit"])
+@pytest.mark.parametrize("counts", [[2, 2, 2], [1, 2, 2], [2, 1, 1]])
+class TestByEnumeration:
+    def test_likelihood_sums_to_one(self, kind, counts, ordered_draws):
+        told = stories(counts, ordered_draws)
+        draws = follow(policy_of(kind), counts, told)
+        assert float(draws.log_likelihood().detach().exp().sum()) == pytest.approx(1.0, abs=1e-12)
+        assert len({key(subnet) for subnet in draws.subnets}) < len(told)  # Several orders make one subnet.
+
+    def test_mean_of_the_entropy_is_the_entropy_of_the_policy(self, kind, counts, ordered_draws):
+        draws = follow(policy_of(kind), counts, stories(counts, ordered_draws))
+        log_p = draws.log_likelihood().detach()
+        assert float((log_p.exp() * draws.entropy().detach()).sum()) == pytest.approx(
+            float(-(log_p.exp() * log_p).sum()), abs=1e-12
+        )
+
+    def test_expected_policy_gradient_is_the_gradient_of_the_expected_reward(self, kind, counts, ordered_draws):
+        policy = policy_of(kind)
+        draws = follow(policy, counts, stories(counts, ordered_draws))
+        log_p = draws.log_likelihood()
+        # A reward that depends on the subnet alone, not on the order of drawing.
+        table: dict[tuple, float] = {}
+        noise = torch.Generator().manual_seed(1)
+        rewards = torch.tensor(
+            [
+                table.setdefault(key(subnet), float(torch.rand((), generator=noise, dtype=torch.float64)))
+                for subnet in draws.subnets
+            ],
+            dtype=torch.float64,
+        )
+        parameters = list(policy.parameters())
+        exact = torch.autograd.grad((log_p.exp() * rewards).sum(), parameters, retain_graph=True, allow_unused=True)
+        # The expectation over draws of the loss's gradient, with a baseline that must not matter.
+        weights = len(rewards) * log_p.detach().exp()
+        expected = torch.autograd.grad(policy_loss(log_p, weights * (rewards - 0.37)), parameters, allow_unused=True)
+        assert max(float(gradient.abs().max()) for gradient in exact if gradient is not None) > 1e-4
+        for one, other in zip(exact, expected, strict=True):
+            if one is None:
+                assert other is None
+                continue
+            torch.testing.assert_close(other, one, atol=1e-12, rtol=1e-9)
+
+    def test_batch_of_subnets_equals_one_at_a_time(self, kind, counts, ordered_draws):
+        policy = policy_of(kind)
+        told = stories(counts, ordered_draws)[::7]
+        together = follow(policy, counts, told)
+        for i, story in enumerate(told):
+            alone = follow(policy, counts, [story])
+            torch.testing.assert_close(alone.log_likelihood()[0], together.log_likelihood()[i])
+            torch.testing.assert_close(alone.entropy()[0], together.entropy()[i])
+            assert key(alone.subnets[0]) == key(together.subnets[i])
+
+
+def test_subnets_with_different_path_counts_share_a_batch(generator):
+    policy = policy_of("controller")
+    counts = [[2, 2, 2], [1, 2, 1], [2, 1, 2], [1, 1, 1]]
+    draws = policy.draw(counts, sampler(generator))
+    for subnet, row in zip(draws.subnets, counts, strict=True):
+        assert [choice.residual + choice.shortcut for choice in subnet.blocks] == row
+    # The subnet that decides no path has the same likelihood as if it had been drawn alone.
+    taken = iter(draws._taken)
+
+    def replay(logits: Tensor, count: int) -> Tensor:
+        step = next(item for item in taken if item.logits.shape[1] == logits.shape[1] and item.count == count
+                    and (item.asked is None or bool(item.asked[0])))
+        return step.order[:1]
+
+    alone = policy.draw([counts[0]], replay)
+    torch.testing.assert_close(alone.log_likelihood()[0], draws.log_likelihood()[0])
+
+
+def test_dropped_branch_has_no_channels_and_no_likelihood(ordered_draws):
+    policy = policy_of("controller")
+    told = stories([1, 2, 2], ordered_draws)
+    dropped = torch.tensor([story[0] == [1, 0] for story in told])
+    draws = follow(policy, [1, 2, 2], told)
+    for subnet, without in zip(draws.subnets, dropped.tolist(), strict=True):
+        first = subnet.blocks[0]
+        assert (first.residual, first.shortcut, len(first.channels)) == (not without, without, int(not without))
+    # What is told of channels that are not there changes nothing; of those that are there, it does.
+    other = follow(policy, [1, 2, 2], [[story[0], [2, 1, 0], *story[2:]] for story in told]).log_likelihood()
+    same = (other - draws.log_likelihood()).abs() < 1e-12
+    assert bool(same[dropped].all()) and not bool(same[~dropped].all())
+
+
+def test_controller_hears_what_was_kept(ordered_draws):
+    """The logits of later blocks depend on earlier choices: else it would be a bandit."""
+    told = stories([2, 2, 2], ordered_draws)
+    first, last = follow(policy_of("controller"), [2, 2, 2], [told[0], told[-1]])._taken[1].logits.detach()
+    assert float((first - last).abs().max()) > 1e-3
+
+
+class Reads(TorchDispatchMode):
+    """Counts the reads of a tensor's value by the host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_drawing_reads_nothing_to_the_host_while_all_paths_are_kept(generator):
+    with Reads() as reads:
+        draws = policy_of("controller").draw([[2, 2, 2]] * 3, sampler(generator))
+        (draws.log_likelihood() - draws.entropy()).mean().backward()
+    assert reads.count == 0
+    with Reads() as reads:
+        draws.log_likelihood()[0].detach().item()
+    assert reads.count == 1
