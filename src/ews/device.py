@@ -29,7 +29,7 @@ def leased(*, threads: int) -> Iterator[torch.device]:
         raise EwsError(f"--threads {threads}: must be at least 1.")
     torch.set_num_threads(threads)
     if not torch.cuda.is_available():
-        # Not needed by today's operations on the CPU; it makes a later one fail loudly.
+        # Makes an operation without a deterministic form fail loudly.
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         yield torch.device("cpu")

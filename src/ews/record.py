@@ -112,7 +112,7 @@ def _cpu() -> str:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Return the largest memory of this process so far, bytes: ``cpu`` (resident) and, on a GPU, ``gpu`` (allocated)."""
+    """Return the largest memory of this process so far, bytes: ``cpu`` (resident) and ``gpu`` (allocated, if any)."""
     unit = 1 if sys.platform == "darwin" else 1024
     peak = {"cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if device.type == "cuda":

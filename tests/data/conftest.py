@@ -144,7 +144,7 @@ def make_png() -> Callable[..., bytes]:
 def pictures() -> dict[str, bytes]:
     """Two classes; each image is one colour from which its place is known."""
     return {
-        f"{split}/{name}/{number}.png": png((100 * row + number, 50 + number, 7 if split == "train" else 9))
+        f"{split}/{name}/{number}.png": png((100 * row + number, 50 + number, number + (7 if split == "train" else 9)))
         for split, count in (("train", 10), ("test", 3))
         for row, name in enumerate(("cat", "dog"))
         for number in range(count)

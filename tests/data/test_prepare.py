@@ -260,12 +260,12 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 def test_the_command(digits: Path, tmp_path: Path) -> None:
     code = fingerprint("ews.data", [("ews.data", "digits")])
     common = ["--dataset", "set", "--source", "digits", "--validation", "0.1", "--downloads", str(tmp_path / "d")]
-    done = command(*common, "--out", str(tmp_path / "set"), "--expected-fingerprint", code)
+    done = command(*common, "--out", str(tmp_path / "set"), "--fingerprint", code)
     assert done.returncode == 0, done.stderr
     assert "1297 training images (130 of them for validation), 500 test images, 10 classes, 32x32" in done.stdout
     assert (tmp_path / "set" / "dataset.json").read_bytes() == (digits / "dataset.json").read_bytes()
-    stale = command(*common, "--out", str(tmp_path / "other"), "--expected-fingerprint", "0" * 16)
-    assert stale.returncode == 1 and "has changed" in stale.stderr and not (tmp_path / "other").exists()
+    stale = command(*common, "--out", str(tmp_path / "other"), "--fingerprint", "0" * 16)
+    assert stale.returncode == 1 and "code changed" in stale.stderr and not (tmp_path / "other").exists()
 
 
 def test_without_a_mirror_the_jpeg_archive_says_what_to_set(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ PROGRAM = """
 import json
 from ews.fingerprint import fingerprint
 from ews.study.cells import plan
-from ews.study.params import load
+from ews.study.params import validate
 from ews.train.uses import uses
-params = load("params.yaml", sources="data/sources.yaml")
-cells = [entry for entry in plan(params, "quickstart") if entry.cell["seed"] == 0]
+import yaml
+raw = yaml.safe_load(open("params.yaml"))
+axes = {"augmentation": ["standard", "augmix"], "method": ["vanilla", "dropout", "ews"]}
+raw["studies"]["probe"] = {"dataset": "digits", "seed": 0, **axes}
+cells = plan(validate(raw), "probe")
 print(json.dumps({entry.run: fingerprint("ews.train", uses(entry.cell)) for entry in cells}))
 """
 
@@ -109,7 +112,9 @@ def test_a_new_method_changes_no_other_cell(package: Path, fingerprints: Fingerp
 
 def test_the_same_on_every_python(package: Path, fingerprints: Fingerprints) -> None:
     """Runs made under another Python count as the same code: only the tree matters, not how a version spells it."""
-    others = [path for version in ("3.12", "3.13") if (path := shutil.which(f"python{version}"))]
+    candidates = [path for version in ("3.12", "3.13") if (path := shutil.which(f"python{version}"))]
+    # A version manager may have a command of that name that starts nothing.
+    others = [path for path in candidates if subprocess.run([path, "-V"], capture_output=True).returncode == 0]
     if not others:
         pytest.skip("no other Python here")
     program = "import json, ews.fingerprint as f; print(json.dumps({m: f._tree_hash(m) for m in ['ews.fingerprint']}))"

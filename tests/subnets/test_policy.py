@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ews.subnets.controller import Controller
-from ews.subnets.policy import Policy, sampler
+from ews.subnets.policy import Decision, Policy, sampler
 from ews.subnets.search.bandit import IndependentLogits
 from ews.subnets.search.policy_gradient import policy_loss
 from ews.subnets.space import BlockSpace, SubnetSpace
@@ -154,6 +154,22 @@ def test_controller_hears_what_was_kept(ordered_draws):
     told = stories([2, 2, 2], ordered_draws)
     first, last = follow(policy_of("controller"), [2, 2, 2], [told[0], told[-1]])._taken[1].logits.detach()
     assert float((first - last).abs().max()) > 1e-3
+
+
+def test_next_input_is_the_mean_of_embeddings_of_which_each_path_and_channel_has_its_own():
+    policy = policy_of("controller")
+    state = policy.begin(1)
+    for b, block in enumerate(SPACE.blocks):
+        decisions = [Decision(b, -1, 2), *(Decision(b, layer, total) for layer, total in enumerate(block.channels))]
+        single = {
+            (decision.layer, i): policy.feed(state, decision, torch.tensor([[i]]))[-1].detach()
+            for decision in decisions
+            for i in range(decision.total)
+        }
+        assert len({tuple(row.flatten().tolist()) for row in single.values()}) == 2 + sum(block.channels)
+        for decision in decisions:
+            both = policy.feed(state, decision, torch.tensor([[0, 1]]))[-1].detach()
+            torch.testing.assert_close(both, (single[decision.layer, 0] + single[decision.layer, 1]) / 2)
 
 
 class Reads(TorchDispatchMode):

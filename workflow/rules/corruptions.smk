@@ -34,7 +34,7 @@ rule corruption_labels:
     output:
         "data/{dataset}-c/labels.npy",
     params:
-        code=code("ews.corruptions"),
+        code=fingerprint("ews.corruptions"),
     log:
         "logs/corruptions/{dataset}/labels.log",
     conda:

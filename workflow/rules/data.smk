@@ -28,4 +28,4 @@ rule dataset:
         runtime=60,
     shell:
         "python -m ews.data --dataset {wildcards.dataset} --source {params.source} --validation {params.validation}"
-        " --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"
+        " --manifest data/sources.yaml --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"

@@ -25,7 +25,7 @@ rule measure:
         records="results/{study}/records.json",
         metrics="results/{study}/metrics.json",
     params:
-        code=code("ews.report.measure"),
+        code=fingerprint("ews.report.measure"),
     log:
         "logs/report/{study}/measure.log",
     conda:
@@ -51,7 +51,7 @@ rule table:
             labels={"what": "table"},
         ),
     params:
-        code=code("ews.report.table"),
+        code=fingerprint("ews.report.table"),
     log:
         "logs/report/{study}/table.log",
     conda:
@@ -78,7 +78,7 @@ rule figure:
             for name in FIGURES
         ],
     params:
-        code=code("ews.report.figures"),
+        code=fingerprint("ews.report.figures"),
     log:
         "logs/report/{study}/figures.log",
     conda:

@@ -73,6 +73,4 @@ def corrupt(
     """
     check_name(name, NAMES)
     function = lookup(REGISTRY, name, kind="corruption")
-    return apply(
-        function, images, name=name, severity=severity, seed=seed, profile=profile, indices=indices
-    )
+    return apply(function, images, name=name, severity=severity, seed=seed, profile=profile, indices=indices)

@@ -48,9 +48,7 @@ LEVELS = 256
 COLUMN = 2**24  # units of probability in one column of an alias table; a row has 256 columns
 
 
-def gaussian_noise(
-    images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams
-) -> NDArray[np.uint8]:
+def gaussian_noise(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Add normal noise of one standard deviation everywhere."""
     return _draw(images, gaussian_transitions, GAUSSIAN_NOISE[profile][severity - 1], streams)
 
@@ -60,16 +58,12 @@ def shot_noise(images: NDArray[np.uint8], *, profile: str, severity: int, stream
     return _draw(images, shot_transitions, SHOT_NOISE[profile][severity - 1], streams)
 
 
-def impulse_noise(
-    images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams
-) -> NDArray[np.uint8]:
+def impulse_noise(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Replace a share of the values by black or white, evenly (salt and pepper)."""
     return _draw(images, impulse_transitions, IMPULSE_NOISE[profile][severity - 1], streams)
 
 
-def speckle_noise(
-    images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams
-) -> NDArray[np.uint8]:
+def speckle_noise(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Add normal noise whose standard deviation is proportional to the value."""
     return _draw(images, speckle_transitions, SPECKLE_NOISE[profile][severity - 1], streams)
 
@@ -90,9 +84,9 @@ def shot_transitions(photons: float) -> NDArray[np.float64]:
     mean = (np.arange(LEVELS) / 255 * photons)[:, np.newaxis]
     mass = np.exp(xlogy(counts, mean) - mean - gammaln(counts + 1.0))
     # The truncation of the script, with its floating point.
-    level = np.uint8(np.clip(counts / photons, 0, 1) * 255)
+    level = (np.clip(counts / photons, 0, 1) * 255).astype(np.uint8)
     transitions = np.zeros((LEVELS, LEVELS))
-    np.add.at(transitions, (slice(None), level), mass)
+    np.add.at(transitions.T, level, mass.T)
     transitions[:, -1] += 1 - mass.sum(axis=1)
     return transitions
 

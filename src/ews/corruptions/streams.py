@@ -8,6 +8,7 @@ Philox is fixed by its specification; its distributions may change between versi
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,7 @@ class Streams:
     A slot names a draw: the same slot gives the same numbers again, different slots independent ones.
     """
 
-    def __init__(
-        self, *, seed: int, name: str, severity: int, indices: Sequence[int] | NDArray[np.integer]
-    ) -> None:
+    def __init__(self, *, seed: int, name: str, severity: int, indices: Sequence[int] | NDArray[np.integer]) -> None:
         text = f"{int(seed)}\x1f{name}\x1f{int(severity)}".encode()
         self._key = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
         self._indices = np.asarray(indices, dtype=np.uint64)
@@ -36,7 +35,7 @@ class Streams:
         """Return ``count`` uniform 64-bit words for each image, uint64 [N, count]."""
         words = np.empty((len(self), count), np.uint64)
         key = np.array([self._key, 0], np.uint64)
-        state = {
+        state: Any = {
             "bit_generator": "Philox",
             "state": {"counter": np.array([0, 0, 0, slot], np.uint64), "key": key},
             "buffer": np.zeros(4, np.uint64),

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from ews.data.prepare import prepare
 from ews.data.sources import find
-from ews.errors import EwsError, run
+from ews.errors import run
 from ews.fingerprint import fingerprint
+from ews.planned import check
 
 
 def main() -> None:
@@ -20,10 +21,10 @@ def main() -> None:
     parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
     parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--expected-fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
+    parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
     arguments = parser.parse_args()
-    if arguments.expected_fingerprint:
-        _check_code(arguments.expected_fingerprint, find(arguments.manifest, arguments.source).kind)
+    kind = find(arguments.manifest, arguments.source).kind
+    check(arguments.fingerprint, fingerprint("ews.data", [("ews.data", kind)]), where=arguments.out)
     info = prepare(
         dataset=arguments.dataset,
         source=arguments.source,
@@ -37,15 +38,6 @@ def main() -> None:
         f"{arguments.out}: {info['train']} training images ({info['validation']} of them for validation), "
         f"{info['test']} test images, {len(info['classes'])} classes, {info['image_size']}x{info['image_size']} pixels"
     )
-
-
-def _check_code(expected: str, kind: str) -> None:
-    actual = fingerprint("ews.data", [("ews.data", kind)])
-    if actual != expected:
-        raise EwsError(
-            f"the code of the data step has changed since the run was planned ({expected} then, {actual} now). "
-            "Run again."
-        )
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def load(folder: Path | str, *, verify: bool = True) -> Dataset:
         raise _damaged(folder / INFO, f"key missing or of the wrong type ({error})") from None
     arrays = {name: _array(folder / f"{name}.npy", files.get(f"{name}.npy"), verify) for name in ARRAYS}
     for name, array in arrays.items():
-        split, what = (name.split("_") + ["labels"])[:2]
+        split, what = [*name.split("_"), "labels"][:2]
         expected = (counts[split], size, size, 3) if what == "images" else (counts[split],)
         if array.dtype != ARRAYS[name][0] or array.shape != expected:
             raise _damaged(folder / f"{name}.npy", f"is {array.dtype} {array.shape}, {INFO} says {expected}")

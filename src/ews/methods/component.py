@@ -12,15 +12,20 @@ from ews.models.network import Network
 from ews.subnets.subnet import Subnet
 
 Metrics = dict[str, Tensor]
-Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file: columns, and rows as mappings from them."""
+
+    columns: tuple[str, ...]
+    rows: list[dict[str, Any]]
 
 
 class AugmentationLoss(Protocol):
     """The loss of an augmentation over the views it made of each image."""
 
-    def __call__(
-        self, logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def __call__(self, logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Return the scalar loss of logits [V, B, classes] and labels [B]."""
         ...
 
@@ -138,8 +143,8 @@ class Component:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned."""
 
-    def tables(self) -> dict[str, Rows]:
-        """Return logs over the whole training: file name, e.g. ``controller.csv``, to rows."""
+    def tables(self) -> dict[str, Table]:
+        """Return logs over the whole training by file name, e.g. ``controller.csv``."""
         return {}
 
 

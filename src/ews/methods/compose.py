@@ -19,7 +19,7 @@ from ews.methods.component import (
     Modifier,
     Objective,
     Pass,
-    Rows,
+    Table,
     Wrapper,
     error,
 )
@@ -118,6 +118,6 @@ class Method:
         for component in self.components:
             component.load_state_dict(state[component.name])
 
-    def tables(self) -> dict[str, Rows]:
+    def tables(self) -> dict[str, Table]:
         """Return the components' logs by file name."""
-        return {name: rows for component in self.components for name, rows in component.tables().items()}
+        return {name: table for component in self.components for name, table in component.tables().items()}

@@ -46,4 +46,4 @@ class Dropout(Modifier):
             return nn.functional.dropout2d(output, rate, training=True) if full and block.training else None
 
         for block in context.network.blocks:
-            block.register_forward_hook(drop)  # type: ignore[attr-defined]
+            block.register_forward_hook(drop)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ews.errors import EwsError
-from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass, Rows, error
+from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass, Table, error
 from ews.seeds import torch_stream
 from ews.subnets.distil import distillation
 from ews.subnets.search import build
@@ -25,6 +25,7 @@ LOG = (
     "subnet_accuracy",
     "full_accuracy",
 )
+COUNTS = ("block", "layer", "channel", "kept", "subnets")
 
 
 class Ews(Extra):
@@ -156,7 +157,7 @@ class Ews(Extra):
         self._subnets = state["subnets"]
         self._log = state["log"]
 
-    def tables(self) -> dict[str, Rows]:
+    def tables(self) -> dict[str, Table]:
         """Return ``controller.csv``, a row per update, and ``kept.csv``, a row per hidden channel.
 
         ``controller.csv``: iteration and epoch from 1; reward: mean accuracy of the C subnets, which
@@ -172,12 +173,12 @@ class Ews(Extra):
             short = (float(str(np.float32(value))) for value in values[2:])
             rows.append(dict(zip(LOG, (int(values[0]), int(values[1]), *short), strict=True)))
         kept = [
-            {"block": b, "layer": layer, "channel": channel, "kept": times, "subnets": self._subnets}
+            dict(zip(COUNTS, (b, layer, channel, times, self._subnets), strict=True))
             for b, block in enumerate(self._kept)
             for layer, counts in enumerate(block)
             for channel, times in enumerate(counts.tolist())
         ]
-        return {"controller.csv": rows, "kept.csv": kept}
+        return {"controller.csv": Table(LOG, rows), "kept.csv": Table(COUNTS, kept)}
 
     def _count(self, subnet: Subnet) -> None:
         self._subnets += 1

@@ -33,16 +33,14 @@ def main() -> None:
         from ews.report import measure
 
         found, records = measure.measure(study, runs=arguments.runs, reported=reported.load(arguments.reported))
-        measure.save(
-            study, found, records, out=arguments.out, records=arguments.records, metrics=arguments.metrics
-        )
+        measure.save(study, found, records, out=arguments.out, records=arguments.records, metrics=arguments.metrics)
     elif arguments.command == "table":
         from ews.report import measurements, table
 
         measured = measurements.read(arguments.measurements, study)
         path = arguments.records or arguments.measurements.with_name("records.json")
-        records = table.read_records(path, study)
-        texts = table.tables(study, measured, records=records, reported=reported.load(arguments.reported))
+        kept = table.read_records(path, study)
+        texts = table.tables(study, measured, records=kept, reported=reported.load(arguments.reported))
         table.save(texts, arguments.out_dir)
     else:
         from ews.report import figures, measurements

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ews.report.manifest import Label, Manifest
+from ews.report.manifest import Manifest
 from ews.report.metrics import BEST, CLEAN, averaged, ordered
-from ews.report.reported import Reported
+from ews.report.reported import Reported, Setting
 from ews.report.table_data import Results
 
 Records = Sequence[Mapping[str, Any]]
@@ -23,6 +23,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         *_definitions(manifest, results),
         _data(manifest),
         training(manifest, records),
+        *_changed(manifest),
         *_paper_setting(manifest, records, reported),
         _selection(results),
         *_sources(results),
@@ -38,7 +39,9 @@ def seeds(manifest: Manifest, results: Results) -> str:
     usual, _ = Counter(by_row.values()).most_common(1)[0]
     what = "Mean ± sample standard deviation over" if len(usual) > 1 else "No spread, since there is"
     text = f"{what} {plural(len(usual), 'seed')} ({listing(usual)})"
-    others = [f"{label.method} ({'/'.join(label.group)}): {listing(own)}" for label, own in by_row.items() if own != usual]
+    others = [
+        f"{label.method} ({'/'.join(label.group)}): {listing(own)}" for label, own in by_row.items() if own != usual
+    ]
     return text + (f"; other seeds for {'; '.join(others)}." if others else ".")
 
 
@@ -52,20 +55,21 @@ def _comparison(results: Results) -> str:
 
 def _definitions(manifest: Manifest, results: Results) -> list[str]:
     """Say what each metric of the main table is and how many images it was measured on."""
-    subset = f", a stratified subset of {manifest.test_images:,}," if manifest.test_images else ""
+    subset = " (a stratified subset)" if manifest.test_images else ""
     sentences = []
     for metric in results.headline:
-        images = sorted({value[metric].n for value in results.values.values()} - {None}, key=str)
-        count = f"{' or '.join(f'{n:,}' for n in images if n is not None)} test images{subset}" if images else "test images"
+        images = sorted({n for row in results.values.values() if (n := row[metric].n) is not None})
+        numbers = " or ".join(f"{n:,}" for n in images)
+        count = f"{numbers} test images{subset}".strip()
         if metric == CLEAN:
-            sentences.append(f"Clean error: on {count.rstrip(',')}.")
+            sentences.append(f"Clean error: on {count}.")
             continue
         _, members = averaged(manifest.corruptions)
         names = "" if metric == "corruption error" else f" ({listing(ordered(members))})"
         plain = "plain mean, not normalised by another network's errors,"
         sentences.append(
             f"{metric.capitalize()}: {plain} over {plural(len(members), 'corruption')}{names} × 5 severities, "
-            f"each on {count.rstrip(',')}."
+            f"each on {count}."
         )
     return sentences
 
@@ -93,6 +97,23 @@ def training(manifest: Manifest, records: Records) -> str:
     return "Trained for " + "; ".join(f"{text} ({' '.join(key)})" for key, text in texts.items()) + "."
 
 
+def _changed(manifest: Manifest) -> list[str]:
+    """Name the values that differ from the defaults and stand in no row's name: those that a study sets once."""
+    found: dict[str, None] = {}
+    for entry in manifest.entries:
+        in_label = {part.strip() for part in entry.label.method.split(",")}
+        for part in entry.setting.rpartition("/")[2].split(",")[1:]:
+            if not _swept(part, in_label):
+                found[part] = None
+    return [f"Values other than the defaults: {listing(found)}."] if found else []
+
+
+def _swept(part: str, in_label: set[str]) -> bool:
+    """Tell whether a folder's ``ews.width=0.5`` is a row's ``width=0.5``; the value may hold dots too."""
+    key, _, value = part.partition("=")
+    return f"{key.rpartition('.')[2]}={value}" in in_label
+
+
 def _length(epochs: set[int], images: set[int]) -> str:
     text = f"{' or '.join(map(str, sorted(epochs)))} epoch{'' if epochs == {1} else 's'}"
     return text + (f" on {' or '.join(f'{n:,}' for n in sorted(images))} training images" if images else "")
@@ -100,7 +121,7 @@ def _length(epochs: set[int], images: set[int]) -> str:
 
 def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> list[str]:
     """Say where the training differs from the paper's, for each data set that the paper uses."""
-    sentences = []
+    differing: dict[Setting, list[str]] = {}
     for dataset in dict.fromkeys(label.dataset for label in manifest.labels):
         setting = reported.settings.get(dataset.removesuffix(JPEG))
         if setting is None:
@@ -113,11 +134,12 @@ def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> 
             for entry, record in pairs
         )
         if not alike:
-            sentences.append(
-                f"This differs from the paper: on {dataset.removesuffix(JPEG)} it trains {setting.architecture} for "
-                f"{setting.epochs} epochs on {setting.train_images:,} images."
-            )
-    return sentences
+            differing.setdefault(setting, []).append(dataset.removesuffix(JPEG))
+    return [
+        f"The paper differs: on {listing(dict.fromkeys(names))} it trains {setting.architecture} for "
+        f"{setting.epochs} epochs on {setting.train_images:,} images."
+        for setting, names in differing.items()
+    ]
 
 
 def _selection(results: Results) -> str:
@@ -150,7 +172,8 @@ def hardware(records: Records) -> str:
         threads = machine.get("threads")
         name = machine.get("gpu") or machine.get("cpu") or machine.get("device")
         if name:
-            kinds[f"{name}{f' ({plural(threads, 'thread')})' if threads and not machine.get('gpu') else ''}"] += 1
+            cores = f" ({plural(threads, 'thread')})" if threads and not machine.get("gpu") else ""
+            kinds[f"{name}{cores}"] += 1
     if not kinds:
         return ""
     unique = {record.get("run"): record for record in records}

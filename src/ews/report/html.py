@@ -60,7 +60,7 @@ tbody tr:hover > td { background: var(--band); }
 {% for heads, cells in body %}
 <tr>
 {% for name, span in heads %}
-<th class="name" scope="{{ 'rowgroup' if span > 1 else 'row' }}"{% if span > 1 %} rowspan="{{ span }}"{% endif %}>{{ name }}</th>
+<th class="name" scope="{{ 'rowgroup' if span > 1 else 'row' }}" rowspan="{{ span }}">{{ name }}</th>
 {% endfor %}
 {% for cell in cells %}
 <td>{% if cell.bold %}<strong>{{ cell.text }}</strong>{% else %}{{ cell.text }}{% endif %}
@@ -112,6 +112,4 @@ def _bodies(grid: Grid) -> list[list[tuple[list[tuple[str, int]], tuple[object, 
             following = [other.heads[: depth + 1] == prefix for other in grid.rows[place:]] + [False]
             heads.append((row.heads[depth], 1 if last else following.index(False)))
         rows.append((row.heads[:-1], heads, row.cells))
-    return [
-        [(heads, cells) for _, heads, cells in members] for _, members in groupby(rows, key=lambda entry: entry[0])
-    ]
+    return [[(heads, cells) for _, heads, cells in members] for _, members in groupby(rows, key=lambda entry: entry[0])]

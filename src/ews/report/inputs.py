@@ -86,7 +86,7 @@ def read_record(path: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_clean(path: Path) -> dict[str, Score]:
-    """Read clean.json: the score of the last epoch's weights as ``last``, and of the selected ones as ``best`` if any."""
+    """Read clean.json: the last epoch's score as ``last``, and that of the selected weights, if any, as ``best``."""
     raw = _object(path, REEVALUATE)
     scores = {"last": _score(raw, str(path))}
     if raw.get("best") is not None:

@@ -108,7 +108,8 @@ def main_grid(manifest: Manifest, results: Results, *, caption: str) -> Grid:
     for heads in _ordered(results.labels, row_axes):
         cells = []
         for key, make in makers:
-            at = [label for label in results.labels if (_key(label, row_axes), _key(label, column_axes)) == (heads, key)]
+            place = (heads, key)
+            at = [label for label in results.labels if (_key(label, row_axes), _key(label, column_axes)) == place]
             cells.append(make(at[0]) if at else Cell(NONE))
         rows.append(Row(_shown(heads, row_axes), tuple(cells)))
     marks = tuple((letter, text) for text, letter in notes.items())
@@ -138,13 +139,13 @@ def corruption_grid(manifest: Manifest, results: Results) -> Grid | None:
 
 
 def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
-    """Lay out the paired comparison with vanilla over seeds; None if no row can be compared."""
+    """Lay out the paired comparison with vanilla over seeds; None if no row has two pairs."""
     heads = _all_rows(manifest)
     rows = []
     for key in _ordered(results.labels, heads):
         label = next(label for label in results.labels if _key(label, heads) == key)
         values = [results.values[label][metric] for metric in results.headline]
-        if all(value.paired is None for value in values):
+        if all(value.paired is None or value.paired.low is None for value in values):
             continue
         pairs = {str(value.paired.pairs) for value in values if value.paired}
         cells = [_interval(value) for value in values]
@@ -155,7 +156,7 @@ def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
         "Paired comparison with vanilla, percentage points: mean over seeds of (method − vanilla of the same seed, "
         "data, network, augmentation and recipe) and in square brackets its 95 % t interval. Negative: the method "
         "is better. The interval speaks of other seeds, not of other test images, and is not corrected for the "
-        "number of comparisons; one pair gives none."
+        "number of comparisons."
     )
     columns = (*(Column(f"{metric}: difference") for metric in results.headline), Column("pairs"))
     return Grid("paired", caption, tuple(heads), columns, tuple(rows))
@@ -206,8 +207,10 @@ def _keys(labels: Iterable[Label], names: Sequence[str]) -> list[tuple[str, ...]
 
 def _ordered(labels: Sequence[Label], names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the distinct keys sorted by when each axis's value first appears, so that groups stay together."""
-    ranks = [{value: rank for rank, value in enumerate(dict.fromkeys(label.value(axis) for label in labels))} for axis in names]
-    return sorted(_keys(labels, names), key=lambda key: [rank[value] for rank, value in zip(ranks, key, strict=True)])
+    orders = [list(dict.fromkeys(label.value(axis) for label in labels)) for axis in names]
+    return sorted(
+        _keys(labels, names), key=lambda key: [order.index(value) for order, value in zip(orders, key, strict=True)]
+    )
 
 
 def _shown(key: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:

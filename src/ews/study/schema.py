@@ -92,15 +92,37 @@ class CifarResNet(Section):
 
 
 class ResNet(Section):
-    """ResNets with four stages, with the CIFAR stem (3x3 convolution, no pooling)."""
+    """ResNet-18, -34, -50 with four stages and the CIFAR stem (3x3 convolution, no pooling)."""
 
     network: Literal["resnet"] = Field(description="Family.")
-    block: Literal["basic", "bottleneck"] = Field(description="Residual block.")
-    layers: Annotated[list[Count], Field(min_length=4, max_length=4)] = Field(description="Blocks per stage.")
+    depth: Literal[18, 34, 50] = Field(description="Layers; 18 and 34 have basic blocks, 50 bottlenecks.")
     width: Count = Field(description="Channels of the first stage; 64 in the paper.")
 
 
-Architecture = Annotated[CifarResNet | ResNet, Field(discriminator="network")]
+class PreActResNet(Section):
+    """Pre-activation ResNet-18 for 32x32 images (He et al. 2016b)."""
+
+    network: Literal["preact_resnet"] = Field(description="Family.")
+    depth: Literal[18] = Field(description="Layers.")
+    width: Count = Field(description="Channels of the first stage; 64 in the paper.")
+
+
+class WideResNet(Section):
+    """Wide residual networks (Zagoruyko and Komodakis 2016): WRN-depth-widen."""
+
+    network: Literal["wide_resnet"] = Field(description="Family.")
+    depth: int = Field(ge=10, description="Layers: 6n + 4.")
+    widen: Count = Field(description="Factor of the widths 16, 32, 64.")
+
+    @field_validator("depth")
+    @classmethod
+    def _depth(cls, depth: int) -> int:
+        if (depth - 4) % 6:
+            raise ValueError(f"must be 6n + 4 (10, 16, 28, 34, ...), not {depth}")
+        return depth
+
+
+Architecture = Annotated[CifarResNet | ResNet | PreActResNet | WideResNet, Field(discriminator="network")]
 
 
 class NoParameters(Section):

@@ -1,4 +1,4 @@
-"""Train one cell: ``python -m ews.train --cell JSON --data data/digits --out RUNFOLDER --fingerprint HEX --threads 2``."""
+"""Command line of the training step: ``python -m ews.train --cell @cell.json --data data/digits --out RUN ...``."""
 
 import argparse
 import json
@@ -14,8 +14,8 @@ from ews.train.loop import fit
 from ews.train.uses import uses
 
 
-def main() -> None:
-    """Parse the command line and train."""
+def main(argv: list[str] | None = None) -> None:
+    """Parse the command line (None: the process's own) and train."""
     parser = argparse.ArgumentParser(prog="python -m ews.train", description=__doc__)
     parser.add_argument("--cell", required=True, help="resolved parameters as JSON, or @FILE")
     parser.add_argument("--data", required=True, type=Path, help="dataset folder")
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--workers", type=int, default=0, help="processes that augment; no effect on results")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     cell = read_cell(arguments.cell)
     code = fingerprint("ews.train", uses(cell))
     if arguments.fingerprint is not None and arguments.fingerprint != code:

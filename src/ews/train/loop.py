@@ -81,9 +81,7 @@ def _fit(
         logs["wall_clock"] += watch.lap()
         for kind, size in record.peak_memory(device).items():
             logs["peak_memory"][kind] = max(size, logs["peak_memory"].get(kind, 0))
-        checkpoint.save(
-            out / checkpoint.NAME, {"identity": identity, "training": training.state_dict(), "logs": logs}
-        )
+        checkpoint.save(out / checkpoint.NAME, {"identity": identity, "training": training.state_dict(), "logs": logs})
     outputs.write(
         out,
         cell=cell,

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ews import files, record
+from ews.methods.component import Table
 from ews.train.training import Training
 
 MODEL = "model.safetensors"
@@ -51,9 +52,10 @@ def write(
     best = logs["best"]
     if best is not None:
         save_weights(out / BEST, best["network"])
-    tables = {EPOCHS: logs["epochs"], TIMING: logs["timing"], **training.method.tables()}
-    for name, rows in tables.items():
-        write_table(out / name, rows)
+    tables = {name: Table(tuple(rows[0]), rows) for name, rows in ((EPOCHS, logs["epochs"]), (TIMING, logs["timing"]))}
+    tables |= training.method.tables()
+    for name, table in tables.items():
+        write_table(out / name, table)
     last = logs["epochs"][-1]
     metrics = {name: value for name, value in last.items() if name not in ("epoch", "learning_rate")}
     metrics.setdefault("validation_error", None)
@@ -86,11 +88,10 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         save_file(tensors, temporary)
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, atomically; floats in full precision, the first row's keys as columns."""
+def write_table(path: Path, table: Table) -> None:
+    """Write a table as CSV, atomically; floats in full precision."""
     text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    writer = csv.DictWriter(text, table.columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table.rows)
     files.write_text(path, text.getvalue())

@@ -1,0 +1,178 @@
+"""Snow, frost and fog.
+
+Constants: ``make_cifar_c.py``, ``make_tinyimagenet_c.py`` and ``make_imagenet_c.py`` in the folder
+``ImageNet-C/create_c`` of github.com/hendrycks/robustness.
+"""
+
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ews.corruptions.filters import centre_zoom, motion_blur
+from ews.corruptions.streams import Streams
+from ews.errors import EwsError
+
+# Mean and standard deviation of the flakes' noise, zoom factor, threshold, radius and standard
+# deviation of their motion blur in pixels, share of the image that is not whitened.
+SNOW = {
+    "cifar": (
+        (0.1, 0.2, 1, 0.6, 8, 3, 0.95),
+        (0.1, 0.2, 1, 0.5, 10, 4, 0.9),
+        (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+        (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
+        (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+    ),
+    "tiny": (
+        (0.1, 0.2, 1, 0.6, 8, 3, 0.8),
+        (0.1, 0.2, 1, 0.5, 10, 4, 0.8),
+        (0.15, 0.3, 1.75, 0.55, 10, 4, 0.7),
+        (0.25, 0.3, 2.25, 0.6, 12, 6, 0.65),
+        (0.3, 0.3, 1.25, 0.65, 14, 12, 0.6),
+    ),
+    "imagenet": (
+        (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
+        (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
+        (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+        (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+        (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+    ),
+}
+# Weight of the image, weight of the photograph.
+FROST = {
+    "cifar": ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
+    "tiny": ((1, 0.3), (0.9, 0.4), (0.8, 0.45), (0.75, 0.5), (0.7, 0.55)),
+    "imagenet": ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
+}
+# Factor on the photographs' sides.
+FROST_SCALE = {"cifar": 0.2, "tiny": 0.3, "imagenet": 1.0}
+# The script draws from the first five of six files; frost6.jpg is never used.
+FROST_FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+FROST_PACKAGE = ("imagecorruptions", "imagecorruptions-imaug")
+# Weight of the fog, decay of its roughness from one scale to the next finer.
+FOG = {
+    "cifar": ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
+    "tiny": ((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
+    "imagenet": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
+}
+ROUGHNESS = 100.0
+
+
+def snow(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
+    """Whiten the image and add streaks of falling flakes, once as drawn and once turned by 180 degrees."""
+    mean, deviation, zoom, threshold, radius, sigma, kept = SNOW[profile][severity - 1]
+    count, height, width, _ = images.shape
+    flakes = streams.normal(0, (height, width)) * deviation + mean
+    if zoom > 1:
+        flakes = centre_zoom(height, zoom) @ flakes @ centre_zoom(width, zoom).T
+    flakes[flakes < threshold] = 0
+    layer = (np.clip(flakes, 0, 1) * 255).astype(np.uint8)[..., np.newaxis]
+    angles = streams.uniform(1, (), low=-135, high=-45)
+    layer = motion_blur(layer, radius=int(radius), sigma=sigma, angles=angles)
+    fallen = layer / 255 + layer[:, ::-1, ::-1] / 255
+    clean = images.astype(np.float32) / np.float32(255)
+    grey = cv2.cvtColor(clean.reshape(count * height, width, 3), cv2.COLOR_RGB2GRAY).reshape(count, height, width, 1)
+    whitened = kept * clean + (1 - kept) * np.maximum(clean, grey * 1.5 + 0.5)
+    return (np.clip(whitened + fallen, 0, 1) * 255).astype(np.uint8)
+
+
+def frost(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
+    """Add a random part of a random photograph of frost."""
+    image_weight, frost_weight = FROST[profile][severity - 1]
+    height, width = images.shape[1:3]
+    photographs = _photographs(FROST_SCALE[profile], height, width)
+    chosen = streams.integers(0, (), len(photographs))
+    place = streams.uniform(1, (2,))
+    crops = np.empty_like(images)
+    for row, (photograph, (down, right)) in enumerate(zip(chosen, place, strict=True)):
+        frozen = photographs[photograph]
+        top, left = int(down * (frozen.shape[0] - height)), int(right * (frozen.shape[1] - width))
+        crops[row] = frozen[top : top + height, left : left + width]
+    return np.clip(image_weight * images + frost_weight * crops, 0, 255).astype(np.uint8)
+
+
+def frost_folder() -> Path:
+    """Return the folder of the photographs, found without running the package that ships them.
+
+    Raises:
+        EwsError: it is not installed.
+    """
+    package, distribution = FROST_PACKAGE
+    spec = find_spec(package)
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place) / "frost"
+        if all((folder / name).is_file() for name in FROST_FILES):
+            return folder
+    raise EwsError(
+        f"frost: the photographs ({', '.join(FROST_FILES)}) are not installed. They ship with the package "
+        f"{distribution}: run 'pip install --no-deps {distribution}', or install requirements.lock again."
+    )
+
+
+@lru_cache(maxsize=4)
+def _photographs(scale: float, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
+    """Return the photographs as RGB, scaled, and enlarged where they would be too small to crop from."""
+    photographs = []
+    folder = frost_folder()
+    for name in FROST_FILES:
+        photograph = cv2.imread(str(folder / name))
+        if photograph is None:
+            raise EwsError(f"{folder / name}: not a readable picture. Install {FROST_PACKAGE[1]} again.")
+        factor = max(scale, (height + 1) / photograph.shape[0], (width + 1) / photograph.shape[1])
+        if factor != 1:
+            # Bilinear without smoothing, as in the script: small scales keep the crystals' sharp grain.
+            photograph = cv2.resize(photograph, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+        photographs.append(np.array(photograph[..., ::-1], np.uint8))
+    return tuple(photographs)
+
+
+def fog(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
+    """Add a fractal cloud and scale back to the image's range."""
+    weight, decay = FOG[profile][severity - 1]
+    height, width = images.shape[1:3]
+    cloud = plasma(streams, size=1 << (max(height, width) - 1).bit_length(), decay=decay)
+    clean = images / 255
+    brightest = clean.max(axis=(1, 2, 3), keepdims=True)
+    foggy = clean + weight * cloud[:, :height, :width, np.newaxis]
+    return (np.clip(foggy * brightest / (brightest + weight), 0, 1) * 255).astype(np.uint8)
+
+
+def plasma(streams: Streams, *, size: int, decay: float) -> NDArray[np.float64]:
+    """Return periodic plasma fractals by the diamond-square algorithm, float64 [N, size, size] in [0, 1].
+
+    Args:
+        streams: of the images; uses slot 0.
+        size: side in pixels, a power of two.
+        decay: by which the roughness is divided from one scale to the next finer.
+    """
+    count = len(streams)
+    heights = np.zeros((count, size, size))
+    noise = streams.uniform(0, (size * size,), low=-1, high=1)
+    used = 0
+    step, rough = size, ROUGHNESS
+
+    def middle(total: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal used
+        points = total.shape[1] * total.shape[2]
+        wobble = noise[:, used : used + points].reshape(total.shape)
+        used += points
+        # The script multiplies a draw from (-rough, rough) by rough once more.
+        return total / 4 + wobble * rough**2
+
+    while step >= 2:
+        half = step // 2
+        corners = heights[:, ::step, ::step]
+        pairs = corners + np.roll(corners, -1, axis=1)
+        heights[:, half::step, half::step] = middle(pairs + np.roll(pairs, -1, axis=2))
+        centres = heights[:, half::step, half::step]
+        across = centres + np.roll(centres, 1, axis=1) + corners + np.roll(corners, -1, axis=2)
+        heights[:, ::step, half::step] = middle(across)
+        along = centres + np.roll(centres, 1, axis=2) + corners + np.roll(corners, -1, axis=1)
+        heights[:, half::step, ::step] = middle(along)
+        step, rough = half, rough / decay
+    heights -= heights.min(axis=(1, 2), keepdims=True)
+    scaled: NDArray[np.float64] = heights / heights.max(axis=(1, 2), keepdims=True)
+    return scaled

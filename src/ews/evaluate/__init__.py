@@ -1,0 +1,6 @@
+"""Measuring trained networks; each evaluation is a module of its own behind :class:`ews.evaluate.base.Evaluator`."""
+
+REGISTRY: dict[str, str] = {
+    "clean": "ews.evaluate.clean:EVALUATOR",
+    "corruption": "ews.evaluate.corruption:EVALUATOR",
+}

@@ -1,0 +1,64 @@
+"""Command line of the evaluation step: ``python -m ews.evaluate clean --run RUN --data data/digits ...``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ews import planned
+from ews.data.dataset import load
+from ews.device import leased
+from ews.errors import run
+from ews.evaluate import REGISTRY
+from ews.evaluate.base import Evaluator
+from ews.evaluate.output import check_name, write_arrays, write_rows
+from ews.evaluate.subject import Subject, check_data, read_record
+from ews.evaluate.uses import uses
+from ews.fingerprint import fingerprint
+from ews.registry import lookup
+
+COMMON = {"evaluation", "run", "data", "test_images", "out", "predictions", "threads", "fingerprint"}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure a trained network and write the results."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="python -m ews.evaluate", description="Measure a trained network.")
+    commands = parser.add_subparsers(dest="evaluation", required=True)
+    for name in REGISTRY:
+        command = commands.add_parser(name)
+        _common(command)
+        # Only the evaluation in use is imported.
+        if name in argv[:1]:
+            lookup(REGISTRY, name, kind="evaluation").options(command)
+    arguments = parser.parse_args(argv)
+    options = {key: value for key, value in vars(arguments).items() if key not in COMMON}
+
+    check_name(arguments.out)
+    record = read_record(arguments.run)
+    code = fingerprint("ews.evaluate", uses(record["cell"], arguments.evaluation))
+    planned.check(arguments.fingerprint, code, where=str(arguments.out))
+    dataset = load(arguments.data)
+    check_data(arguments.run, record, dataset)
+    evaluator: Evaluator = lookup(REGISTRY, arguments.evaluation, kind="evaluation")
+    with leased(threads=arguments.threads) as device:
+        subject = Subject(
+            run=arguments.run, record=record, dataset=dataset, test_images=arguments.test_images, device=device
+        )
+        found = evaluator.evaluate(subject, **options)
+    write_arrays(arguments.predictions, found.arrays)
+    write_rows(arguments.out, found.rows)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset it was trained on")
+    parser.add_argument("--test-images", type=int, help="size of a fixed stratified subset of the test images")
+    parser.add_argument("--out", required=True, type=Path, help="results, .json or .csv; errors in percent")
+    parser.add_argument("--predictions", required=True, type=Path, help="per-image predictions and confidences, .npz")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,144 @@
+"""What the search did: the controller's log, and how often each channel was kept."""
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ews.report import plotting, runs
+from ews.report.layout import method_name
+from ews.report.manifest import Entry, Label
+from ews.report.runs import Study
+
+POINTS = 40  # the running mean spans this fraction of a training
+MOST_PANELS = 12
+GROUPS = 3  # columns of panels
+# Panel: solid column, dashed column or none, what they are, unit, factor to it.
+PANELS = (
+    ("reward", "baseline", "reward (subnet accuracy, %)", 100.0),
+    ("entropy", "", "policy entropy (nats)", 1.0),
+    ("subnet_accuracy", "full_accuracy", "batch accuracy (%)", 100.0),
+)
+
+
+def controller(study: Study) -> Figure:
+    """Draw reward and baseline, entropy, and the accuracy of subnets and full network against the iteration."""
+    logs = {label: found for label in study.results.labels if (found := runs.controllers(study, label))}
+    if not logs:
+        return plotting.notice("Controller", "No cell of this study has a learned controller.")
+    methods = [method for method in study.methods if any(label.method == method for label in logs)]
+    style = plotting.styles(["", *methods])  # black is vanilla's
+    groups = [group for group in study.results.groups if any(label.group == group for label in logs)]
+    columns = min(GROUPS, len(groups))
+    bands = -(-len(groups) // columns)
+    figure = plotting.canvas(
+        1.0 + 5.9 * bands,
+        title=f"Controller: running mean over 1/{POINTS} of the training; mean over seeds, "
+        f"band from lowest to highest ({study.seeds()})",
+    )
+    grid = figure.subplots(len(PANELS) * bands, columns, squeeze=False)
+    for place in range(bands * columns):
+        top = len(PANELS) * (place // columns)
+        panels = [grid[top + part][place % columns] for part in range(len(PANELS))]
+        if place >= len(groups):
+            for axes in panels:
+                axes.set_axis_off()
+            continue
+        panels[0].set_title(study.name(groups[place]))
+        for axes, panel in zip(panels, PANELS, strict=True):
+            for label, found in logs.items():
+                if label.group == groups[place]:
+                    _draw(axes, found, panel, style[label.method])
+            axes.set_ylabel(panel[2])
+            axes.set_xlabel("iteration")
+    plotting.legend(figure, _entries(methods, style))
+    return figure
+
+
+def _entries(methods: list[str], style: dict[str, plotting.Style]) -> list[Artist]:
+    """Return the legend: colours are methods, dashes tell the two curves of a panel apart."""
+    entries: list[Artist] = [
+        Line2D([], [], color=style[method].colour, label=method_name(method)) for method in methods
+    ]
+    return [
+        *entries,
+        Line2D([], [], color="#666666", linestyle="-", label="reward; subnet"),
+        Line2D([], [], color="#666666", linestyle="--", label="baseline; full network"),
+    ]
+
+
+def _draw(
+    axes: Axes, logs: list[dict[str, list[float]]], panel: tuple[str, str, str, float], look: plotting.Style
+) -> None:
+    for column, dash in ((panel[0], "-"), (panel[1], "--")):
+        if not column or any(column not in log or "iteration" not in log for log in logs):
+            continue
+        length = min(len(log[column]) for log in logs)
+        smooth = [
+            runs.running_mean([panel[3] * value for value in log[column]], max(1, length // POINTS)) for log in logs
+        ]
+        curve = runs.band(logs[0]["iteration"], smooth)
+        axes.plot(
+            curve.x, curve.mean, color=look.colour, linestyle=dash, linewidth=1.3, marker="" if length > 1 else "o"
+        )
+        axes.fill_between(curve.x, curve.low, curve.high, color=look.colour, alpha=0.15, linewidth=0)
+
+
+def kept(study: Study) -> Figure:
+    """Draw how often each hidden channel was kept: a heat map of blocks by channels for each training.
+
+    A channel's number means nothing in another training, so seeds are not averaged. With too many
+    trainings for one page, the first seed of each row is shown, then only the first rows.
+    """
+    found = [
+        (entry, *table)
+        for label in study.results.labels
+        for entry in study.manifest.of(label)
+        if (table := runs.kept(study, entry))
+    ]
+    if not found:
+        return plotting.notice("Kept channels", "No cell of this study samples subnets.")
+    shown, left_out = _fit(found)
+    columns = min(3, len(shown))
+    bands = -(-len(shown) // columns)
+    layers = max(len(names) for _, names, _ in shown)
+    figure = plotting.canvas(
+        0.8 + bands * (0.75 + max(1.3, 0.16 * layers)),
+        title=f"How often each hidden channel was kept in the distilled subnets; one panel per training{left_out}",
+        width=plotting.WIDTH if columns > 1 else 6.5,
+    )
+    figure_grid = figure.subplots(bands, columns, squeeze=False)
+    shares = np.concatenate([100 * part.ravel() for _, _, part in shown])
+    low, high = float(np.nanmin(shares)), float(np.nanmax(shares))
+    for place, axes in enumerate(figure_grid.flat):
+        if place >= len(shown):
+            axes.set_axis_off()
+            continue
+        entry, names, part = shown[place]
+        image = axes.imshow(100 * part, cmap="cividis", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+        axes.grid(visible=False)
+        axes.set_title(f"{_panel_name(study, entry.label)}, seed {entry.seed}")
+        axes.set_yticks(range(len(names)), names if place % columns == 0 else [""] * len(names), fontsize=7)
+        axes.set_xlabel("channel")
+    figure.colorbar(image, ax=list(figure_grid.flat), label="kept in % of the subnets", shrink=0.9, aspect=30)
+    return figure
+
+
+Found = list[tuple[Entry, list[str], runs.Array]]
+
+
+def _fit(found: Found) -> tuple[Found, str]:
+    """Return the trainings to show, and what the title says of the others."""
+    if len(found) <= MOST_PANELS:
+        return found, ""
+    first: dict[Label, tuple[Entry, list[str], runs.Array]] = {}
+    for one in found:
+        first.setdefault(one[0].label, one)
+    shown = list(first.values())[:MOST_PANELS]
+    rows = f"; the first {len(shown)} of {len(first)} rows" if len(shown) < len(first) else ""
+    return shown, f"\n(the first seed of each row{rows})"
+
+
+def _panel_name(study: Study, label: Label) -> str:
+    return f"{study.name(label.group)}, {method_name(label.method)}"

@@ -1,0 +1,56 @@
+"""Training curves: validation error and training loss per epoch."""
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ews.report import plotting, runs
+from ews.report.layout import method_name
+from ews.report.runs import Study
+
+COLUMNS = 3
+PARTS = (
+    ("validation_error", "validation error (%)", 100.0),
+    ("train_loss", "training loss (nats)", 1.0),
+)
+
+
+def training(study: Study) -> Figure:
+    """Draw both curves, one column of panels per group of methods; line: mean over seeds, band: lowest to highest."""
+    style = plotting.styles(study.methods)
+    groups = study.results.groups
+    columns = min(COLUMNS, len(groups))
+    bands = -(-len(groups) // columns)
+    figure = plotting.canvas(
+        0.9 + 4.4 * bands,
+        title=f"Training: mean over seeds, band from lowest to highest ({study.seeds()})",
+        width=plotting.WIDTH if columns > 1 else 6.5,
+    )
+    grid = figure.subplots(2 * bands, columns, squeeze=False)
+    for place in range(bands * columns):
+        panels = [grid[2 * (place // columns) + part][place % columns] for part in range(len(PARTS))]
+        if place >= len(groups):
+            for axes in panels:
+                axes.set_axis_off()
+            continue
+        panels[0].set_title(study.name(groups[place]))
+        for axes, (column, text, scale) in zip(panels, PARTS, strict=True):
+            drawn = False
+            for label in study.members(groups[place]):
+                curve = runs.epochs(study, label, column, scale=scale)
+                if curve is None:
+                    continue
+                look = style[label.method]
+                # A single epoch is a point, which a line would not show.
+                marker = look.marker if len(curve.x) == 1 else ""
+                axes.plot(curve.x, curve.mean, color=look.colour, linestyle=look.dash, marker=marker, linewidth=1.4)
+                axes.fill_between(curve.x, curve.low, curve.high, color=look.colour, alpha=0.15, linewidth=0)
+                drawn = True
+            if not drawn:
+                plotting.blank(axes, f"no {text.split(' (')[0]} in these trainings")
+                continue
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(text)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+            axes.set_ylim(bottom=0)
+    plotting.legend(figure, plotting.lines({name: method_name(name) for name in study.methods}, style))
+    return figure
