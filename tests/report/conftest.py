@@ -124,7 +124,10 @@ def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method
         "run": f"{dataset}/{architecture}/{augmentation}/{tag}/seed{seed}",
         "evaluation": "",
         "label": {
-            "dataset": dataset, "architecture": architecture, "augmentation": augmentation, "method": method,
+            "dataset": dataset,
+            "architecture": architecture,
+            "augmentation": augmentation,
+            "method": method,
         },  # fmt: skip
         "seed": seed,
         "cell": {
@@ -188,9 +191,15 @@ def _controller(folder: Path, random: np.random.Generator, *, updates: int) -> N
         reward = full - 0.25 + 0.08 * random.standard_normal()
         rows.append(
             {
-                "iteration": 10 * (update + 1), "epoch": 1 + update // 10, "reward": reward, "baseline": baseline,
-                "entropy": 40 - 0.05 * update + random.random(), "loss": 0.1 * random.standard_normal(),
-                "gradient_norm": random.random(), "subnet_accuracy": reward, "full_accuracy": full,
+                "iteration": 10 * (update + 1),
+                "epoch": 1 + update // 10,
+                "reward": reward,
+                "baseline": baseline,
+                "entropy": 40 - 0.05 * update + random.random(),
+                "loss": 0.1 * random.standard_normal(),
+                "gradient_norm": random.random(),
+                "subnet_accuracy": reward,
+                "full_accuracy": full,
             }  # fmt: skip
         )
         baseline = 0.99 * baseline + 0.01 * reward

@@ -165,7 +165,9 @@ def dataset_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int],
 def train(dataset: Dataset) -> Callable[..., Path]:
     """Return a function that trains a cell in this process on one CPU thread."""
 
-    def run(cell: dict[str, Any], out: Path, *, dataset: Dataset = dataset, code: str = "0" * 16, workers: int = 0) -> Path:
+    def run(
+        cell: dict[str, Any], out: Path, *, dataset: Dataset = dataset, code: str = "0" * 16, workers: int = 0
+    ) -> Path:
         cpu = torch.device("cpu")
         fit(cell=cell, dataset=dataset, out=out, code=code, device=cpu, threads=1, workers=workers)
         return out

@@ -23,7 +23,9 @@ COMBINATIONS = [
 ]
 # A server that has imported torch forks each training: a process of its own, without the seconds of the import.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["ews.train.__main__", "ews.subnets.search.learned", "torch._dynamo", "torch._inductor"])
+PROCESSES.set_forkserver_preload(
+    ["ews.train.__main__", "ews.subnets.search.learned", "torch._dynamo", "torch._inductor"]
+)
 
 
 def some_time(out: Path) -> bool:

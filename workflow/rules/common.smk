@@ -105,8 +105,10 @@ def source_of(wildcards):
     return PARAMS.datasets[wildcards.dataset].source
 
 
-def checksum_of(wildcards):
-    return SOURCES[source_of(wildcards)].checksum
+def source_digest(wildcards):
+    """What the source says of the images; from which address they come does not change them."""
+    entry = SOURCES[source_of(wildcards)]
+    return digest(entry.model_dump(mode="json", exclude={"url", "note"}))
 
 
 def validation_of(wildcards):

@@ -14,7 +14,7 @@ rule dataset:
         ),
     params:
         source=source_of,
-        checksum=checksum_of,
+        content=source_digest,
         validation=validation_of,
         code=data_code,
     log:

@@ -102,8 +102,8 @@ def sample(
     row, column = top.astype(np.intp), left.astype(np.intp)
     rows_of = [_mirror(row + step, height) * width + start for step in (0, 1)]
     columns_of = [_mirror(column + step, width) for step in (0, 1)]
-    (upper_left, upper_right), (lower_left, lower_right) = (
-        (pixels.take(base + place, axis=0) for place in columns_of) for base in rows_of
+    upper_left, upper_right, lower_left, lower_right = (
+        pixels.take(start_of_row + place, axis=0) for start_of_row in rows_of for place in columns_of
     )
     upper = upper_left + (upper_right - upper_left) * right
     lower = lower_left + (lower_right - lower_left) * right

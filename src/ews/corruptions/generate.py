@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.driver import check_name
-from ews.data.dataset import load
 from ews.errors import EwsError
 from ews.files import atomic, sha256, write_json
 
@@ -43,6 +42,8 @@ def generate(*, data: Path, name: str, seed: int, profile: str, out: Path, worke
     Raises:
         EwsError: the dataset is damaged, an argument is not valid, or the file cannot be written.
     """
+    from ews.data.dataset import load  # brings torch, half a gigabyte that the workers do without
+
     dataset = load(data)
     corrupt_file(
         Path(data) / "test_images.npy",
@@ -61,6 +62,8 @@ def labels(*, data: Path, out: Path) -> None:
     Raises:
         EwsError: the dataset is damaged.
     """
+    from ews.data.dataset import load  # as above
+
     tiled = np.tile(load(data).test_labels, len(SEVERITIES)).astype(np.int64)
     with atomic(out) as temporary:
         np.save(temporary, tiled)

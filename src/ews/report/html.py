@@ -5,7 +5,7 @@ from itertools import groupby
 
 import jinja2
 
-from ews.report.layout import Grid
+from ews.report.layout import Cell, Grid
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -18,21 +18,24 @@ _PAGE = """<!DOCTYPE html>
 @media (prefers-color-scheme: dark) {
   :root { --ink: #ececec; --page: #16181b; --rule: #7c7c7c; --soft: #b4b4b4; --band: #23272c; }
 }
-body { margin: 2rem auto; padding: 0 1rem; max-width: 76rem; background: var(--page); color: var(--ink);
+body { margin: 2rem auto; padding: 0 1rem; max-width: 88rem; background: var(--page); color: var(--ink);
   font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.4rem; margin: 0 0 1rem; }
 .scroll { overflow-x: auto; margin: 0 0 2.5rem; }
-table { border-collapse: collapse; border-bottom: 2px solid var(--ink); font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; min-width: min(100%, 46rem);
+  border-bottom: 2px solid var(--ink); font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: 0 0 .75rem; color: var(--soft); }
 caption p { margin: 0; max-width: 60rem; }
-th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
-table.wide th, table.wide td { padding: .3rem .45rem; }
+th, td { padding: .3rem .55rem; text-align: right; white-space: nowrap; }
+table.wide { font-size: .92rem; }
+table.wide th, table.wide td { padding: .3rem .35rem; }
 thead tr:first-child > * { border-top: 2px solid var(--ink); }
 thead tr:last-child > * { border-bottom: 1px solid var(--ink); }
 thead th[scope=colgroup] { text-align: center; border-bottom: 1px solid var(--rule); }
 th.name { text-align: left; font-weight: normal; vertical-align: top; }
 thead th.name { font-weight: 600; vertical-align: bottom; }
 tbody + tbody > tr:first-child > * { border-top: 1px solid var(--rule); }
+tbody tr.inner > td, tbody tr.inner > th { border-top: 1px dotted var(--rule); }
 tbody tr:hover > td { background: var(--band); }
 .spread, .change { color: var(--soft); }
 .notes { margin: .75rem 0 0; font-size: .9rem; color: var(--soft); }
@@ -57,8 +60,8 @@ tbody tr:hover > td { background: var(--band); }
 </thead>
 {% for body in bodies %}
 <tbody>
-{% for heads, cells in body %}
-<tr>
+{% for heads, cells, inner in body %}
+<tr{% if inner %} class="inner"{% endif %}>
 {% for name, span in heads %}
 <th class="name" scope="{{ 'rowgroup' if span > 1 else 'row' }}" rowspan="{{ span }}">{{ name }}</th>
 {% endfor %}
@@ -100,16 +103,25 @@ def _groups(grid: Grid) -> list[tuple[str, int]]:
     return [(name, len(list(members))) for name, members in groupby(grid.columns, key=lambda column: column.group)]
 
 
-def _bodies(grid: Grid) -> list[list[tuple[list[tuple[str, int]], tuple[object, ...]]]]:
-    """Split the rows into groups; a name that several rows share stands once, with the number of its rows."""
-    rows = []
-    for place, row in enumerate(grid.rows):
-        heads = []
-        for depth in range(len(row.heads)):
-            prefix, last = row.heads[: depth + 1], depth == len(row.heads) - 1
-            if not last and place and grid.rows[place - 1].heads[: depth + 1] == prefix:
-                continue
-            following = [other.heads[: depth + 1] == prefix for other in grid.rows[place:]] + [False]
-            heads.append((row.heads[depth], 1 if last else following.index(False)))
-        rows.append((row.heads[:-1], heads, row.cells))
-    return [[(heads, cells) for _, heads, cells in members] for _, members in groupby(rows, key=lambda entry: entry[0])]
+def _bodies(grid: Grid) -> list[list[tuple[list[tuple[str, int]], tuple[Cell, ...], bool]]]:
+    """Split the rows by their outermost name, which no other row may span.
+
+    Returns:
+        per body its rows: the names that stand in it with the number of rows that they span, its
+        cells, and whether an inner group starts here.
+    """
+    bodies = []
+    for _, members in groupby(grid.rows, key=lambda row: row.heads[:-1][:1]):
+        rows = list(members)
+        body = []
+        for place, row in enumerate(rows):
+            heads = []
+            for depth, name in enumerate(row.heads):
+                prefix, last = row.heads[: depth + 1], depth == len(row.heads) - 1
+                if not last and place and rows[place - 1].heads[: depth + 1] == prefix:
+                    continue
+                alike = [other.heads[: depth + 1] == prefix for other in rows[place:]]
+                heads.append((name, 1 if last else [*alike, False].index(False)))
+            body.append((heads, row.cells, bool(place) and len(heads) > 1))
+        bodies.append(body)
+    return bodies

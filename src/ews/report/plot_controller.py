@@ -16,7 +16,7 @@ MOST_PANELS = 12
 GROUPS = 3  # columns of panels
 # Panel: solid column, dashed column or none, what they are, unit, factor to it.
 PANELS = (
-    ("reward", "baseline", "reward (subnet accuracy, %)", 100.0),
+    ("reward", "baseline", "reward (accuracy, %)", 100.0),
     ("entropy", "", "policy entropy (nats)", 1.0),
     ("subnet_accuracy", "full_accuracy", "batch accuracy (%)", 100.0),
 )
@@ -28,7 +28,7 @@ def controller(study: Study) -> Figure:
     if not logs:
         return plotting.notice("Controller", "No cell of this study has a learned controller.")
     methods = [method for method in study.methods if any(label.method == method for label in logs)]
-    style = plotting.styles(["", *methods])  # black is vanilla's
+    colours = plotting.ramp(methods)
     groups = [group for group in study.results.groups if any(label.group == group for label in logs)]
     columns = min(GROUPS, len(groups))
     bands = -(-len(groups) // columns)
@@ -49,28 +49,23 @@ def controller(study: Study) -> Figure:
         for axes, panel in zip(panels, PANELS, strict=True):
             for label, found in logs.items():
                 if label.group == groups[place]:
-                    _draw(axes, found, panel, style[label.method])
+                    _draw(axes, found, panel, colours[label.method])
             axes.set_ylabel(panel[2])
             axes.set_xlabel("iteration")
-    plotting.legend(figure, _entries(methods, style))
+    plotting.legend(figure, _entries(colours))
     return figure
 
 
-def _entries(methods: list[str], style: dict[str, plotting.Style]) -> list[Artist]:
+def _entries(colours: dict[str, str]) -> list[Artist]:
     """Return the legend: colours are methods, dashes tell the two curves of a panel apart."""
-    entries: list[Artist] = [
-        Line2D([], [], color=style[method].colour, label=method_name(method)) for method in methods
-    ]
     return [
-        *entries,
+        *(Line2D([], [], color=colour, label=method_name(method)) for method, colour in colours.items()),
         Line2D([], [], color="#666666", linestyle="-", label="reward; subnet"),
         Line2D([], [], color="#666666", linestyle="--", label="baseline; full network"),
     ]
 
 
-def _draw(
-    axes: Axes, logs: list[dict[str, list[float]]], panel: tuple[str, str, str, float], look: plotting.Style
-) -> None:
+def _draw(axes: Axes, logs: list[dict[str, list[float]]], panel: tuple[str, str, str, float], colour: str) -> None:
     for column, dash in ((panel[0], "-"), (panel[1], "--")):
         if not column or any(column not in log or "iteration" not in log for log in logs):
             continue
@@ -79,17 +74,17 @@ def _draw(
             runs.running_mean([panel[3] * value for value in log[column]], max(1, length // POINTS)) for log in logs
         ]
         curve = runs.band(logs[0]["iteration"], smooth)
-        axes.plot(
-            curve.x, curve.mean, color=look.colour, linestyle=dash, linewidth=1.3, marker="" if length > 1 else "o"
-        )
-        axes.fill_between(curve.x, curve.low, curve.high, color=look.colour, alpha=0.15, linewidth=0)
+        axes.plot(curve.x, curve.mean, color=colour, linestyle=dash, linewidth=1.3, marker="" if length > 1 else "o")
+        axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
 
 
 def kept(study: Study) -> Figure:
     """Draw how often each hidden channel was kept: a heat map of blocks by channels for each training.
 
-    A channel's number means nothing in another training, so seeds are not averaged. With too many
-    trainings for one page, the first seed of each row is shown, then only the first rows.
+    Colour is the difference to the mean of the layer, which the subnets' width alone decides; the
+    title tells the mean of all. A channel's number means nothing in another training, so seeds are
+    not averaged. With too many trainings for one page, the first seed of each row is shown, then
+    only the first rows.
     """
     found = [
         (entry, *table)
@@ -109,19 +104,29 @@ def kept(study: Study) -> Figure:
         width=plotting.WIDTH if columns > 1 else 6.5,
     )
     figure_grid = figure.subplots(bands, columns, squeeze=False)
-    shares = np.concatenate([100 * part.ravel() for _, _, part in shown])
-    low, high = float(np.nanmin(shares)), float(np.nanmax(shares))
+    offsets = [100 * (shares - np.nanmean(shares, axis=1, keepdims=True)) for _, _, shares in shown]
+    largest = max(float(np.nanmax(np.abs(offset))) for offset in offsets) or 1.0
     for place, axes in enumerate(figure_grid.flat):
         if place >= len(shown):
             axes.set_axis_off()
             continue
-        entry, names, part = shown[place]
-        image = axes.imshow(100 * part, cmap="cividis", vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+        entry, names, shares = shown[place]
+        image = axes.imshow(
+            offsets[place], cmap="PuOr_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest"
+        )
+        axes.set_facecolor("#e4e4e4")  # no channel here; the middle of the colours is near white
         axes.grid(visible=False)
-        axes.set_title(f"{_panel_name(study, entry.label)}, seed {entry.seed}")
+        name = f"{study.name(entry.label.group)}, {method_name(entry.label.method)}"
+        axes.set_title(f"{name}, seed {entry.seed}: {100 * np.nanmean(shares):.0f} % kept")
         axes.set_yticks(range(len(names)), names if place % columns == 0 else [""] * len(names), fontsize=7)
         axes.set_xlabel("channel")
-    figure.colorbar(image, ax=list(figure_grid.flat), label="kept in % of the subnets", shrink=0.9, aspect=30)
+    figure.colorbar(
+        image,
+        ax=list(figure_grid.flat),
+        label="kept more or less often than\nthe layer's mean (percentage points)",
+        shrink=0.9,
+        aspect=30,
+    )
     return figure
 
 
@@ -138,7 +143,3 @@ def _fit(found: Found) -> tuple[Found, str]:
     shown = list(first.values())[:MOST_PANELS]
     rows = f"; the first {len(shown)} of {len(first)} rows" if len(shown) < len(first) else ""
     return shown, f"\n(the first seed of each row{rows})"
-
-
-def _panel_name(study: Study, label: Label) -> str:
-    return f"{study.name(label.group)}, {method_name(label.method)}"

@@ -36,7 +36,7 @@ def _points(study: Study) -> Figure:
         title=f"Error per corruption, mean over 5 severities: mean and range over seeds ({study.tested()})",
     )
     metrics, names = _columns(study)
-    grid = figure.subplots(len(groups), 1, squeeze=False, sharex=True)
+    grid = figure.subplots(len(groups), 1, squeeze=False, sharex=True, sharey=_alike(groups))
     for axes, group in zip(grid[:, 0], groups, strict=True):
         rows = study.members(group)
         for place, label in enumerate(rows):
@@ -45,7 +45,7 @@ def _points(study: Study) -> Figure:
             look = style[label.method]
             axes.vlines(x, [min(v) for v in values], [max(v) for v in values], color=look.colour, linewidth=1.4)
             means = [study.results.values[label][metric].mean for metric in metrics]
-            axes.plot(x, means, color=look.colour, linestyle="", marker=look.marker, markersize=4.5)
+            axes.plot(x, means, color=look.colour, linestyle="", marker=look.marker, markersize=4)
         for stripe in range(1, len(metrics), 2):
             axes.axvspan(stripe - 0.5, stripe + 0.5, color="#f3f3f3", zorder=0, linewidth=0)
         axes.axvline(len(study.results.headline) - 0.5, color="#8a8a8a", linewidth=0.8)
@@ -90,6 +90,11 @@ def _heat_maps(study: Study) -> Figure:
     return figure
 
 
+def _alike(groups: list[tuple[str, str, str]]) -> bool:
+    """Tell whether all groups are of one data set: then their errors share a scale."""
+    return len({group[0] for group in groups}) == 1
+
+
 def _name_columns(axes: Axes, names: list[str]) -> None:
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.tick_params(axis="x", labelbottom=True, length=0)
@@ -110,7 +115,7 @@ def severity(study: Study) -> Figure:
         title=f"Error against severity, mean over {what}: mean and range over seeds\n({study.tested()})",
         width=plotting.WIDTH if columns > 1 else 6.5,
     )
-    grid = figure.subplots(rows, columns, squeeze=False, sharey="row")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=_alike(groups))
     for place, axes in enumerate(grid.flat):
         if place >= len(groups):
             axes.set_axis_off()

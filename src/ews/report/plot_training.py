@@ -1,13 +1,16 @@
 """Training curves: validation error and training loss per epoch."""
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ews.report import plotting, runs
 from ews.report.layout import method_name
 from ews.report.runs import Study
 
 COLUMNS = 3
+SPAN = 4.0
 PARTS = (
     ("validation_error", "validation error (%)", 100.0),
     ("train_loss", "training loss (nats)", 1.0),
@@ -25,7 +28,8 @@ def training(study: Study) -> Figure:
         title=f"Training: mean over seeds, band from lowest to highest ({study.seeds()})",
         width=plotting.WIDTH if columns > 1 else 6.5,
     )
-    grid = figure.subplots(2 * bands, columns, squeeze=False)
+    alike = len({group[0] for group in groups}) == 1  # errors on different data sets share no scale
+    grid = figure.subplots(2 * bands, columns, squeeze=False, sharey="row" if alike else False)
     for place in range(bands * columns):
         panels = [grid[2 * (place // columns) + part][place % columns] for part in range(len(PARTS))]
         if place >= len(groups):
@@ -51,6 +55,18 @@ def training(study: Study) -> Figure:
             axes.set_xlabel("epoch")
             axes.set_ylabel(text)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-            axes.set_ylim(bottom=0)
+            axes.tick_params(labelleft=True)
+            _scale(axes)
     plotting.legend(figure, plotting.lines({name: method_name(name) for name in study.methods}, style))
     return figure
+
+
+def _scale(axes: Axes) -> None:
+    """Spread the late epochs, where methods differ by little: a logarithmic axis if the values span enough of one."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()])
+    if values.min() <= 0 or values.max() / values.min() < SPAN:
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -63,6 +65,14 @@ def styles(methods: Sequence[str]) -> dict[str, Style]:
         )
         for place, method in enumerate(methods)
     }
+
+
+def ramp(methods: Sequence[str]) -> dict[str, str]:
+    """Give each method its own colour where dashes mean something else: the palette, or steps from dark to light."""
+    if len(methods) < len(COLOURS):
+        return dict(zip(methods, COLOURS[1:], strict=False))  # black is vanilla's
+    steps = matplotlib.colormaps["viridis"](np.linspace(0, 0.92, len(methods)))
+    return {method: to_hex(step) for method, step in zip(methods, steps, strict=True)}
 
 
 @contextlib.contextmanager

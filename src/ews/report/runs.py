@@ -113,8 +113,8 @@ def kept(study: Study, entry: Entry) -> tuple[list[str], Array] | None:
     """Return how often each hidden channel was kept in a training.
 
     Returns:
-        the names of the layers, and float64 [layers, most channels], share of the distilled subnets
-        that kept the channel, in [0, 1], NaN beyond a layer's width; None without kept.csv.
+        the names of the layers, numbered as in the file, and float64 [layers, most channels], share of the
+        distilled subnets that kept the channel, in [0, 1], NaN beyond a layer's width; None without kept.csv.
     """
     path = entry.run_folder(study.runs) / "kept.csv"
     log = inputs.read_log(path, ("block", "layer", "channel", "kept", "subnets"))
@@ -127,7 +127,7 @@ def kept(study: Study, entry: Entry) -> tuple[list[str], Array] | None:
     layers = sorted(set(places))
     # With one hidden layer a block, as in basic blocks, the block's number says it all.
     plain = all(layer == 0 for _, layer in layers)
-    names = [f"block {block + 1}" if plain else f"block {block + 1}, layer {layer + 1}" for block, layer in layers]
+    names = [f"block {block}" if plain else f"block {block}, layer {layer}" for block, layer in layers]
     shares = np.full((len(layers), 1 + int(max(log["channel"]))), np.nan)
     for place, channel, times, subnets in zip(places, log["channel"], log["kept"], log["subnets"], strict=True):
         shares[layers.index(place), int(channel)] = times / max(subnets, 1)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,17 @@ def read(path: Path) -> dict[str, Any]:
     """Read a state onto the CPU.
 
     Raises:
-        Damaged: truncated, altered, or never a training state.
+        Damaged: truncated, altered, never a training state, or holding what only code could load.
     """
     content = path.read_bytes()
     start = len(MAGIC) + DIGEST
     payload = content[start:]
     if not content.startswith(MAGIC) or hashlib.sha256(payload).hexdigest().encode() != content[len(MAGIC) : start]:
         raise Damaged
-    state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError):
+        raise Damaged from None
     return state
 
 

@@ -138,7 +138,7 @@ class Training:
         """Restore what :meth:`state_dict` returned."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        pass
+        self.method.load_state_dict(state["method"])
 
     def _check_finite(self, means: Mapping[str, float], epoch: int) -> None:
         bad = [f"{name} = {value}" for name, value in means.items() if not math.isfinite(value)]
