@@ -155,9 +155,11 @@ def motion_line(x, radius, sigma, angle):
     for i, weight in enumerate(weights):
         right = math.ceil(i * math.cos(math.radians(angle)) - 0.5)
         down = math.ceil(i * math.sin(math.radians(angle)) - 0.5)
-        total += weight / sum(weights) * x[np.clip(rows + down, 0, len(rows) - 1)][
-            :, np.clip(columns + right, 0, len(columns) - 1)
-        ]
+        total += (
+            weight
+            / sum(weights)
+            * x[np.clip(rows + down, 0, len(rows) - 1)][:, np.clip(columns + right, 0, len(columns) - 1)]
+        )
     return total
 
 

@@ -65,7 +65,9 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {"/".join(run.split("/")[2:4]) for run in before if before[run] != after[run]}
 
 
-EVERY = {f"{augmentation}/{method}" for augmentation in ("standard", "augmix") for method in ("vanilla", "dropout", "ews")}
+EVERY = {
+    f"{augmentation}/{method}" for augmentation in ("standard", "augmix") for method in ("vanilla", "dropout", "ews")
+}
 
 
 def test_comments_docstrings_and_format_change_nothing(package: Path, fingerprints: Fingerprints) -> None:

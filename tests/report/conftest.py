@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-BENCHMARK = (
-    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
-    "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
-)  # fmt: skip
+from ews.report.metrics import BENCHMARK
 
 
 @dataclass
@@ -80,15 +77,15 @@ class Plan:
 
 
 @pytest.fixture
-def grow(tmp_path: Path) -> Callable[[Plan], Tree]:
-    """Return a function that writes the tree of a plan."""
-    return lambda plan: build(tmp_path, plan)
+def grow(tmp_path: Path) -> Callable[..., Tree]:
+    """Return a function that writes the tree of a plan, given by the fields of :class:`Plan`."""
+    return lambda **plan: build(tmp_path, Plan(**plan))
 
 
 @pytest.fixture
-def tree(grow: Callable[[Plan], Tree]) -> Tree:
+def tree(grow: Callable[..., Tree]) -> Tree:
     """The usual tree: 3 seeds x 2 augmentations x 3 methods, with controller logs."""
-    return grow(Plan())
+    return grow()
 
 
 def build(root: Path, plan: Plan) -> Tree:
@@ -128,7 +125,7 @@ def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method
             "architecture": architecture,
             "augmentation": augmentation,
             "method": method,
-        },  # fmt: skip
+        },
         "seed": seed,
         "cell": {
             "dataset": dataset,
@@ -200,7 +197,7 @@ def _controller(folder: Path, random: np.random.Generator, *, updates: int) -> N
                 "gradient_norm": random.random(),
                 "subnet_accuracy": reward,
                 "full_accuracy": full,
-            }  # fmt: skip
+            }
         )
         baseline = 0.99 * baseline + 0.01 * reward
     _csv(folder / "controller.csv", rows)

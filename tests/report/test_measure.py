@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BENCHMARK, Plan, Tree
 
 from ews.errors import EwsError
 from ews.report import manifest, measure, measurements, metrics, reported
+from ews.report.metrics import BENCHMARK
 
-Grow = Callable[[Plan], Tree]
-SMALL = Plan(augmentations=("standard",), methods=("vanilla", "ews"), seeds=(0, 1), logs=False)
+Tree = Any
+Grow = Callable[..., Tree]
+SMALL: dict[str, Any] = {"augmentations": ("standard",), "methods": ("vanilla", "ews"), "seeds": (0, 1), "logs": False}
 
 
 def _measure(tree: Tree) -> tuple[manifest.Manifest, list[measurements.Measurement], list[dict[str, Any]]]:
@@ -27,7 +28,7 @@ def _values(found: list[measurements.Measurement], method: str, seed: int) -> di
 
 
 def test_every_metric_of_a_cell(grow: Grow) -> None:
-    tree = grow(SMALL)
+    tree = grow(**SMALL)
     folder = tree.runs / "digits/resnet8/standard/ews/seed1"
     (folder / "clean.json").write_text('{"error": 7.5, "n": 1000, "best": {"error": 7.0}}')
     with (folder / "corruption.csv").open("w") as file:
@@ -63,7 +64,7 @@ def test_the_benchmark_is_the_one_that_corruptions_are_made_from() -> None:
     ],
 )
 def test_corruption_error_means_fifteen(grow: Grow, corruptions: tuple[str, ...], metric: str) -> None:
-    tree = grow(Plan(augmentations=("standard",), methods=("vanilla",), seeds=(0,), corruptions=corruptions))
+    tree = grow(augmentations=("standard",), methods=("vanilla",), seeds=(0,), corruptions=corruptions)
     own = _values(_measure(tree)[1], "vanilla", 0)
     assert metric in own
     assert ("corruption error" in own) == (metric == "corruption error")
@@ -72,9 +73,7 @@ def test_corruption_error_means_fifteen(grow: Grow, corruptions: tuple[str, ...]
 
 
 def test_corruptions_beyond_the_fifteen_stay_out_of_the_mean(grow: Grow) -> None:
-    tree = grow(
-        Plan(augmentations=("standard",), methods=("vanilla",), seeds=(0,), corruptions=("spatter", *BENCHMARK))
-    )
+    tree = grow(augmentations=("standard",), methods=("vanilla",), seeds=(0,), corruptions=("spatter", *BENCHMARK))
     own = _values(_measure(tree)[1], "vanilla", 0)
     singles = [own[f"error: {name}"].value for name in BENCHMARK]
     assert own["corruption error"].value == pytest.approx(sum(singles) / 15)
@@ -82,7 +81,7 @@ def test_corruptions_beyond_the_fifteen_stay_out_of_the_mean(grow: Grow) -> None
 
 
 def test_reported_stands_only_beside_the_paper_s_setting(grow: Grow) -> None:
-    plan = Plan(
+    tree = grow(
         datasets=("cifar10", "cifar10_jpeg"),
         architectures=("resnet50", "resnet20"),
         augmentations=("standard",),
@@ -92,7 +91,7 @@ def test_reported_stands_only_beside_the_paper_s_setting(grow: Grow) -> None:
     )
     with_number = {
         (one.label.dataset, one.label.architecture, one.label.method, one.metric): one.reported
-        for one in _measure(grow(plan))[1]
+        for one in _measure(tree)[1]
         if one.reported is not None
     }
     assert with_number == {
@@ -104,7 +103,7 @@ def test_reported_stands_only_beside_the_paper_s_setting(grow: Grow) -> None:
 
 
 def test_non_default_evaluation_is_read_from_its_folder(grow: Grow) -> None:
-    tree = grow(SMALL)
+    tree = grow(**SMALL)
     cell = tree.manifest["cells"][0]
     cell["evaluation"] = "eval,test_images=10"
     tree.rewrite()
@@ -136,7 +135,7 @@ def test_files_survive_a_round_trip_in_full_precision(tree: Tree) -> None:
 
 
 def test_no_validation_split_gives_no_validation_error(grow: Grow) -> None:
-    tree = grow(SMALL)
+    tree = grow(**SMALL)
     (tree.folder(0) / "epochs.csv").write_text("epoch,learning_rate,train_loss,train_error\n1,0.1,1.0,0.5\n")
     own = _values(_measure(tree)[1], "vanilla", 0)
     assert "validation error" not in own
@@ -181,7 +180,7 @@ def _write(name: str, text: str) -> Callable[[Path], object]:
 def test_bad_inputs_are_named_with_what_to_do(
     grow: Grow, file: str, change: Callable[[Path], object], message: str
 ) -> None:
-    tree = grow(SMALL)
+    tree = grow(**SMALL)
     change(tree.folder(2))
     with pytest.raises(EwsError, match=message) as caught:
         _measure(tree)
@@ -200,7 +199,7 @@ def test_bad_inputs_are_named_with_what_to_do(
     ],
 )
 def test_malformed_manifests_are_refused(grow: Grow, change: Callable[[dict[str, Any]], object], message: str) -> None:
-    tree = grow(SMALL)
+    tree = grow(**SMALL)
     change(tree.manifest)
     tree.rewrite()
     with pytest.raises(EwsError, match=message) as caught:
@@ -209,7 +208,7 @@ def test_malformed_manifests_are_refused(grow: Grow, change: Callable[[dict[str,
 
 
 def test_measurements_of_another_study_are_refused(grow: Grow) -> None:
-    tree = grow(SMALL)
+    tree = grow(**SMALL)
     study, found, _ = _measure(tree)
     path = tree.out / "measurements.csv"
     measurements.write(path, found[:5])

@@ -43,7 +43,11 @@ MISTAKES = [
     ("studies/quickstart/method", ["ews+dropout"], r"write 'ews\+dropout' as 'dropout\+ews'"),
     ("studies/quickstart/method", ["vanilla+ews"], r"unknown method|write"),
     ("studies/quickstart/method", ["ews", "ews"], r"studies\.quickstart\.method: a value stands twice"),
-    ("studies/quickstart/dataset", "mnist", r"studies\.quickstart\.dataset: unknown dataset 'mnist'\. .*Valid: cifar10, "),
+    (
+        "studies/quickstart/dataset",
+        "mnist",
+        r"studies\.quickstart\.dataset: unknown dataset 'mnist'\. .*Valid: cifar10, ",
+    ),
     ("studies/quickstart/augmentation", "cutout", r"unknown augmentation 'cutout'\. Valid: augmix, "),
     ("studies/quickstart/architecture", "vgg", r"unknown architecture 'vgg'"),
     ("studies/quickstart/evaluations", ["speed"], r"evaluations\[0\] = 'speed': .*'clean'"),

@@ -54,15 +54,11 @@ wildcard_constraints:
 
 def cells_of(studies):
     """Every planned cell of some studies, each results folder once."""
-    return list(
-        {entry.results: entry for study in studies for entry in PLANS[study]}.values()
-    )
+    return list({entry.results: entry for study in studies for entry in PLANS[study]}.values())
 
 
 def datasets(studies):
-    return sorted(
-        {f"data/{entry.cell['dataset']}/dataset.json" for entry in cells_of(studies)}
-    )
+    return sorted({f"data/{entry.cell['dataset']}/dataset.json" for entry in cells_of(studies)})
 
 
 def corrupted_sets(studies):
@@ -93,9 +89,7 @@ def evaluations(studies):
 
 
 def products(studies):
-    return expand(
-        "results/{study}/{file}", study=studies, file=[*TABLES, *FIGURE_FILES]
-    )
+    return expand("results/{study}/{file}", study=studies, file=[*TABLES, *FIGURE_FILES])
 
 
 # --- from wildcards to inputs and parameters
@@ -138,9 +132,7 @@ def dataset_of(wildcards):
 
 def cell_of(wildcards):
     if wildcards.run not in CELLS:
-        raise WorkflowError(
-            f"{RUNS}/{wildcards.run}: no study in params.yaml plans this run."
-        )
+        raise WorkflowError(f"{RUNS}/{wildcards.run}: no study in params.yaml plans this run.")
     return CELLS[wildcards.run].cell
 
 
@@ -154,9 +146,7 @@ def train_code(wildcards):
 
 def evaluate_code(kind):
     def of(wildcards):
-        return fingerprint(
-            "ews.evaluate", ews.evaluate.uses.uses(cell_of(wildcards), kind)
-        )
+        return fingerprint("ews.evaluate", ews.evaluate.uses.uses(cell_of(wildcards), kind))
 
     return of
 
@@ -164,9 +154,7 @@ def evaluate_code(kind):
 def settings_of(wildcards):
     results = wildcards.run + wildcards.where
     if results not in EVALUATIONS:
-        raise WorkflowError(
-            f"{RUNS}/{results}: no study in params.yaml plans this evaluation."
-        )
+        raise WorkflowError(f"{RUNS}/{results}: no study in params.yaml plans this evaluation.")
     return EVALUATIONS[results].settings
 
 
@@ -180,10 +168,7 @@ def corruption_names(wildcards):
 
 
 def corrupted_inputs(wildcards):
-    return [
-        f"data/{wildcards.run.split('/')[0]}-c/{name}.npy"
-        for name in [*corruption_names(wildcards), "labels"]
-    ]
+    return [f"data/{wildcards.run.split('/')[0]}-c/{name}.npy" for name in [*corruption_names(wildcards), "labels"]]
 
 
 def study_digest(wildcards):

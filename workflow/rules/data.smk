@@ -12,11 +12,6 @@ rule dataset:
             "validation.npy",
             "dataset.json",
         ),
-    params:
-        source=source_of,
-        content=source_digest,
-        validation=validation_of,
-        code=data_code,
     log:
         "logs/data/{dataset}.log",
     benchmark:
@@ -26,6 +21,11 @@ rule dataset:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        source=source_of,
+        content=source_digest,
+        validation=validation_of,
+        code=data_code,
     shell:
         "python -m ews.data --dataset {wildcards.dataset} --source {params.source} --validation {params.validation}"
         " --manifest data/sources.yaml --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"

@@ -9,9 +9,6 @@ rule evaluate_clean:
     output:
         result=f"{RUNS}/{{run}}{{where}}/clean.json",
         predictions=f"{RUNS}/{{run}}{{where}}/clean.npz",
-    params:
-        images=test_images,
-        code=evaluate_code("clean"),
     log:
         "logs/evaluate/{run}{where}/clean.log",
     benchmark:
@@ -22,6 +19,9 @@ rule evaluate_clean:
         gpu=1,
         mem_mb=4000,
         runtime=60,
+    params:
+        images=test_images,
+        code=evaluate_code("clean"),
     shell:
         f"python -m ews.evaluate clean --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}}) {{params.images}}"
         " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
@@ -37,10 +37,6 @@ rule evaluate_corruption:
     output:
         result=f"{RUNS}/{{run}}{{where}}/corruption.csv",
         predictions=f"{RUNS}/{{run}}{{where}}/corruption.npz",
-    params:
-        names=corruption_names,
-        images=test_images,
-        code=evaluate_code("corruption"),
     log:
         "logs/evaluate/{run}{where}/corruption.log",
     benchmark:
@@ -51,6 +47,10 @@ rule evaluate_corruption:
         gpu=1,
         mem_mb=4000,
         runtime=240,
+    params:
+        names=corruption_names,
+        images=test_images,
+        code=evaluate_code("corruption"),
     shell:
         f"python -m ews.evaluate corruption --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
         " --corrupted $(dirname {input.corrupted[0]}) --names {params.names} {params.images}"

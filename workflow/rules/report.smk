@@ -4,13 +4,13 @@
 rule study:
     output:
         "results/{study}/study.json",
-    params:
-        # The cells themselves would make the metadata as large as the study.
-        digest=study_digest,
     log:
         "logs/report/{study}/study.log",
     conda:
         ENVIRONMENT
+    params:
+        # The cells themselves would make the metadata as large as the study.
+        digest=study_digest,
     shell:
         "python -m ews.study manifest {wildcards.study} --digest {params.digest} --out {output} > {log} 2>&1"
 
@@ -24,12 +24,12 @@ rule measure:
         measurements="results/{study}/measurements.csv",
         records="results/{study}/records.json",
         metrics="results/{study}/metrics.json",
-    params:
-        code=fingerprint("ews.report.measure"),
     log:
         "logs/report/{study}/measure.log",
     conda:
         ENVIRONMENT
+    params:
+        code=fingerprint("ews.report.measure"),
     shell:
         f"python -m ews.report measure --study {{input.study}} --runs {RUNS} --out {{output.measurements}}"
         " --records {output.records} --metrics {output.metrics} > {log} 2>&1"
@@ -50,12 +50,12 @@ rule table:
             category="{study}",
             labels={"what": "table"},
         ),
-    params:
-        code=fingerprint("ews.report.table"),
     log:
         "logs/report/{study}/table.log",
     conda:
         ENVIRONMENT
+    params:
+        code=fingerprint("ews.report.table"),
     shell:
         "python -m ews.report table --study {input.study} --measurements {input.measurements}"
         " --records {input.records} --out-dir results/{wildcards.study} > {log} 2>&1"
@@ -77,12 +77,12 @@ rule figure:
             )
             for name in FIGURES
         ],
-    params:
-        code=fingerprint("ews.report.figures"),
     log:
         "logs/report/{study}/figures.log",
     conda:
         ENVIRONMENT
+    params:
+        code=fingerprint("ews.report.figures"),
     shell:
         f"python -m ews.report figures --study {{input.study}} --runs {RUNS} --measurements {{input.measurements}}"
         " --out-dir results/{wildcards.study} > {log} 2>&1"

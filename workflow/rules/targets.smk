@@ -46,6 +46,6 @@ for name in PARAMS.studies:
     rule:
         name:
             name
-        localrule: True
         input:
             products([name]),
+        localrule: True

@@ -11,15 +11,12 @@ rule train_cell:
         model=f"{RUNS}/{{run}}/model.safetensors",
         epochs=f"{RUNS}/{{run}}/epochs.csv",
         record=f"{RUNS}/{{run}}/record.json",
-    wildcard_constraints:
-        run=rf"(?!{SEARCHING}/)[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
-    params:
-        cell=cell_json,
-        code=train_code,
     log:
         "logs/train/{run}.log",
     benchmark:
         "logs/train/{run}.tsv"
+    wildcard_constraints:
+        run=rf"(?!{SEARCHING}/)[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
     conda:
         ENVIRONMENT
     threads: 1
@@ -27,6 +24,9 @@ rule train_cell:
         gpu=1,
         mem_mb=8000,
         runtime=2880,
+    params:
+        cell=cell_json,
+        code=train_code,
     shell:
         "python -m ews.train --cell {params.cell:q} --fingerprint {params.code} --data $(dirname {input})"
         f" --out {RUNS}/{{wildcards.run}} --threads {{threads}} > {{log}} 2>&1"

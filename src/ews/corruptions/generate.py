@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ews.corruptions import NAMES, SEVERITIES, corrupt
@@ -121,7 +122,7 @@ def corrupt_file(images: Path, out: Path, *, name: str, seed: int, profile: str,
     )
 
 
-def open_images(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def open_images(path: Path) -> NDArray[np.uint8]:
     """Map a ``.npy`` file of images into memory, uint8 [N, H, W, 3] with N at least 1.
 
     Raises:

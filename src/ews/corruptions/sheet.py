@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ews.corruptions import NAMES, PROFILES, SEVERITIES, corrupt
@@ -18,8 +18,6 @@ GAP = 4
 LABEL_WIDTH = 130
 LABEL_HEIGHT = 18
 SMALLEST_TILE = 96  # pixels on the sheet; smaller images are enlarged by a whole factor
-
-Images = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -48,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
         Image.fromarray(draw(np.asarray(images[rows]), corrupted, names)).save(temporary, format="PNG")
 
 
-def _now(images: Images, rows: np.ndarray[Any, np.dtype[np.int64]], *, seed: int, profile: str) -> Images:
+def _now(images: NDArray[np.uint8], rows: NDArray[np.int64], *, seed: int, profile: str) -> NDArray[np.uint8]:
     """Return each row's image under the row's corruption, uint8 [19, 5, H, W, 3]."""
     return np.stack(
         [
@@ -70,7 +68,7 @@ def _now(images: Images, rows: np.ndarray[Any, np.dtype[np.int64]], *, seed: int
     )
 
 
-def _from_files(folder: Path, rows: np.ndarray[Any, np.dtype[np.int64]], count: int) -> tuple[tuple[str, ...], Images]:
+def _from_files(folder: Path, rows: NDArray[np.int64], count: int) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
     """Read each row's image from the files of a corrupted set."""
     names = tuple(name for name in NAMES if (folder / f"{name}.npy").is_file())
     if not names:
@@ -84,7 +82,7 @@ def _from_files(folder: Path, rows: np.ndarray[Any, np.dtype[np.int64]], count: 
     return names, np.stack(parts)
 
 
-def draw(clean: Images, corrupted: Images, names: Sequence[str]) -> Images:
+def draw(clean: NDArray[np.uint8], corrupted: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.uint8]:
     """Return the sheet: a row per corruption; the clean image, then severities 1 to 5.
 
     Args:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
@@ -30,31 +31,36 @@ def npy_main(arguments: Sequence[str]) -> None:
     parser.add_argument("--labels", type=Path, help=".npy file, integers [N]; written five times over to labels.npy")
     options = parser.parse_args(arguments)
     images = open_images(options.images)
+    labels = _labels(options.labels, count=len(images)) if options.labels else None
     profile = options.profile or _choose(*images.shape[1:3])
     for name in options.names:
-        out = options.out / f"{name}.npy"
         corrupt_file(
             options.images,
-            out,
+            options.out / f"{name}.npy",
             name=name,
             seed=options.seed,
             profile=profile,
             workers=options.workers,
             source=options.images.name,
         )
-    if options.labels:
-        _tile_labels(options.labels, options.out / "labels.npy", count=len(images))
+    if labels is not None:
+        with atomic(options.out / "labels.npy") as temporary:
+            np.save(temporary, np.tile(labels, len(SEVERITIES)))
 
 
-def _tile_labels(labels: Path, out: Path, *, count: int) -> None:
+def _labels(path: Path, *, count: int) -> NDArray[np.int64]:
+    """Read the labels of ``count`` images.
+
+    Raises:
+        EwsError: they cannot be read, or are not that many integers.
+    """
     try:
-        values = np.load(labels, allow_pickle=False)
+        values = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise EwsError(f"{labels}: not a readable .npy file of labels ({error}).") from None
+        raise EwsError(f"{path}: not a readable .npy file of labels ({error}).") from None
     if values.shape != (count,) or values.dtype.kind not in "iu":
-        raise EwsError(f"{labels}: {values.dtype} {values.shape}; valid are {count} integers, one for each image.")
-    with atomic(out) as temporary:
-        np.save(temporary, np.tile(values.astype(np.int64), len(SEVERITIES)))
+        raise EwsError(f"{path}: {values.dtype} {values.shape}; valid are {count} integers, one for each image.")
+    return values.astype(np.int64)
 
 
 def folder_main(arguments: Sequence[str]) -> None:
@@ -168,7 +174,7 @@ def _corrupt_picture(
                 Image.fromarray(corrupted[0]).save(temporary, **options)
 
 
-def _read(path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _read(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as picture:
             return np.array(picture.convert("RGB"))

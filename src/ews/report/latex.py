@@ -62,6 +62,7 @@ def _table(grid: Grid, study: str) -> str:
     lines += [
         rf"\caption{{{escape(grid.caption)}}}",
         rf"\label{{tab:{study.replace('_', '-')}-{grid.name}}}",
+        r"\par\smallskip",
         rf"\begin{{tabular}}{{{'l' * len(grid.heads)}{'r' * len(grid.columns)}}}",
         r"\toprule",
         *_header(grid),

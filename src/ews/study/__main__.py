@@ -15,7 +15,9 @@ from ews.study.schema import Params
 def main() -> None:
     """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(prog="python -m ews.study", description=__doc__)
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the parameters (default: %(default)s)")
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="the parameters (default: %(default)s)"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and count what it plans")
     listing = commands.add_parser("list", help="the run folders of a study")

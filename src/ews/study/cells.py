@@ -126,7 +126,9 @@ def _axes(spec: Study, params: Params) -> Iterator[tuple[str, str, str, str, int
         yield from product([dataset], architectures, spec.augmentation, spec.method, seeds)
 
 
-def _resolve(params: Params, dataset: str, architecture: str, augmentation: str, method: str, seed: int) -> dict[str, Any]:
+def _resolve(
+    params: Params, dataset: str, architecture: str, augmentation: str, method: str, seed: int
+) -> dict[str, Any]:
     """Spell out everything that decides what one training does."""
     names = components(method)
     return {

@@ -112,7 +112,9 @@ def _explain(error: ValidationError, raw: Any) -> list[str]:
     lines = []
     for item in error.errors(include_url=False):
         # Below an architecture pydantic names the family it took, which is no key of the file.
-        path = [part for place, part in enumerate(item["loc"]) if not (place == 2 and item["loc"][0] == "architectures")]
+        path = [
+            part for place, part in enumerate(item["loc"]) if not (place == 2 and item["loc"][0] == "architectures")
+        ]
         at = _spell(path)
         kind = item["type"]
         if kind == "extra_forbidden":

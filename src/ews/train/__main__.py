@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ews.data.dataset import load
 from ews.device import leased
 from ews.errors import EwsError, run
 from ews.fingerprint import fingerprint
+from ews.planned import check
 from ews.train.loop import fit
 from ews.train.uses import uses
 
@@ -22,16 +24,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, type=Path, help="run folder")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
-    parser.add_argument("--workers", type=int, default=0, help="processes that augment; no effect on results")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes that augment (default: with CUDA one per usable core, else none); no effect on results",
+    )
     arguments = parser.parse_args(argv)
     cell = read_cell(arguments.cell)
     code = fingerprint("ews.train", uses(cell))
-    if arguments.fingerprint is not None and arguments.fingerprint != code:
-        raise EwsError(
-            f"{arguments.out}: the code has changed since this job was planned (fingerprint {arguments.fingerprint}, "
-            f"now {code}); run the same command again."
-        )
+    check(arguments.fingerprint, code, where=arguments.out)
     with leased(threads=arguments.threads) as device:
+        # On a CPU the workers would take the cores from the network.
+        automatic = len(os.sched_getaffinity(0)) if device.type == "cuda" else 0
         fit(
             cell=cell,
             dataset=load(arguments.data),
@@ -39,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
             code=code,
             device=device,
             threads=arguments.threads,
-            workers=arguments.workers,
+            workers=automatic if arguments.workers is None else arguments.workers,
         )
 
 

@@ -1,0 +1,84 @@
+"""Copies of the project in temporary folders, in which the real workflow runs on a tiny study."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("Snakefile", "workflow", "profiles", "slurm", "params.yaml", "src", "data/sources.yaml")
+
+
+class Project:
+    """A copy of the project that may be edited and run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run snakemake in the copy, on the copy's package; its output is in ``stdout``."""
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which jobs find this Python, and the copy's package before the installed one."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1"}
+
+    def params(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Edit params.yaml."""
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        change(content)
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text in a file of the copy."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Return rule -> number of jobs from the table that snakemake prints."""
+    found = re.search(r"^job\s+count\n[-\s]+\n((?:\w+\s+\d+\n)+)", output, flags=re.MULTILINE)
+    return {line.split()[0]: int(line.split()[1]) for line in found[1].splitlines()} if found else {}
+
+
+def tiny(content: dict[str, Any]) -> None:
+    """Make params.yaml plan one study of three cells that train in a second."""
+    recipe = content["recipes"]["digits"]["standard"]
+    recipe |= {"epochs": 2, "batch_size": 32, "train_images": 96}
+    content["architectures"]["tiny"] = {"network": "cifar_resnet", "depth": 8, "width": 4}
+    content["evaluation"] = {"test_images": 50, "corruption": {"names": ["gaussian_noise", "contrast"]}}
+    content["studies"]["tiny"] = {"dataset": "digits", "architecture": "tiny", "method": ["vanilla", "dropout", "ews"]}
+    content["studies"]["tiny"] |= {"seed": 0}
+    content["reproduce"] = ["tiny"]
+
+
+def copy(target: Path) -> Project:
+    """Copy what the workflow needs."""
+    for part in PARTS:
+        source, place = ROOT / part, target / part
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir() and not source.is_symlink():
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, place, follow_symlinks=False)
+    return Project(target)

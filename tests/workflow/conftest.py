@@ -1,0 +1,29 @@
+"""Copies of the project: fresh, or with a tiny study built."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.workflow import Project, copy, tiny
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh copy of the project with its shipped params.yaml."""
+    return copy(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which the tiny study is built; not to be changed."""
+    project = copy(tmp_path_factory.mktemp("built"))
+    project.params(tiny)
+    project.snakemake()
+    return project.folder
+
+
+@pytest.fixture
+def finished(built: Path, tmp_path: Path) -> Project:
+    """A copy in which the tiny study is built, to edit; at another path, with other dates."""
+    shutil.copytree(built, tmp_path / "copy", symlinks=True)
+    return Project(tmp_path / "copy")

@@ -1,0 +1,128 @@
+"""Editing runs again what depends on the edit, and nothing else - with the real workflow, on a tiny study."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers.workflow import Project, jobs
+
+pytestmark = pytest.mark.slow
+RUNS = Path("results/runs/digits/tiny/standard")
+
+
+def trainings(output: str) -> int:
+    planned = jobs(output)
+    return planned.get("train_cell", 0) + planned.get("train_searching_cell", 0)
+
+
+def test_everything_is_where_it_belongs(built: Path) -> None:
+    run = built / RUNS / "ews" / "seed0"
+    files = {path.name for path in run.iterdir()}
+    assert {"model.safetensors", "model-best.safetensors", "record.json", "epochs.csv", "timing.csv"} <= files
+    assert {"controller.csv", "kept.csv", "clean.json", "clean.npz", "corruption.csv", "corruption.npz"} <= files
+    assert "state.pt" not in files
+    assert not (built / RUNS / "vanilla" / "seed0" / "controller.csv").exists()
+    study = {path.name for path in (built / "results/tiny").iterdir()}
+    assert {"table.csv", "table.md", "table.tex", "table.html", "measurements.csv", "records.json"} <= study
+    assert {path.suffix for path in (built / "results/tiny").iterdir()} >= {".svg"}
+
+
+def test_a_copy_at_another_path_with_other_dates_is_up_to_date(finished: Project) -> None:
+    for path in sorted(finished.folder.rglob("*.npy")):
+        path.touch()
+    assert "Nothing to be done" in finished.snakemake("-n").stdout
+
+
+def test_one_edited_cell_reruns_alone(finished: Project) -> None:
+    finished.params(lambda content: content["methods"]["dropout"].update(rate=0.5))
+    planned = jobs(finished.snakemake("-n").stdout)
+    assert (planned.get("train_cell"), planned.get("train_searching_cell")) == (1, None)
+    assert planned["evaluate_clean"] == planned["evaluate_corruption"] == 1
+    assert "dataset" not in planned and "corruption" not in planned
+    finished.snakemake()
+    record = json.loads((finished.folder / RUNS / "dropout/seed0/record.json").read_text())
+    assert record["cell"]["method"]["components"][0]["rate"] == 0.5
+    assert "Nothing to be done" in finished.snakemake("-n").stdout
+
+
+def test_an_added_method_or_seed_reruns_nothing_that_was_there(finished: Project) -> None:
+    finished.params(lambda content: content["studies"]["tiny"].update(seed=[0, 1]))
+    assert trainings(finished.snakemake("-n").stdout) == 3
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("methods/dropout.py", {"train_cell": 1}),
+        ("subnets/controller.py", {"train_searching_cell": 1}),
+        ("train/optim.py", {"train_cell": 2, "train_searching_cell": 1}),
+        ("corruptions/digital.py", {"corruption": 1, "evaluate_corruption": 3}),
+        ("evaluate/clean.py", {"evaluate_clean": 3}),
+        ("augment/augmix.py", {}),
+    ],
+)
+def test_an_edit_of_behaviour_reruns_what_uses_it(finished: Project, module: str, expected: dict[str, int]) -> None:
+    heavy = ("dataset", "corruption", "train_cell", "train_searching_cell")
+    if set(expected) & {"evaluate_clean"}:
+        heavy = (*heavy, "evaluate_clean")
+    with (finished.folder / "src/ews" / module).open("a", encoding="utf-8") as file:
+        file.write("\n\nADDED = 1\n")
+    planned = jobs(finished.snakemake("-n").stdout)
+    assert {rule: count for rule, count in planned.items() if rule in heavy} == {
+        rule: count for rule, count in expected.items() if rule in heavy
+    }
+
+
+def test_an_edit_of_comments_docstrings_and_format_reruns_nothing(finished: Project) -> None:
+    for path in sorted((finished.folder / "src/ews").rglob("*.py")):
+        text = path.read_text(encoding="utf-8").replace('"""', '"""Reworded. ', 1)
+        path.write_text(f"# A comment.\n{text}\n\n# Another.\n", encoding="utf-8")
+    assert "Nothing to be done" in finished.snakemake("-n").stdout
+
+
+def test_code_that_changed_after_planning_is_refused(finished: Project) -> None:
+    """The job of an old plan must not write results under the fingerprint of new code."""
+    cell = json.loads((finished.folder / RUNS / "vanilla/seed0/record.json").read_text())["cell"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ews.train", "--cell", json.dumps(cell), "--data", "data/digits"),
+            *("--out", "results/elsewhere", "--threads", "1", "--fingerprint", "0123456789abcdef"),
+        ],
+        cwd=finished.folder,
+        env=finished.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr and "0123456789abcdef" in done.stderr
+
+
+def test_a_killed_workflow_goes_on_where_it_stopped(finished: Project) -> None:
+    """SIGKILL to Snakemake and all its jobs amid a training; the next run resumes it from its checkpoint."""
+    finished.params(lambda content: content["recipes"]["digits"]["standard"].update(epochs=40))
+    finished.params(lambda content: content["studies"]["tiny"].update(method=["ews"]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--cores", "1", "train"],
+        cwd=finished.folder,
+        env=finished.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    state = finished.folder / RUNS / "ews/seed0/state.pt"
+    deadline = time.monotonic() + 120
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert state.exists()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    finished.snakemake("--unlock")
+    finished.snakemake("train")
+    record = json.loads((finished.folder / RUNS / "ews/seed0/record.json").read_text())
+    assert record["counts"]["starts"] == 2
+    assert not state.exists()

@@ -1,0 +1,62 @@
+"""What the workflow plans from the shipped params.yaml, and how it refuses bad ones, before any job starts."""
+
+import pytest
+from helpers.workflow import Project, jobs
+
+
+def test_the_default_target_builds_the_quickstart(project: Project) -> None:
+    planned = jobs(project.snakemake("-n").stdout)
+    assert planned["train_cell"] + planned["train_searching_cell"] == 9
+    assert planned["table"] == planned["figure"] == 1
+
+
+def test_table1_plans_18_trainings(project: Project) -> None:
+    planned = jobs(project.snakemake("-n", "table1").stdout)
+    assert (planned["train_cell"], planned["train_searching_cell"]) == (12, 6)
+    assert planned["dataset"] == 2
+    assert planned["corruption"] == 30
+    assert planned["evaluate_corruption"] == 18
+
+
+@pytest.mark.parametrize("target", ["data", "corruptions", "train", "evaluate", "tables", "figures", "cifar10_small"])
+def test_named_targets(project: Project, target: str) -> None:
+    assert jobs(project.snakemake("-n", target).stdout)
+
+
+def test_three_lines_add_an_experiment(project: Project) -> None:
+    project.edit(
+        "params.yaml", "studies:\n", "studies:\n  mine:\n    dataset: digits\n    method: [vanilla, dropout+ews]\n"
+    )
+    planned = jobs(project.snakemake("-n", "mine").stdout)
+    assert (planned["train_cell"], planned["train_searching_cell"]) == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("    width: 0.7", "    width: 1.7", "params.yaml: methods.ews.width = 1.7"),
+        ("    width: 0.7", "    widht: 0.7", "params.yaml: methods.ews.widht: unknown key. Valid: width, "),
+        ("learning_rate: 3.0e-4", "learning_rate: 3e-4", "write numbers without quotes, and 1.0e-3 for 1e-3"),
+        ("source: digits", "source: nowhere", "datasets.digits.source: unknown source 'nowhere'"),
+        ("[vanilla, dropout, ews]", "[vanilla, droput, ews]", "Did you mean 'dropout'?"),
+    ],
+)
+def test_a_mistake_ends_in_one_message_before_any_job(project: Project, old: str, new: str, message: str) -> None:
+    project.edit("params.yaml", old, new)
+    done = project.snakemake(check=False)
+    assert done.returncode != 0
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (project.folder / "results").exists()
+
+
+def test_lint_and_reasons(project: Project) -> None:
+    assert project.snakemake("--lint").returncode == 0
+
+
+def test_the_manifest_of_another_plan_is_refused(project: Project) -> None:
+    """A second config file changes the plan but not the file that the manifest is written from."""
+    (project.folder / "more.yaml").write_text("seeds: [7]\n", encoding="utf-8")
+    done = project.snakemake("results/quickstart/study.json", "--configfile", "more.yaml", check=False)
+    assert done.returncode != 0
+    assert "is not what the workflow planned with" in done.stdout
