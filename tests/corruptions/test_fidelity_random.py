@@ -99,7 +99,7 @@ def peer():
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
-@pytest.mark.parametrize("profile", ["cifar", "tiny"])
+@pytest.mark.parametrize("profile", ["cifar", pytest.param("tiny", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", CONSTANTS)
 def test_package_is_the_formula_at_32_and_64(photographs, reference, name: str, profile: str, severity: int) -> None:
     images = photographs[profile]

@@ -93,7 +93,7 @@ def test_thirty_rows_and_no_validation_split(grow: Grow, tmp_path: Path) -> None
     assert len({(look.colour, look.dash) for look in plotting.styles(methods[:28]).values()}) == 28
     assert len(set(plotting.ramp(methods).values())) == 30
     # One page of panels, and the title says what is not on it.
-    assert len([word for word in _words(texts["kept"]) if "% kept" in word]) == 12
+    assert len([word for word in _words(texts["kept"]) if "% kept of" in word]) == 12
     assert any("the first 12 of 29 rows" in word for word in _words(texts["kept"]))
 
 
@@ -110,8 +110,11 @@ def test_kept_channels_are_shares_of_the_subnets(grow: Grow) -> None:
     study = _study(tree)
     table = runs.kept(study, study.manifest.entries[0])
     assert table is not None
-    assert table[0] == ["block 0", "block 1"]
-    np.testing.assert_array_equal(table[1], [[0.5, 1.0, np.nan], [0.25, 0.0, 0.75]])
+    assert (table.layers, table.subnets) == (["block 0", "block 1"], 20)
+    np.testing.assert_array_equal(table.shares, [[0.5, 1.0, np.nan], [0.25, 0.0, 0.75]])
+    np.testing.assert_allclose(table.offsets, [[-25, 25, np.nan], [-100 / 12, -100 / 3, 500 / 12]])
+    # Binomial with the mean share, 1/2, over 20 subnets.
+    assert table.chance == pytest.approx(100 * (0.5 * 0.5 / 20) ** 0.5)
 
 
 def test_curves_over_seeds(grow: Grow) -> None:

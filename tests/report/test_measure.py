@@ -164,6 +164,7 @@ def _write(name: str, text: str) -> Callable[[Path], object]:
         ("clean.json", _write("clean.json", '{"error": 1}'), "has no 'n'"),
         ("clean.json", _write("clean.json", '{"error": 1, "n": 0}'), "not a number of images"),
         ("clean.json", _write("clean.json", "[]"), "not a JSON object"),
+        ("clean.json", _replace("clean.json", "{", '{"record": "0", '), "of an earlier training than record.json"),
         ("clean.json", _write("clean.json", "{"), "not valid JSON"),
         ("corruption.csv", lambda folder: (folder / "corruption.csv").unlink(), "no such file. Evaluate"),
         ("corruption.csv", _replace("corruption.csv", "fog,1,", "fog,2,"), "fog at severity 2 stands twice"),

@@ -233,7 +233,7 @@ def test_changed_code_is_refused(make_cell: Cell, data: Path, tmp_path: Path) ->
         command(make_cell(), data, tmp_path, "--fingerprint", "f" * 16), capture_output=True, text=True
     )
     assert refused.returncode == 1
-    assert "code has changed" in refused.stderr and "Traceback" not in refused.stderr
+    assert "the code changed after" in refused.stderr and "Traceback" not in refused.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -113,7 +113,7 @@ def _zoom_operator(height: int, width: int, end: float, step: float) -> sparse.c
 def glass_blur(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Blur, scatter the pixels among their neighbours, blur again."""
     sigma, reach, passes = GLASS_BLUR[profile][severity - 1]
-    count, height, width, channels = images.shape
+    height, width, channels = images.shape[1:]
     blurred = (gaussian(images / 255, sigma) * 255).astype(np.uint8)
     sources = scatter(streams, 0, height, width, int(reach))
     for slot in range(1, int(passes)):

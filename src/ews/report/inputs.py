@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ews.errors import EwsError
-from ews.files import read_json
+from ews.files import read_json, sha256
 from ews.report.metrics import SEVERITIES
 
 Rows = list[dict[str, str]]
@@ -85,11 +85,17 @@ def read_record(path: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
-def read_clean(path: Path) -> dict[str, Score]:
-    """Read clean.json: the last epoch's score as ``last``, and that of the selected weights, if any, as ``best``."""
+def read_clean(path: Path, *, record: Path) -> dict[str, Score]:
+    """Read clean.json: the last epoch's score as ``last``, and that of the selected weights, if any, as ``best``.
+
+    Raises:
+        EwsError: missing, damaged, or of weights that another record than ``record`` describes.
+    """
     raw = _object(path, REEVALUATE)
+    if raw.get("record") not in (None, sha256(record)):
+        raise EwsError(f"{path}: is of an earlier training than {record.name} describes. {REEVALUATE}")
     scores = {"last": _score(raw, str(path))}
-    if raw.get("best") is not None:
+    if isinstance(raw.get("best"), dict):
         # The selected weights are measured on the same images; n is repeated in some files and not in others.
         scores["best"] = _score({"n": raw["n"], **raw["best"]}, f"{path}: best")
     return scores

@@ -53,7 +53,7 @@ def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
     folder = entry.results_folder(runs)
     scores: Scores = {}
     if "clean" in manifest.evaluations:
-        clean = inputs.read_clean(folder / "clean.json")
+        clean = inputs.read_clean(folder / "clean.json", record=entry.run_folder(runs) / "record.json")
         scores[CLEAN] = clean["last"]
         if "best" in clean:
             scores[BEST] = clean["best"]

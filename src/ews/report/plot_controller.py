@@ -82,12 +82,12 @@ def kept(study: Study) -> Figure:
     """Draw how often each hidden channel was kept: a heat map of blocks by channels for each training.
 
     Colour is the difference to the mean of the layer, which the subnets' width alone decides; the
-    title tells the mean of all. A channel's number means nothing in another training, so seeds are
-    not averaged. With too many trainings for one page, the first seed of each row is shown, then
-    only the first rows.
+    title tells the mean of all, and how far the differences would spread if all channels were as
+    likely. A channel's number means nothing in another training, so seeds are not averaged. With too
+    many trainings for one page, the first seed of each row is shown, then only the first rows.
     """
     found = [
-        (entry, *table)
+        (entry, table)
         for label in study.results.labels
         for entry in study.manifest.of(label)
         if (table := runs.kept(study, entry))
@@ -97,47 +97,43 @@ def kept(study: Study) -> Figure:
     shown, left_out = _fit(found)
     columns = min(3, len(shown))
     bands = -(-len(shown) // columns)
-    layers = max(len(names) for _, names, _ in shown)
+    layers = max(len(table.layers) for _, table in shown)
     figure = plotting.canvas(
-        0.8 + bands * (0.75 + max(1.3, 0.16 * layers)),
+        0.8 + bands * (0.95 + max(1.3, 0.16 * layers)),
         title=f"How often each hidden channel was kept in the distilled subnets; one panel per training{left_out}",
         width=plotting.WIDTH if columns > 1 else 6.5,
     )
-    figure_grid = figure.subplots(bands, columns, squeeze=False)
-    offsets = [100 * (shares - np.nanmean(shares, axis=1, keepdims=True)) for _, _, shares in shown]
-    largest = max(float(np.nanmax(np.abs(offset))) for offset in offsets) or 1.0
-    for place, axes in enumerate(figure_grid.flat):
+    grid = figure.subplots(bands, columns, squeeze=False)
+    largest = max(float(np.nanmax(np.abs(table.offsets))) for _, table in shown) or 1.0
+    for place, axes in enumerate(grid.flat):
         if place >= len(shown):
             axes.set_axis_off()
             continue
-        entry, names, shares = shown[place]
+        entry, table = shown[place]
         image = axes.imshow(
-            offsets[place], cmap="PuOr_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest"
+            table.offsets, cmap="PuOr_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="nearest"
         )
         axes.set_facecolor("#e4e4e4")  # no channel here; the middle of the colours is near white
         axes.grid(visible=False)
-        name = f"{study.name(entry.label.group)}, {method_name(entry.label.method)}"
-        axes.set_title(f"{name}, seed {entry.seed}: {100 * np.nanmean(shares):.0f} % kept")
-        axes.set_yticks(range(len(names)), names if place % columns == 0 else [""] * len(names), fontsize=7)
+        name = f"{study.name(entry.label.group)}, {method_name(entry.label.method)}, seed {entry.seed}"
+        mean = f"{100 * np.nanmean(table.shares):.0f} % kept of {table.subnets:,} subnets"
+        axes.set_title(f"{name}\n{mean}; sd by chance {table.chance:.1f}", fontsize=8.5)
+        axes.set_yticks(range(len(table.layers)), table.layers if place % columns == 0 else [""] * len(table.layers))
+        axes.tick_params(axis="y", labelsize=7)
         axes.set_xlabel("channel")
-    figure.colorbar(
-        image,
-        ax=list(figure_grid.flat),
-        label="kept more or less often than\nthe layer's mean (percentage points)",
-        shrink=0.9,
-        aspect=30,
-    )
+    label = "difference to the layer's\nmean (percentage points)"
+    figure.colorbar(image, ax=list(grid.flat), label=label, shrink=0.9, aspect=30)
     return figure
 
 
-Found = list[tuple[Entry, list[str], runs.Array]]
+Found = list[tuple[Entry, runs.Kept]]
 
 
 def _fit(found: Found) -> tuple[Found, str]:
     """Return the trainings to show, and what the title says of the others."""
     if len(found) <= MOST_PANELS:
         return found, ""
-    first: dict[Label, tuple[Entry, list[str], runs.Array]] = {}
+    first: dict[Label, tuple[Entry, runs.Kept]] = {}
     for one in found:
         first.setdefault(one[0].label, one)
     shown = list(first.values())[:MOST_PANELS]

@@ -1,5 +1,6 @@
 """What the figures draw beyond the measurements: the logs of each row's trainings."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,33 @@ class Band:
     mean: Array
     low: Array
     high: Array
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How often each hidden channel was kept in a training.
+
+    Attributes:
+        layers: names of the layers, numbered as in kept.csv.
+        shares: [layers, most channels], share of the distilled subnets that kept the channel, in
+            [0, 1]; NaN beyond a layer's width.
+        subnets: how many were distilled.
+    """
+
+    layers: list[str]
+    shares: Array
+    subnets: int
+
+    @property
+    def offsets(self) -> Array:
+        """The shares less the mean of their layer, percentage points: zero if all channels are kept alike."""
+        return 100 * (self.shares - np.nanmean(self.shares, axis=1, keepdims=True))
+
+    @property
+    def chance(self) -> float:
+        """Standard deviation of the offsets, percentage points, if every channel were as likely to be kept."""
+        share = float(np.nanmean(self.shares))
+        return 100 * math.sqrt(share * (1 - share) / max(self.subnets, 1))
 
 
 @dataclass(frozen=True)
@@ -109,13 +137,8 @@ def controllers(study: Study, label: Label) -> list[dict[str, list[float]]]:
     return [log for log in logs if log]
 
 
-def kept(study: Study, entry: Entry) -> tuple[list[str], Array] | None:
-    """Return how often each hidden channel was kept in a training.
-
-    Returns:
-        the names of the layers, numbered as in the file, and float64 [layers, most channels], share of the
-        distilled subnets that kept the channel, in [0, 1], NaN beyond a layer's width; None without kept.csv.
-    """
+def kept(study: Study, entry: Entry) -> Kept | None:
+    """Return how often each hidden channel was kept in a training; None without kept.csv."""
     path = entry.run_folder(study.runs) / "kept.csv"
     log = inputs.read_log(path, ("block", "layer", "channel", "kept", "subnets"))
     if log is None:
@@ -131,4 +154,4 @@ def kept(study: Study, entry: Entry) -> tuple[list[str], Array] | None:
     shares = np.full((len(layers), 1 + int(max(log["channel"]))), np.nan)
     for place, channel, times, subnets in zip(places, log["channel"], log["kept"], log["subnets"], strict=True):
         shares[layers.index(place), int(channel)] = times / max(subnets, 1)
-    return names, shares
+    return Kept(names, shares, int(max(log["subnets"])))
