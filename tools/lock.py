@@ -11,10 +11,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
+# Installed without its dependencies, which conda's pip section cannot say: it would bring a second OpenCV build.
+WITHOUT_DEPENDENCIES = "imagecorruptions-imaug"
 CONDA = (ROOT / "environment.yml", ROOT / "workflow" / "envs" / "ews.yaml")
+POST_DEPLOY = ROOT / "workflow" / "envs" / "ews.post-deploy.sh"
 HEADER = """\
 # Written by tools/lock.py from requirements.lock, so that conda users get the same versions: edit neither by hand.
-# conda env create -f environment.yml && conda activate ews && pip install --no-deps -e .
+# conda env create -f environment.yml && conda activate ews && pip install --no-deps {apart} -e .
 name: ews
 channels:
   - conda-forge
@@ -32,7 +35,10 @@ def pins(lock: str) -> list[str]:
 
 def conda(lock: str) -> str:
     """Return the conda environment file that installs what the lock says."""
-    return HEADER + "".join(f'      - "{pin}"\n' for pin in pins(lock))
+    everything = pins(lock)
+    (apart,) = (pin for pin in everything if pin.startswith(WITHOUT_DEPENDENCIES))
+    listed = [pin for pin in everything if pin != apart and not pin.startswith("opencv-python==")]
+    return HEADER.format(apart=apart) + "".join(f'      - "{pin}"\n' for pin in listed)
 
 
 def main() -> None:
@@ -44,6 +50,8 @@ def main() -> None:
         subprocess.run([*command.split(), "pyproject.toml", "-o", LOCK.name], cwd=ROOT, check=True)
     for path in CONDA:
         path.write_text(conda(LOCK.read_text(encoding="utf-8")), encoding="utf-8")
+    (apart,) = (pin for pin in pins(LOCK.read_text(encoding="utf-8")) if pin.startswith(WITHOUT_DEPENDENCIES))
+    POST_DEPLOY.write_text(f"#!/usr/bin/env bash\n# Written by tools/lock.py.\npip install --no-deps {apart}\n")
 
 
 if __name__ == "__main__":

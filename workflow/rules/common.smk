@@ -1,7 +1,14 @@
 # What params.yaml plans, and small functions from wildcards to inputs and parameters. No science here.
 import os
 
+import sys
+
 from snakemake.exceptions import WorkflowError
+
+# The package beside this workflow is the one that runs, installed or not, here and in the jobs.
+SOURCE = os.path.abspath(os.path.join(str(workflow.current_basedir), "..", "..", "src"))
+sys.path.insert(0, SOURCE)
+os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (SOURCE, os.environ.get("PYTHONPATH")) if part)
 
 try:
     from ews.errors import EwsError
@@ -14,8 +21,7 @@ try:
     import ews.train.uses
 except ImportError as error:
     raise WorkflowError(
-        f"The package is not installed here ({error}). Run `python3 bootstrap.py`, or "
-        "`pip install --no-deps -e .` in your own environment."
+        f"A package is missing here ({error}). Run `python3 bootstrap.py setup` and activate .venv, or see environment.yml."
     ) from None
 
 RUNS = "results/runs"

@@ -116,8 +116,8 @@ def kept(study: Study) -> Figure:
         axes.set_facecolor("#e4e4e4")  # no channel here; the middle of the colours is near white
         axes.grid(visible=False)
         name = f"{study.name(entry.label.group)}, {method_name(entry.label.method)}, seed {entry.seed}"
-        mean = f"{100 * np.nanmean(table.shares):.0f} % kept of {table.subnets:,} subnets"
-        axes.set_title(f"{name}\n{mean}; sd by chance {table.chance:.1f}", fontsize=8.5)
+        mean = f"{100 * np.nanmean(table.shares):.0f} % kept"
+        axes.set_title(f"{name}\n{mean}, sd by chance {table.chance:.1f}", fontsize=8.5)
         axes.set_yticks(range(len(table.layers)), table.layers if place % columns == 0 else [""] * len(table.layers))
         axes.tick_params(axis="y", labelsize=7)
         axes.set_xlabel("channel")
