@@ -72,6 +72,15 @@ def test_reference_at_32_and_64(photographs, reference, name: str, profile: str,
     assert np.abs(ours.astype(int) - images.astype(int)).mean() > 0.1 or name in ("defocus_blur", "jpeg_compression")
 
 
+@pytest.mark.parametrize("side", [32, 33, 64, 101])
+def test_jpeg_is_pillows(photographs, reference, side: int) -> None:
+    images = photographs["imagenet"][:, :side, :side]
+    for severity in SEVERITIES:
+        ours = corrupt(images, name="jpeg_compression", severity=severity, seed=0)
+        plain = _reference(reference, "jpeg_compression", images, JPEG_COMPRESSION["cifar"][severity - 1])
+        np.testing.assert_array_equal(ours, plain)
+
+
 @pytest.mark.parametrize("name", ["defocus_blur", "zoom_blur", "gaussian_blur", "motion_blur", "elastic_transform"])
 def test_flat_images_stay_flat(name: str) -> None:
     levels = np.array([0, 1, 100, 254, 255], np.uint8)

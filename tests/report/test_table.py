@@ -28,7 +28,9 @@ def _results(tree: Tree) -> tuple[manifest.Manifest, table_data.Results]:
 def _texts(tree: Tree) -> dict[str, str]:
     study = manifest.load(tree.study)
     found, records = measure.measure(study, runs=tree.runs, reported=reported.load())
-    return table.tables(study, found, records=records, reported=reported.load())
+    texts = table.tables(study, found, records=records, reported=reported.load())
+    # The columns are padded to line up, which says nothing.
+    return texts | {"table.md": re.sub(" +", " ", texts["table.md"])}
 
 
 def _lines(tree: Tree) -> dict[tuple[str, ...], dict[str, str]]:
@@ -53,7 +55,7 @@ def test_mean_spread_difference_and_interval(tree: Tree) -> None:
 def test_the_printed_row_says_the_same_in_every_format(tree: Tree) -> None:
     tree.errors(vanilla=VANILLA, dropout=DROPOUT, ews=EWS)
     texts = _texts(tree)
-    assert re.search(r"\|  \| ews \| \*\*10\.00\*\* ± 1\.00 \(−1\.00\) \|", texts["table.md"])
+    assert re.search(r"\| \| ews \| \*\*10\.00\*\* ± 1\.00 \(−1\.00\) \|", texts["table.md"])
     assert r" & ews & \textbf{10.00} $\pm$ 1.00 ($-$1.00) &" in texts["table.tex"]
     plain = re.sub(r"<[^>]+>", "", texts["table.html"])
     assert "10.00 ± 1.00 (−1.00)" in plain and "<strong>10.00</strong>" in texts["table.html"]

@@ -1,6 +1,5 @@
 # What params.yaml plans, and small functions from wildcards to inputs and parameters. No science here.
 import os
-
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -8,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 # The package beside this workflow is the one that runs, installed or not, here and in the jobs.
 SOURCE = os.path.abspath(os.path.join(str(workflow.current_basedir), "..", "..", "src"))
 sys.path.insert(0, SOURCE)
-os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (SOURCE, os.environ.get("PYTHONPATH")) if part)
+os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
 try:
     from ews.errors import EwsError
@@ -26,6 +25,7 @@ except ImportError as error:
 
 RUNS = "results/runs"
 ENVIRONMENT = "../envs/ews.yaml"
+REPORTED = "src/ews/report/reported.yaml"
 EVALUATED = {"clean": "clean.json", "corruption": "corruption.csv"}
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
 FIGURES = ["training", "corruption", "severity", "controller", "kept"]

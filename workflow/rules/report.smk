@@ -20,6 +20,7 @@ rule measure:
         study="results/{study}/study.json",
         records=study_records,
         evaluations=study_evaluations,
+        reported=REPORTED,
     output:
         measurements="results/{study}/measurements.csv",
         records="results/{study}/records.json",
@@ -31,7 +32,7 @@ rule measure:
     params:
         code=fingerprint("ews.report.measure"),
     shell:
-        f"python -m ews.report measure --study {{input.study}} --runs {RUNS} --out {{output.measurements}}"
+        f"python -m ews.report measure --study {{input.study}} --runs {RUNS} --reported {{input.reported}} --out {{output.measurements}}"
         " --records {output.records} --metrics {output.metrics} > {log} 2>&1"
 
 
@@ -40,7 +41,9 @@ rule table:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
         records="results/{study}/records.json",
+        reported=REPORTED,
     output:
+        "results/{study}/caption.txt",
         "results/{study}/table.csv",
         "results/{study}/table.md",
         "results/{study}/table.tex",
@@ -58,7 +61,7 @@ rule table:
         code=fingerprint("ews.report.table"),
     shell:
         "python -m ews.report table --study {input.study} --measurements {input.measurements}"
-        " --records {input.records} --out-dir results/{wildcards.study} > {log} 2>&1"
+        " --records {input.records} --reported {input.reported} --out-dir results/{wildcards.study} > {log} 2>&1"
 
 
 rule figure:

