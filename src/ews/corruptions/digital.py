@@ -114,5 +114,5 @@ def jpeg_compression(images: NDArray[np.uint8], *, profile: str, severity: int, 
     corrupted = np.empty_like(images)
     for row, image in enumerate(images):
         _, file = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-        corrupted[row] = cv2.imdecode(file, cv2.IMREAD_COLOR_RGB)
+        corrupted[row] = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1]
     return corrupted

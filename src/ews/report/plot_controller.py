@@ -28,7 +28,7 @@ def controller(study: Study) -> Figure:
     if not logs:
         return plotting.notice("Controller", "No cell of this study has a learned controller.")
     methods = [method for method in study.methods if any(label.method == method for label in logs)]
-    colours = plotting.ramp(methods)
+    colours = plotting.ramp(methods, study.methods)
     groups = [group for group in study.results.groups if any(label.group == group for label in logs)]
     columns = min(GROUPS, len(groups))
     bands = -(-len(groups) // columns)

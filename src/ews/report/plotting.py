@@ -67,10 +67,15 @@ def styles(methods: Sequence[str]) -> dict[str, Style]:
     }
 
 
-def ramp(methods: Sequence[str]) -> dict[str, str]:
-    """Give each method its own colour where dashes mean something else: the palette, or steps from dark to light."""
-    if len(methods) < len(COLOURS):
-        return dict(zip(methods, COLOURS[1:], strict=False))  # black is vanilla's
+def ramp(methods: Sequence[str], every: Sequence[str]) -> dict[str, str]:
+    """Give each method its own colour where dashes mean something else: that of the other figures, or dark to light.
+
+    Args:
+        methods: the ones that are drawn.
+        every: all methods of the study, in the order that :func:`styles` gets them.
+    """
+    if len(every) <= len(COLOURS):
+        return {method: COLOURS[every.index(method)] for method in methods}
     steps = matplotlib.colormaps["viridis"](np.linspace(0, 0.92, len(methods)))
     return {method: to_hex(step) for method, step in zip(methods, steps, strict=True)}
 
