@@ -117,7 +117,8 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         f"Milliseconds per image of {side} x {side}, one core: median of {settings['repeats']} repeats, mean over "
         f"the five severities; {settings['images']} images (peer: {settings['peer_images']}). "
-        f"Peer: imagecorruptions-imaug {result['versions']['imagecorruptions-imaug']}. {result['processor']}.",
+        f"Peer: imagecorruptions-imaug {result['versions']['imagecorruptions-imaug']}. {result['processor']}; "
+        f"load {result['load_at_start']:.1f} from other programs at the start.",
         "",
         f"| corruption | package [ms] | peer [ms] | ratio | {settings['set']} images x 5 to disk [s] |",
         "|---|---:|---:|---:|---:|",
@@ -130,7 +131,7 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         f"The 15 corruptions x 5 severities x {settings['set']} images of 32 x 32, written to disk with "
         f"{settings['workers']} workers: **{wall['total']:.0f} s**, "
-        f"{wall['cpu']:.0f} s of processor time (the measure that other programs on the machine change least). "
+        f"{wall['cpu']:.0f} s of processor time (what other programs on the machine change least). "
         f"Target for 10,000 images on 2 cores: {TARGET:.0f} s.",
         "",
     ]
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    load = os.getloadavg()[0]
     rows = compare(photographs(options.images, options.side), peer_images=options.peer_images, repeats=options.repeats)
     some = photographs(min(options.set, 500), 32)
     wall = whole_set(np.resize(some, (options.set, 32, 32, 3)), options.workers)
@@ -158,6 +160,7 @@ def main() -> None:
         "versions": {name: importlib.metadata.version(name) for name in packages}
         | {"python": platform.python_version()},
         "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "load_at_start": load,
         "corruptions": rows,
         "whole_set_seconds": wall,
         "target_seconds": TARGET,

@@ -1,27 +1,13 @@
-# Per study: manifest, measurements, table in four formats, figures.
-
-
-rule study:
-    output:
-        "results/{study}/study.json",
-    log:
-        "logs/report/{study}/study.log",
-    conda:
-        ENVIRONMENT
-    params:
-        # The cells themselves would make the metadata as large as the study.
-        digest=study_digest,
-    shell:
-        "python -m ews.study manifest {wildcards.study} --digest {params.digest} --out {output} > {log} 2>&1"
+# Per study: manifest and measurements, table in four formats, figures.
 
 
 rule measure:
     input:
-        study="results/{study}/study.json",
         records=study_records,
         evaluations=study_evaluations,
         reported=REPORTED,
     output:
+        study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
         records="results/{study}/records.json",
         metrics="results/{study}/metrics.json",
@@ -30,10 +16,13 @@ rule measure:
     conda:
         ENVIRONMENT
     params:
+        # The cells themselves would make the metadata as large as the study.
+        digest=study_digest,
         code=fingerprint("ews.report.measure"),
     shell:
-        f"python -m ews.report measure --study {{input.study}} --runs {RUNS} --reported {{input.reported}} --out {{output.measurements}}"
-        " --records {output.records} --metrics {output.metrics} > {log} 2>&1"
+        "(python -m ews.study manifest {wildcards.study} --digest {params.digest} --out {output.study} &&"
+        f" python -m ews.report measure --study {{output.study}} --runs {RUNS} --reported {{input.reported}}"
+        " --out {output.measurements} --records {output.records} --metrics {output.metrics}) > {log} 2>&1"
 
 
 rule table:
