@@ -20,7 +20,7 @@ STAMP = VENV / "installed"
 TASKS = {
     "setup": [],
     "quickstart": ["-m", "snakemake", "--cores", "all"],
-    "test": ["-m", "pytest", "-q", "-m", "not slow"],
+    "test": ["-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "-m", "not slow"],
 }
 
 

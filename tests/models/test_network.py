@@ -119,9 +119,7 @@ def test_dropout_rate_out_of_range_is_refused(rate):
 
 def effects_from_weights(network):
     """sum(a dL/da) of a channel is sum(w dL/dw) over the weights that read it: L is a function of their product."""
-    return [
-        [(conv.weight * conv.weight.grad).sum((0, 2, 3)) for conv in block.convs[1:]] for block in network.blocks
-    ]
+    return [[(conv.weight * conv.weight.grad).sum((0, 2, 3)) for conv in block.convs[1:]] for block in network.blocks]
 
 
 def test_captured_effects_are_those_that_the_weights_show(network, images):

@@ -61,9 +61,7 @@ def masked(network: Network, x: Tensor, subnet: Subnet) -> Tensor:
 
 def gradients(network: Network, out: Tensor, x: Tensor) -> list[Tensor | None]:
     weights = torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)
-    return list(
-        torch.autograd.grad((out.sin() * weights).sum(), [x, *network.parameters()], allow_unused=True)
-    )
+    return list(torch.autograd.grad((out.sin() * weights).sum(), [x, *network.parameters()], allow_unused=True))
 
 
 def compare(network: Network, x: Tensor, subnet: Subnet) -> None:
@@ -81,9 +79,7 @@ def compare(network: Network, x: Tensor, subnet: Subnet) -> None:
 @pytest.mark.parametrize(("width", "rounding"), [(0.7, "ceil"), (0.1, "ceil"), (0.75, "expected")])
 def test_sliced_equals_masked(network, images, width, rounding):
     network = network.double()
-    search = build_search(
-        "random", network=network, width=width, rounding=rounding, device="cpu", seed=0, policy={}
-    )
+    search = build_search("random", network=network, width=width, rounding=rounding, device="cpu", seed=0, policy={})
     generator = torch.Generator().manual_seed(4)
     compare(network, images(dtype=torch.float64), search.sample(generator))
 

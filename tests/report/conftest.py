@@ -127,6 +127,7 @@ def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method
             "method": method,
         },
         "seed": seed,
+        "differs": dict(part.split("=") for part in tag.split(",")[1:]),
         "cell": {
             "dataset": dataset,
             "architecture": {"name": architecture},

@@ -74,6 +74,8 @@ def test_other_evaluation_settings_share_the_training(with_study: AddStudy) -> N
         ({"methods.ews.width": 2}, r"studies\.mine\.overrides: methods\.ews\.width = 2"),
         ({"methods.ews.depth": 2}, r"'methods\.ews\.depth': no such key\. Valid below methods\.ews: width"),
         ({"methods.awp.gamma": 2}, r"no key 'methods\.awp'"),
+        ({"methods.ews.width": [0.3, 0.3]}, r"methods\.ews\.width: a value stands twice"),
+        ({"evaluation.corruption.names": [["fog"], ["snow"]]}, r"one list of corruptions"),
         ({"methods.ews.width": []}, r"methods\.ews\.width: an empty list"),
         ({"datasets.digits.validation": 0.2}, r"cannot be overridden.*another dataset"),
         ({"recipes.cifar10.standard.epochs": 2}, r"changes no cell"),
@@ -128,6 +130,13 @@ def test_cells_that_differ_never_share_a_folder(raw: dict[str, Any]) -> None:
             assert re.fullmatch(r"[a-z0-9+=,._-]+", entry.run.split("/")[3])
             assert len(entry.run.split("/")[3]) <= LONGEST
     assert len(folders) > 100
+
+
+def test_values_that_are_almost_alike_have_folders_of_their_own(with_study: AddStudy) -> None:
+    widths = [0.3, 0.3000000000001, 0.7000000000000001]
+    cells = plan(with_study(dataset="digits", seed=0, method="ews", overrides={"methods.ews.width": widths}), "mine")
+    assert len({entry.run for entry in cells}) == 3
+    assert [entry.differs for entry in cells] == [{"ews.width": width} for width in widths]
 
 
 def test_long_or_unspeakable_names_become_a_hash() -> None:

@@ -69,9 +69,7 @@ def test_term_and_gradient_are_there_below_full_width_and_vanish_at_it(network, 
     x = torch.rand(5, 3, 8, 8, generator=generator)
     full = network(x).detach()
     for width, present in [(0.7, True), (0.25, True), (1.0, False)]:
-        search = build_search(
-            "random", network=network, width=width, rounding="ceil", device="cpu", seed=0, policy={}
-        )
+        search = build_search("random", network=network, width=width, rounding="ceil", device="cpu", seed=0, policy={})
         network.zero_grad()
         term = distillation(network(x, search.sample(generator)), full, LABELS, loss="kl", reduction="batchmean")
         term.backward()

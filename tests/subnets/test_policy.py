@@ -127,8 +127,13 @@ def test_subnets_with_different_path_counts_share_a_batch(generator):
     taken = iter(draws._taken)
 
     def replay(logits: Tensor, count: int) -> Tensor:
-        step = next(item for item in taken if item.logits.shape[1] == logits.shape[1] and item.count == count
-                    and (item.asked is None or bool(item.asked[0])))
+        step = next(
+            item
+            for item in taken
+            if item.logits.shape[1] == logits.shape[1]
+            and item.count == count
+            and (item.asked is None or bool(item.asked[0]))
+        )
         return step.order[:1]
 
     alone = policy.draw([counts[0]], replay)

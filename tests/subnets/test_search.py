@@ -15,9 +15,7 @@ WIDTHS = [(0.7, "ceil"), (0.4, "ceil"), (0.6, "expected"), (1.0, "ceil")]
 
 
 def search_of(name, network, settings, width=0.7, rounding="ceil", seed=0):
-    return build(
-        name, network=network, width=width, rounding=rounding, device="cpu", seed=seed, policy=settings
-    )
+    return build(name, network=network, width=width, rounding=rounding, device="cpu", seed=seed, policy=settings)
 
 
 def full_pass(network, seed=0):

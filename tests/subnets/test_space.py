@@ -31,8 +31,14 @@ def test_expected_rounding_has_its_mean(width, mean, generator):
 
 @pytest.mark.parametrize(
     ("width", "rounding", "drops"),
-    [(0.7, "ceil", False), (0.5, "ceil", False), (0.4, "ceil", True), (0.7, "expected", True), (1.0, "expected", False),
-     (0.5, "expected", True)],
+    [
+        (0.7, "ceil", False),
+        (0.5, "ceil", False),
+        (0.4, "ceil", True),
+        (0.7, "expected", True),
+        (1.0, "expected", False),
+        (0.5, "expected", True),
+    ],
 )
 def test_whether_paths_are_dropped(width, rounding, drops, generator):
     assert SPACE.drops_paths(width, rounding) is drops

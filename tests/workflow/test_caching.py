@@ -64,6 +64,7 @@ def test_an_added_method_or_seed_reruns_nothing_that_was_there(finished: Project
         ("corruptions/digital.py", {"corruption": 1, "evaluate_corruption": 3}),
         ("evaluate/clean.py", {"evaluate_clean": 3}),
         ("augment/augmix.py", {}),
+        ("data/download.py", {}),
     ],
 )
 def test_an_edit_of_behaviour_reruns_what_uses_it(finished: Project, module: str, expected: dict[str, int]) -> None:
@@ -83,6 +84,12 @@ def test_an_edit_of_comments_docstrings_and_format_reruns_nothing(finished: Proj
         text = path.read_text(encoding="utf-8").replace('"""', '"""Reworded. ', 1)
         path.write_text(f"# A comment.\n{text}\n\n# Another.\n", encoding="utf-8")
     assert "Nothing to be done" in finished.snakemake("-n").stdout
+
+
+def test_the_report_has_every_table_and_figure(finished: Project) -> None:
+    finished.snakemake("--report", "report.html")
+    text = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert all(name in text for name in ("table.html", "training.svg", "controller.svg", "kept.svg"))
 
 
 def test_code_that_changed_after_planning_is_refused(finished: Project) -> None:

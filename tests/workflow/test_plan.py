@@ -1,10 +1,13 @@
 """What the workflow plans from the shipped params.yaml, and how it refuses bad ones, before any job starts."""
 
+import re
 import subprocess
 import sys
 
 import pytest
-from helpers.workflow import Project, jobs
+from helpers.workflow import ROOT, Project, jobs
+
+from ews.study.schema import RESERVED
 
 
 def test_the_default_target_builds_the_quickstart(project: Project) -> None:
@@ -41,6 +44,7 @@ def test_three_lines_add_an_experiment(project: Project) -> None:
         ("    width: 0.7", "    widht: 0.7", "params.yaml: methods.ews.widht: unknown key. Valid: width, "),
         ("learning_rate: 3.0e-4", "learning_rate: 3e-4", "write numbers without quotes, and 1.0e-3 for 1e-3"),
         ("source: digits", "source: nowhere", "datasets.digits.source: unknown source 'nowhere'"),
+        ("  test_images: null", "  test_images: 5000", "evaluation.test_images = 5000: at most 500 images are there"),
         ("[vanilla, dropout, ews]", "[vanilla, droput, ews]", "Did you mean 'dropout'?"),
     ],
 )
@@ -66,3 +70,12 @@ def test_the_manifest_of_another_plan_is_refused(project: Project) -> None:
     assert done.returncode == 1
     assert "is not what the workflow planned with" in done.stderr
     assert not (project.folder / "study.json").exists()
+
+
+def test_no_study_can_take_a_rules_name() -> None:
+    text = "".join(
+        path.read_text(encoding="utf-8") for path in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
+    )
+    text += (ROOT / "workflow/Snakefile").read_text(encoding="utf-8")
+    names = set(re.findall(r"^rule (\w+):|^use rule \w+ as (\w+)", text, flags=re.MULTILINE))
+    assert {first or second for first, second in names} <= RESERVED

@@ -12,7 +12,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 try:
     from ews.errors import EwsError
     from ews.fingerprint import fingerprint
-    from ews.study.cells import manifest, plan
+    from ews.study.cells import all_cells, check_sizes, manifest, plan
     from ews.data.sources import read_manifest
     from ews.study.naming import canonical, digest
     from ews.study.params import validate
@@ -25,8 +25,12 @@ except ImportError as error:
 
 RUNS = "results/runs"
 ENVIRONMENT = "../envs/ews.yaml"
+DATA_FILES = [
+    *("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "validation.npy"),
+    "dataset.json",
+]
 REPORTED = "src/ews/report/reported.yaml"
-EVALUATED = {"clean": "clean.json", "corruption": "corruption.csv"}
+EVALUATED = {"clean": ["clean.json", "clean.npz"], "corruption": ["corruption.csv", "corruption.npz"]}
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
 FIGURES = ["training", "corruption", "severity", "controller", "kept"]
 FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
@@ -34,13 +38,14 @@ FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
 try:
     SOURCES = read_manifest("data/sources.yaml")
     PARAMS = validate(dict(config), sources=SOURCES)
-    # study -> its cells; the index of runs refuses two cells in one folder.
+    # Refuses two different cells in one folder.
+    EVALUATIONS = all_cells(PARAMS)
+    check_sizes(PARAMS, EVALUATIONS.values(), {name: (source.train, source.test) for name, source in SOURCES.items()})
     PLANS = {study: plan(PARAMS, study) for study in PARAMS.studies}
 except EwsError as error:
     raise WorkflowError(str(error)) from None
 
 CELLS = {entry.run: entry for entries in PLANS.values() for entry in entries}
-EVALUATIONS = {entry.results: entry for entries in PLANS.values() for entry in entries}
 
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
 if PARAMS.mirror:
@@ -64,7 +69,8 @@ def cells_of(studies):
 
 
 def datasets(studies):
-    return sorted({f"data/{entry.cell['dataset']}/dataset.json" for entry in cells_of(studies)})
+    names = sorted({entry.cell["dataset"] for entry in cells_of(studies)})
+    return expand("data/{dataset}/{file}", dataset=names, file=DATA_FILES)
 
 
 def corrupted_sets(studies):
@@ -86,9 +92,10 @@ def records(studies):
 def evaluations(studies):
     return sorted(
         {
-            f"{RUNS}/{entry.results}/{EVALUATED[kind]}"
+            f"{RUNS}/{entry.results}/{file}"
             for study in studies
             for kind in PARAMS.studies[study].evaluations
+            for file in EVALUATED[kind]
             for entry in PLANS[study]
         }
     )
@@ -108,7 +115,7 @@ def source_of(wildcards):
 def source_digest(wildcards):
     """What the source says of the images; from which address they come does not change them."""
     entry = SOURCES[source_of(wildcards)]
-    return digest(entry.model_dump(mode="json", exclude={"url", "note"}))
+    return digest(entry.model_dump(mode="json", exclude={"url", "note", "title", "licence", "citation"}))
 
 
 def validation_of(wildcards):
@@ -183,6 +190,16 @@ def study_digest(wildcards):
 
 def study_records(wildcards):
     return records([wildcards.study])
+
+
+def study_logs(wildcards):
+    """Learning curves of every run, and the controller's log of those that search."""
+    logs = []
+    for entry in cells_of([wildcards.study]):
+        searches = any("search" in component for component in entry.cell["method"]["components"])
+        names = ["epochs.csv", *(["controller.csv", "kept.csv"] if searches else [])]
+        logs += [f"{RUNS}/{entry.run}/{name}" for name in names]
+    return sorted(set(logs))
 
 
 def study_evaluations(wildcards):

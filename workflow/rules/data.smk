@@ -3,15 +3,7 @@
 
 rule dataset:
     output:
-        multiext(
-            "data/{dataset}/",
-            "train_images.npy",
-            "train_labels.npy",
-            "test_images.npy",
-            "test_labels.npy",
-            "validation.npy",
-            "dataset.json",
-        ),
+        expand("data/{{dataset}}/{file}", file=DATA_FILES),
     log:
         "logs/data/{dataset}.log",
     benchmark:

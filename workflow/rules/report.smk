@@ -5,6 +5,7 @@ rule measure:
     input:
         records=study_records,
         evaluations=study_evaluations,
+        logs=study_logs,
         reported=REPORTED,
     output:
         study="results/{study}/study.json",
@@ -18,7 +19,7 @@ rule measure:
     params:
         # The cells themselves would make the metadata as large as the study.
         digest=study_digest,
-        code=fingerprint("ews.report.measure"),
+        code=fingerprint("ews.report"),
     shell:
         "(python -m ews.study manifest {wildcards.study} --digest {params.digest} --out {output.study} &&"
         f" python -m ews.report measure --study {{output.study}} --runs {RUNS} --reported {{input.reported}}"
@@ -47,7 +48,7 @@ rule table:
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.report.table"),
+        code=fingerprint("ews.report"),
     shell:
         "python -m ews.report table --study {input.study} --measurements {input.measurements}"
         " --records {input.records} --reported {input.reported} --out-dir results/{wildcards.study} > {log} 2>&1"
@@ -59,6 +60,7 @@ rule figure:
         measurements="results/{study}/measurements.csv",
         records=study_records,
         evaluations=study_evaluations,
+        logs=study_logs,
     output:
         [
             report(
@@ -74,7 +76,7 @@ rule figure:
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.report.figures"),
+        code=fingerprint("ews.report"),
     shell:
         f"python -m ews.report figures --study {{input.study}} --runs {RUNS} --measurements {{input.measurements}}"
         " --out-dir results/{wildcards.study} > {log} 2>&1"

@@ -102,7 +102,7 @@ def _changed(manifest: Manifest) -> list[str]:
     found: dict[str, None] = {}
     for entry in manifest.entries:
         in_label = {part.strip() for part in entry.label.method.split(",")}
-        for part in entry.setting.rpartition("/")[2].split(",")[1:]:
+        for part in entry.differs:
             if not _swept(part, in_label):
                 found[part] = None
     return [f"Values other than the defaults: {listing(found)}."] if found else []

@@ -7,6 +7,7 @@ from typing import Any
 
 from ews.errors import EwsError, unknown
 from ews.files import read_json
+from ews.study.naming import spell
 
 AXES = ("dataset", "architecture", "augmentation", "method")
 EVALUATIONS = ("clean", "corruption")
@@ -45,6 +46,7 @@ class Entry:
         label: how tables name it.
         seed: the training's seed.
         cell: the resolved parameters.
+        differs: the values that are not the defaults, as ``ews.width=0.5``.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Entry:
     label: Label
     seed: int
     cell: Mapping[str, Any]
+    differs: tuple[str, ...]
 
     @property
     def setting(self) -> str:
@@ -159,5 +162,10 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
     for key in ("method", "recipe", "dataset"):
         cell[key]
     return Entry(
-        run=str(raw["run"]), evaluation=str(raw.get("evaluation") or ""), label=label, seed=int(raw["seed"]), cell=cell
+        run=str(raw["run"]),
+        evaluation=str(raw.get("evaluation") or ""),
+        label=label,
+        seed=int(raw["seed"]),
+        cell=cell,
+        differs=tuple(f"{key}={spell(value)}" for key, value in raw["differs"].items()),
     )

@@ -46,8 +46,8 @@ def main() -> None:
         content = manifest(params, arguments.study)
         if arguments.digest not in (None, digest(content)):
             raise EwsError(
-                f"{arguments.params} is not what the workflow planned with: it changed since, or --config overrides it. "
-                "Edit the file, then run snakemake again."
+                f"{arguments.params} is not what the workflow planned with: it changed since, or --config "
+                "overrides it. Edit the file, then run snakemake again."
             )
         write_json(arguments.out, content)
     else:

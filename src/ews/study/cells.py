@@ -1,14 +1,14 @@
 """Studies to cells: the cross product with its overrides, resolved and named."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from ews.errors import EwsError
 from ews.study.methods import VANILLA, components
-from ews.study.naming import canonical, differences, run_path, spell, tagged
+from ews.study.naming import canonical, differences, flatten, run_path, spell, tagged
 from ews.study.params import validate
 from ews.study.schema import Params, Study
 
@@ -26,6 +26,7 @@ class Planned:
         evaluation: subfolder of the run for evaluation settings that differ from the defaults; "" for the defaults.
         settings: resolved evaluation settings.
         label: dataset, architecture, augmentation and method as tables name them.
+        differs: the parameters that are not the defaults, which a hash in the folder's name stands for.
     """
 
     run: str
@@ -33,6 +34,7 @@ class Planned:
     evaluation: str
     settings: dict[str, Any]
     label: dict[str, str]
+    differs: dict[str, Any]
 
     @property
     def results(self) -> str:
@@ -71,8 +73,9 @@ def plan(params: Params, study: str) -> list[Planned]:
                     "augmentation": augmentation,
                     "method": ", ".join([method, *(f"{_short(path)}={spell(value)}" for path, value in sweep.items())]),
                 },
+                differs=differences(flatten(cell), flatten(default)),
             )
-            planned.setdefault(f"{entry.results}", entry)
+            _place(planned, entry, f"params.yaml: studies.{study}")
     for path in spec.overrides:
         if path not in touched:
             raise EwsError(f"params.yaml: studies.{study}.overrides: {path!r} changes no cell of this study.")
@@ -96,6 +99,7 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
                 "label": entry.label,
                 "seed": entry.cell["seed"],
                 "cell": entry.cell,
+                "differs": entry.differs,
             }
             for entry in cells
         ],
@@ -112,11 +116,42 @@ def all_cells(params: Params) -> dict[str, Planned]:
     runs: dict[str, str] = {}
     for study in params.studies:
         for entry in plan(params, study):
-            found.setdefault(entry.results, entry)
+            _place(found, entry, f"params.yaml: studies.{study}")
             content = canonical(entry.cell)
             if runs.setdefault(entry.run, content) != content:
                 raise EwsError(f"params.yaml: studies.{study}: two different cells would share {entry.run}.")
     return found
+
+
+def check_sizes(params: Params, planned: Iterable[Planned], sizes: Mapping[str, tuple[int | None, int | None]]) -> None:
+    """Refuse subsets larger than what they are taken from, before anything is downloaded or trained.
+
+    Args:
+        params: for the datasets' sources and validation shares.
+        planned: cells of any studies.
+        sizes: source -> numbers of its training and test images; None where the manifest has none.
+
+    Raises:
+        EwsError: a subset is too large.
+    """
+    for entry in planned:
+        dataset = params.datasets[entry.cell["dataset"]]
+        train, test = sizes[dataset.source]
+        kept = None if train is None else train - round(train * dataset.validation)
+        wanted = {
+            "recipe train_images": (entry.cell["recipe"]["train_images"], kept),
+            "evaluation.test_images": (entry.settings["test_images"], test),
+        }
+        for key, (value, available) in wanted.items():
+            if value is not None and available is not None and value > available:
+                raise EwsError(f"params.yaml: {entry.results}: {key} = {value}: at most {available} images are there.")
+
+
+def _place(planned: dict[str, Planned], entry: Planned, where: str) -> None:
+    """Add a cell to those by results folder; the same one again is no other."""
+    other = planned.setdefault(entry.results, entry)
+    if canonical([other.cell, other.settings]) != canonical([entry.cell, entry.settings]):
+        raise EwsError(f"{where}: two different cells would share {entry.results}.")
 
 
 def _axes(spec: Study, params: Params) -> Iterator[tuple[str, str, str, str, int]]:
@@ -158,8 +193,13 @@ def _combinations(spec: Study, raw: dict[str, Any], study: str) -> Iterator[dict
     choices = []
     for path, value in spec.overrides.items():
         values = value if _is_sweep(value, path, raw) else [value]
+        where = f"params.yaml: studies.{study}.overrides.{path}"
         if not values:
-            raise EwsError(f"params.yaml: studies.{study}.overrides.{path}: an empty list; give at least one value.")
+            raise EwsError(f"{where}: an empty list; give at least one value.")
+        if any(value in values[:place] for place, value in enumerate(values)):
+            raise EwsError(f"{where}: a value stands twice in {values}.")
+        if len(values) > 1 and path.startswith("evaluation.corruption."):
+            raise EwsError(f"{where}: a study has one list of corruptions; make a study for each.")
         choices.append([(path, choice) for choice in values])
     for combination in product(*choices):
         yield dict(combination)

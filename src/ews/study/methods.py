@@ -19,6 +19,8 @@ def components(method: str, *, where: str = "") -> list[str]:
     if method == VANILLA:
         return []
     parts = method.split("+")
+    if VANILLA in parts:
+        raise EwsError(f"{where}: {method!r}: vanilla is training without components and stands alone.")
     for part in parts:
         if part not in REGISTRY:
             raise unknown("method", part, [VANILLA, *REGISTRY], where=where)

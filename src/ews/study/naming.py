@@ -59,7 +59,8 @@ def spell(value: Any) -> str:
         return "-".join(spell(part) for part in value)
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    return format(value, ".12g") if isinstance(value, float) else str(value)
+    # The shortest text that reads back as the same float: two values never look alike.
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def canonical(value: Any) -> str:

@@ -25,12 +25,25 @@ def load(path: Path | str = "params.yaml", *, sources: Path | str = SOURCES) -> 
         EwsError: missing, not YAML, or invalid; every mistake in it is listed.
     """
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        raw = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_NoDuplicates)
     except FileNotFoundError:
         raise EwsError(f"{path}: no such file; run from the project's top folder.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EwsError(f"{path}: not valid YAML: {error}") from None
     return validate(raw, where=str(path), sources=read_sources(sources))
+
+
+class _NoDuplicates(yaml.SafeLoader):
+    """YAML's safe loader, but a key that stands twice is a mistake: the first entry would be lost silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping whose own keys (merged ones aside) are all different."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"the key {key!r} stands twice in the mapping that begins in line {line}")
+        return super().construct_mapping(node, deep)
 
 
 def read_sources(path: Path | str) -> set[str]:
@@ -96,8 +109,8 @@ def _check_references(params: Params, *, where: str, sources: Iterable[str] | No
             section = path.split(".")[0]
             if section not in ("methods", "recipes", "augmentations", "architectures", "evaluation"):
                 raise EwsError(
-                    f"{at}.overrides: {path!r} cannot be overridden. Valid: key paths that begin with methods, recipes, "
-                    "augmentations, architectures or evaluation. For other data define another dataset."
+                    f"{at}.overrides: {path!r} cannot be overridden. Valid: key paths that begin with methods, "
+                    "recipes, augmentations, architectures or evaluation. For other data define another dataset."
                 )
 
 

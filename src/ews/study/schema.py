@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
@@ -38,14 +39,18 @@ Corruption = Literal[
     "jpeg_compression",
 ]
 Evaluation = Literal["clean", "corruption"]
-# Target names that the workflow defines itself; a study of that name would hide one.
-RESERVED = frozenset({"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"})
+# Names of the workflow's own rules; a study of that name would hide one (a test holds the two together).
+RESERVED = frozenset(
+    {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
+    | {"dataset", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
+    | {"evaluate_clean", "evaluate_corruption", "measure", "table", "figure"}
+)
 
 
 class Section(BaseModel):
     """A part of params.yaml: no unknown keys, no silent conversion of strings to numbers."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Standard(Section):
@@ -141,7 +146,7 @@ class AugMix(Section):
     width: Count = Field(description="Chains that are mixed.")
     depth_min: Count = Field(description="Shortest chain, operations.")
     depth_max: Count = Field(description="Longest chain, operations.")
-    severity: float = Field(gt=0, le=10, description="Largest strength of an operation, 0 to 10.")
+    severity: float = Field(ge=0.1, le=10, description="Largest strength of an operation, 0 to 10.")
     alpha: Positive = Field(description="Parameter of the Dirichlet and Beta distributions of the mixing weights.")
     jsd_weight: NonNegative = Field(description="Weight of the Jensen-Shannon term over the three views.")
 
@@ -183,7 +188,9 @@ class Ews(Section):
     search: Literal["learned", "random", "l1_norm", "gradient", "bandit"] = Field(description="Search strategy.")
     hidden: Count = Field(description="Hidden size of the controller's LSTM.")
     learning_rate: Positive = Field(description="Controller's learning rate (Adam).")
-    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = Field(description="Controller's Adam betas.")
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = Field(
+        description="Controller's Adam betas."
+    )
     entropy_bonus: NonNegative = Field(description="Weight of the policy's entropy.")
     baseline_decay: float = Field(ge=0, lt=1, description="Decay of the moving average of the raw reward.")
     gradient_clip: Positive = Field(description="Largest norm of the controller's gradient.")
@@ -280,6 +287,14 @@ class Params(Section):
     methods: Methods
     recipes: dict[Name, Recipes]
     evaluation: EvaluationSettings
+
+    @field_validator("datasets")
+    @classmethod
+    def _no_suffix(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
+        for name in datasets:
+            if name.endswith("-c"):
+                raise ValueError(f"a dataset cannot be called {name!r}: data/{name} is where a corrupted set lies")
+        return datasets
 
     @field_validator("studies")
     @classmethod
