@@ -94,6 +94,7 @@ def bounds(name: str, width: float) -> dict[str, float]:
         "ews_part": 1 + PART * weak / full,
         "masked": 2.0,
         "against_masked": 2 / (1 + weak / full),
+        "added": full / weak,
         "sample": 0.0,
         "update": reward / full / EWS["interval"],
         "gigaflop_per_image": full / 2 / 1e9,
@@ -163,6 +164,8 @@ def ratios(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
         "masked_nchw": of(times["masked_nchw"], vanilla),
         "against_masked": of(times["masked"], ews),
         "against_masked_nchw": of(times["masked_nchw"], ews),
+        "added": of([one - base for one, base in zip(times["masked"], vanilla, strict=True)],
+                    [one - base for one, base in zip(ews, vanilla, strict=True)]),
         "sample": of(times["sample"], vanilla),
         "update": of([(update - sample) / EWS["interval"] for update, sample in both], vanilla),
     }

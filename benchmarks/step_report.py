@@ -17,6 +17,7 @@ ROWS = {
     "masked_nchw": "masked step in NCHW memory (torch's default) / vanilla step",
     "against_masked": "masked step / EWS step",
     "against_masked_nchw": "masked step in NCHW memory / EWS step",
+    "added": "what masks add to a vanilla step / what EWS adds",
     "sample": "one controller sample / vanilla step",
     "update": "controller update, C = 1, amortised at K = 10 / vanilla step",
     "memory_ews": "peak memory EWS / vanilla",

@@ -79,3 +79,11 @@ def test_no_study_can_take_a_rules_name() -> None:
     text += (ROOT / "workflow/Snakefile").read_text(encoding="utf-8")
     names = set(re.findall(r"^rule (\w+):|^use rule \w+ as (\w+)", text, flags=re.MULTILINE))
     assert {first or second for first, second in names} <= RESERVED
+
+
+def test_a_job_of_a_run_with_commas_is_found_on_another_machine(project: Project) -> None:
+    """Snakemake hands jobs to a cluster as `rule:wildcard=value,...` and would cut the folder's name at its commas."""
+    run = "cifar10_jpeg/resnet20_thin/standard/vanilla,recipe.epochs=15,recipe.train_images=10000/seed0"
+    done = project.snakemake("-n", "--target-jobs", f"evaluate_clean:run={run},where=/eval,test_images=2000")
+    assert jobs(done.stdout)["evaluate_clean"] == 1
+    assert jobs(done.stdout)["train_cell"] == 1

@@ -60,6 +60,32 @@ wildcard_constraints:
     where=r"(/eval,[^/]+)?",
 
 
+# --- a job on another machine
+# Snakemake names it `rule:wildcard=value,...` and cuts values at their commas (snakemake/snakemake#2366); folders of runs
+# have commas. What was cut off goes back to the wildcard before it, before the job's own DAG is built. Where Snakemake
+# does not cut, this changes nothing.
+
+
+def rejoin(target):
+    names, whole = workflow.get_rule(target.rulename).wildcard_names, {}
+    for key, value in target.wildcards_dict.items():
+        if key in names:
+            name, whole[key] = key, value
+        else:
+            whole[name] += f",{key}={value}"
+    target.wildcards_dict.clear()
+    target.wildcards_dict.update(whole)
+
+
+def build_dag(build=workflow._build_dag):
+    for target in workflow.dag_settings.target_jobs:
+        rejoin(target)
+    build()
+
+
+workflow._build_dag = build_dag
+
+
 # --- what the targets collect
 
 
