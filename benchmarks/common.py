@@ -82,9 +82,9 @@ def prepare(device: torch.device, threads: int) -> None:
 def build(name: str, setting: Setting) -> Network:
     """Return a network in training mode, with the same weights on every call."""
     generator = torch.Generator().manual_seed(0)
-    network = models.build(
-        NETWORKS[name][0], classes=CLASSES, mean=[0.5] * 3, std=[0.25] * 3, generator=generator
-    ).to(setting.device)
+    network = models.build(NETWORKS[name][0], classes=CLASSES, mean=[0.5] * 3, std=[0.25] * 3, generator=generator).to(
+        setting.device
+    )
     if setting.channels_last:
         network.to(memory_format=torch.channels_last)
     if setting.compiled:

@@ -164,8 +164,10 @@ def ratios(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
         "masked_nchw": of(times["masked_nchw"], vanilla),
         "against_masked": of(times["masked"], ews),
         "against_masked_nchw": of(times["masked_nchw"], ews),
-        "added": of([one - base for one, base in zip(times["masked"], vanilla, strict=True)],
-                    [one - base for one, base in zip(ews, vanilla, strict=True)]),
+        "added": of(
+            [one - base for one, base in zip(times["masked"], vanilla, strict=True)],
+            [one - base for one, base in zip(ews, vanilla, strict=True)],
+        ),
         "sample": of(times["sample"], vanilla),
         "update": of([(update - sample) / EWS["interval"] for update, sample in both], vanilla),
     }
