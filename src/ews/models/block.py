@@ -76,9 +76,7 @@ class Block(nn.Module):
             self.stride *= unit.stride
         self.hidden = tuple(unit.channels for unit in units[:-1])
         convs = nn.ModuleList(
-            skip_init(
-                nn.Conv2d, source, unit.channels, unit.kernel, unit.stride, padding=unit.kernel // 2, bias=False
-            )
+            skip_init(nn.Conv2d, source, unit.channels, unit.kernel, unit.stride, padding=unit.kernel // 2, bias=False)
             for source, unit in zip(sources, units, strict=True)
         )
         normed = sources if spec.preactivation else [unit.channels for unit in units]
@@ -87,9 +85,7 @@ class Block(nn.Module):
         self.projection: nn.Conv2d | None = None
         self.projection_norm: BatchNorm2d | None = None
         if spec.shortcut == "projection":
-            self.projection = cast(
-                nn.Conv2d, skip_init(nn.Conv2d, inputs, self.outputs, 1, self.stride, bias=False)
-            )
+            self.projection = cast(nn.Conv2d, skip_init(nn.Conv2d, inputs, self.outputs, 1, self.stride, bias=False))
             if not spec.preactivation:
                 self.projection_norm = BatchNorm2d(self.outputs)
         self.hidden_dropout = 0.0

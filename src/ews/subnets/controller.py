@@ -38,9 +38,7 @@ class Controller(Policy):
         sizes = {total for block in space.blocks for total in block.channels}
         self.heads = nn.ModuleDict({str(size): skip_init(nn.Linear, hidden, size) for size in sorted(sizes)})
         self.paths_head = skip_init(nn.Linear, hidden, PATHS)
-        self.tables = nn.ParameterList(
-            torch.empty(PATHS + sum(block.channels), hidden) for block in space.blocks
-        )
+        self.tables = nn.ParameterList(torch.empty(PATHS + sum(block.channels), hidden) for block in space.blocks)
         bound = hidden**-0.5
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound, generator=generator)

@@ -51,9 +51,7 @@ class SubnetSpace:
         low, chance = path_rule(width, rounding)
         return low + (chance > 0) < PATHS or (low < PATHS and chance < 1)
 
-    def path_counts(
-        self, width: float, rounding: str, *, samples: int, generator: torch.Generator
-    ) -> list[list[int]]:
+    def path_counts(self, width: float, rounding: str, *, samples: int, generator: torch.Generator) -> list[list[int]]:
         """Return how many paths each block keeps: ``samples`` lists with one count a block.
 
         Under ``ceil`` the counts are fixed and no random number is drawn. Under ``expected`` each is drawn, outside
