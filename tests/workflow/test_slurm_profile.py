@@ -6,6 +6,9 @@ import yaml
 from helpers.workflow import ROOT, Project, jobs
 
 PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+RULES = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
+# rule -> its text
+BODIES = dict(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)(.*?)(?=^\S|\Z)", RULES, flags=re.MULTILINE | re.DOTALL))
 
 
 def test_the_profile_is_found_where_snakemake_looks() -> None:
@@ -18,11 +21,32 @@ def test_it_plans_from_the_top_folder(project: Project) -> None:
     assert planned["train_cell"] + planned["train_searching_cell"] == 9
 
 
+def test_it_submits_and_submits_again() -> None:
+    assert PROFILE["executor"] == "slurm"
+    assert PROFILE["jobs"] > 1
+    # The one mechanism that starts a failed job again; SLURM's own beside it could start one twice.
+    assert PROFILE["retries"] >= 1
+    assert not any("requeue" in key for key in PROFILE)
+    assert {"mem_mb", "runtime", "cpus_per_task"} <= set(PROFILE["default-resources"])
+
+
 def test_it_names_rules_that_exist() -> None:
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow/rules").glob("*.smk"))
-    rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, flags=re.MULTILINE))
-    assert set(PROFILE["set-resources"]) <= rules
-    assert {"train_cell", "train_searching_cell"} <= set(PROFILE["set-resources"])
+    assert set(PROFILE["set-resources"]) <= set(BODIES)
+
+
+def test_every_rule_on_a_gpu_has_its_resources() -> None:
+    on_a_gpu = {rule for rule, body in BODIES.items() if "gpu=" in body} | {"train_searching_cell"}
+    assert len(on_a_gpu) >= 4
+    for rule in on_a_gpu:
+        assert {"gpu", "cpus_per_task", "mem_mb", "runtime"} <= set(PROFILE["set-resources"][rule]), rule
+
+
+def test_only_collecting_targets_run_where_one_types() -> None:
+    local = re.search(r"^localrules:\n((?: +\w+,\n)+)", RULES, flags=re.MULTILINE)
+    assert local is not None
+    names = set(re.findall(r"\w+", local[1])) & set(BODIES)
+    assert {"data", "train", "tables"} <= names
+    assert not [name for name in names if "shell:" in BODIES[name]]
 
 
 def test_the_default_profile_leaves_a_sites_profile_alone() -> None:
