@@ -1,6 +1,7 @@
 """What the workflow plans from the shipped params.yaml, and how it refuses bad ones, before any job starts."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -87,3 +88,13 @@ def test_a_job_of_a_run_with_commas_is_found_on_another_machine(project: Project
     done = project.snakemake("-n", "--target-jobs", f"evaluate_clean:run={run},where=/eval,test_images=2000")
     assert jobs(done.stdout)["evaluate_clean"] == 1
     assert jobs(done.stdout)["train_cell"] == 1
+
+
+@pytest.mark.parametrize("target", ["default", "quickstart", "tables", "figures"])
+def test_committed_tables_do_not_pass_for_a_finished_study(project: Project, target: str) -> None:
+    """In a fresh clone the results are there, newer than everything that they are made from, and no run is."""
+    shutil.copytree(ROOT / "results/quickstart", project.folder / "results/quickstart")
+    for path in (project.folder / "results/quickstart").iterdir():
+        path.touch()
+    planned = jobs(project.snakemake("-n", target).stdout)
+    assert planned["train_cell"] + planned["train_searching_cell"] == 9

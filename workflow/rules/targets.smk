@@ -33,11 +33,14 @@ rule evaluate:
 
 rule tables:
     input:
+        # Tables and figures are committed: in a fresh clone they are there, and only what stands behind them is missing.
+        evaluations(PARAMS.reproduce),
         expand("results/{study}/{file}", study=PARAMS.reproduce, file=TABLES),
 
 
 rule figures:
     input:
+        evaluations(PARAMS.reproduce),
         expand("results/{study}/{file}", study=PARAMS.reproduce, file=FIGURE_FILES),
 
 
@@ -47,5 +50,6 @@ for name in PARAMS.studies:
         name:
             name
         input:
+            evaluations([name]),
             products([name]),
         localrule: True

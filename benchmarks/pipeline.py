@@ -1,0 +1,209 @@
+"""Images per second of the loader alone, of the training step alone, and of both together: who waits for whom?
+
+    python benchmarks/pipeline.py --network resnet18 --batch 128 --workers 2 --out benchmarks/results
+    python benchmarks/pipeline.py --network resnet18_thin --batch 16 --batches 4 --repeats 2 --out /tmp  # does it run?
+
+For each augmentation and for vanilla and EWS steps (with the controller's updates as they fall due). Waiting is the
+share of the time of both together that the step alone does not account for; what workers on the same processors take
+from the step is in it. The first batch of an epoch, for which workers have to start, is timed by itself. From the
+rates follows what Table 1 would cost on this machine. Writes ``pipeline.DEVICE.json`` and ``.md``.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from common import (
+    CLASSES,
+    NETWORKS,
+    SIDE,
+    Setting,
+    build,
+    context,
+    machine,
+    machine_line,
+    method,
+    optimiser,
+    prepare,
+    spread,
+    step,
+    wait,
+)
+from torch import Tensor
+
+from ews import augment
+from ews.augment.base import Augment
+from ews.errors import EwsError, run
+from ews.files import write_json, write_text
+from ews.methods.component import Batch
+from ews.methods.compose import Method
+
+# As in params.yaml, CIFAR-10's `standard` first.
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
+    "standard": {},
+    "autoaugment": {"policy": "cifar10"},
+    "augmix": {"width": 3, "depth_min": 1, "depth_max": 3, "severity": 3, "alpha": 1.0, "jsd_weight": 12.0},
+}
+STANDARD = {"padding": 4, "flip": True}
+METHODS = ("vanilla", "ews")
+# Table 1: two datasets, and per augmentation vanilla, dropout (costs what vanilla does) and EWS.
+DATASETS, EPOCHS, TRAIN_IMAGES = 2, 400, 45_000
+TIMES_IN_TABLE = {"vanilla": 2, "ews": 1}
+
+
+def timed(
+    batches: Iterator[Tensor], *, labels: Tensor, device: torch.device, trainer: Any = None
+) -> tuple[float, float, int]:
+    """Go through an epoch; return seconds to the first batch, seconds from there to the end, and batches after it.
+
+    Args:
+        batches: [V, B, 3, H, W] each.
+        labels: [B].
+        device: where to wait for the end.
+        trainer: (method, optimiser), or None for the loader alone.
+    """
+    start = time.perf_counter()
+    first = count = 0
+    for number, images in enumerate(batches):
+        if number == 0:
+            wait(device)
+            first = time.perf_counter()
+            continue
+        count += 1
+        if trainer is not None:
+            step(*trainer, Batch(images=images, labels=labels, iteration=number, epoch=0))
+    wait(device)
+    return first - start, time.perf_counter() - first, count
+
+
+def measure(
+    made: Augment, trained: Method, optimizer: torch.optim.Optimizer, options: argparse.Namespace, device: torch.device
+) -> dict[str, Any]:
+    """Return the spread over repetitions of images/s, of the share of waiting and of the seconds to the first batch."""
+    size = options.batch
+    labels = torch.randint(CLASSES, (size,), generator=torch.Generator().manual_seed(2)).to(device)
+    order = np.arange(size * (options.batches + 1)) % options.images
+    held = next(iter(made.loader(order[:size], epoch=0, batch_size=size)))
+    values: dict[str, list[float]] = {"loader": [], "step": [], "both": [], "waiting": [], "first": []}
+    for repeat in range(-1, options.repeats):
+
+        def epoch(repeat: int = repeat) -> Iterator[Tensor]:
+            return made.loader(order, epoch=repeat + 1, batch_size=size)
+
+        _, alone, count = timed(epoch(), labels=labels, device=device)
+        _, steps, _ = timed(iter([held] * (count + 1)), labels=labels, device=device, trainer=(trained, optimizer))
+        first, both, _ = timed(epoch(), labels=labels, device=device, trainer=(trained, optimizer))
+        if repeat < 0:
+            continue  # warm-up
+        for name, seconds in (("loader", alone), ("step", steps), ("both", both)):
+            values[name].append(count * size / seconds)
+        values["waiting"].append(max(0.0, 1 - steps / both))
+        values["first"].append(first)
+    return {name: spread(numbers) for name, numbers in values.items()}
+
+
+def table1_hours(rows: list[dict[str, Any]]) -> float | None:
+    """Return the hours of Table 1's 18 trainings, one after the other; None where a row is missing."""
+    if {(row["augmentation"], row["method"]) for row in rows} != {(a, m) for a in AUGMENTATIONS for m in METHODS}:
+        return None
+    seconds = 0.0
+    for row in rows:
+        epoch = TRAIN_IMAGES / row["both"]["median"] + row["first"]["median"]
+        seconds += DATASETS * TIMES_IN_TABLE[row["method"]] * EPOCHS * epoch
+    return seconds / 3600
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Return the result as a page."""
+    settings = result["settings"]
+    lines = [
+        "# Loader and step",
+        "",
+        f"{settings['network']}, batch {settings['batch']}, {result['mode']}, {settings['workers']} workers. Images/s "
+        f"(AugMix: three views an image); median [quartiles] of {settings['repeats']} repetitions of "
+        f"{settings['batches']} batches.",
+        "",
+        machine_line(result["machine"]),
+        "",
+        "| augmentation | method | loader | step | both | waiting | first batch [s] |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["rows"]:
+        cells = [_cell(row[name], ".0f") for name in ("loader", "step", "both")]
+        cells += [_cell(row["waiting"], ".1%"), f"{row['first']['median']:.2f}"]
+        lines.append(f"| {row['augmentation']} | {row['method']} | {' | '.join(cells)} |")
+    if result["table1_hours"] is not None:
+        lines += [
+            "",
+            f"Table 1 with this network and batch - {DATASETS} datasets x 3 augmentations x (vanilla, dropout, EWS), "
+            f"{EPOCHS} epochs of {TRAIN_IMAGES} images, one after the other, dropout taken as vanilla - would take "
+            f"**{result['table1_hours']:.0f} hours** of training on this machine.",
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _cell(value: dict[str, float], form: str) -> str:
+    return f"{value['median']:{form}} [{value['low']:{form}}, {value['high']:{form}}]"
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=NETWORKS, default="resnet50")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batches", type=int, default=30, help="per repetition, after the first")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--augmentation", nargs="+", choices=AUGMENTATIONS, default=list(AUGMENTATIONS))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--images", type=int, default=50_000, help="in the training set")
+    parser.add_argument("--data", type=Path, help="a train_images.npy to read; default: noise")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print and write."""
+    options = arguments()
+    name = options.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise EwsError("--device cuda: torch sees none here; valid: auto, cpu.")
+    device = torch.device(name)
+    prepare(device, options.threads)
+    if options.data is None:
+        shape = (options.images, SIDE, SIDE, 3)
+        images = np.random.default_rng(0).integers(0, 256, size=shape, dtype=np.uint8)
+    else:
+        images = np.load(options.data, mmap_mode="r", allow_pickle=False)
+        options.images = len(images)
+    setting = Setting(device=device, bfloat16=name == "cuda", compiled=options.compile)
+    rows: list[dict[str, Any]] = []
+    result: dict[str, Any] = {"machine": machine(device, options.threads), "mode": setting.mode, "rows": rows}
+    result["settings"] = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
+    del result["settings"]["out"]
+    for augmentation in options.augmentation:
+        parameters = {"name": augmentation, **STANDARD, **AUGMENTATIONS[augmentation]}
+        made = augment.build(parameters, images=images, seed=0, device=device, workers=options.workers)
+        for kind in METHODS:
+            network = build(options.network, setting)
+            where = replace(context(network, setting), augmentation_loss=made.loss)
+            row = measure(made, method(where, kind), optimiser(network), options, device)
+            rows.append({"augmentation": augmentation, "method": kind, **row})
+    result["table1_hours"] = table1_hours(rows)
+    write_json(options.out / f"pipeline.{device.type}.json", result)
+    text = markdown(result)
+    write_text(options.out / f"pipeline.{device.type}.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    run(main)
