@@ -26,11 +26,16 @@ def unknown(kind: str, name: object, valid: Iterable[str], *, where: str = "") -
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command's ``main``; print an :class:`EwsError` as one message and exit with status 1."""
+    """Run a command's ``main``; an :class:`EwsError` or an unusable file ends it with one message and status 1."""
     try:
         main()
     except EwsError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

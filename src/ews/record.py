@@ -26,6 +26,7 @@ def record(
     code: str,
     hardware: Mapping[str, Any],
     wall_clock: float,
+    epoch_seconds: Mapping[str, float],
     peak_memory: Mapping[str, int],
     counts: Mapping[str, int],
     metrics: Mapping[str, float | int | None],
@@ -39,6 +40,8 @@ def record(
         code: fingerprint of the code.
         hardware: from :func:`hardware`.
         wall_clock: seconds, summed over all starts up to their last whole epoch.
+        epoch_seconds: medians over the epochs, validation not included: ``wall``, and ``processor``, the time of this
+            process on all its cores, which other programs on the machine disturb less (workers do not count).
         peak_memory: bytes by kind, from :func:`peak_memory`; the largest of all starts.
         counts: ``parameters``, ``train_images``, ``validation_images``.
         metrics: errors as shares in [0, 1], losses in nats, epochs counted from 1; None where there is none.
@@ -53,6 +56,7 @@ def record(
         "versions": versions(),
         "hardware": dict(hardware),
         "wall_clock_seconds": round(wall_clock, 3),
+        "epoch_seconds": {clock: round(seconds, 3) for clock, seconds in epoch_seconds.items()},
         "peak_memory_bytes": dict(peak_memory),
         "counts": dict(counts),
         "metrics": dict(metrics),

@@ -1,9 +1,14 @@
 """Random streams as functions of what they are for, so that nothing depends on what ran before."""
 
+from __future__ import annotations
+
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def stream_seed(*key: int | str) -> int:
@@ -24,4 +29,6 @@ def numpy_stream(*key: int | str) -> np.random.Generator:
 
 def torch_stream(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a torch generator on ``device`` at the start of the stream that ``key`` names."""
+    import torch  # Jobs that only draw from NumPy start without its seconds and its memory.
+
     return torch.Generator(device=device).manual_seed(stream_seed(*key))

@@ -175,6 +175,7 @@ def _run(folder: Path, plan: Plan, entry: dict[str, Any], rank: int) -> None:
             "hardware": {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2},
             "versions": {"torch": "2.14.1"},
             "wall_clock_seconds": 100.0,
+            "epoch_seconds": {"wall": 9.0, "processor": 8.0},
             "counts": {"train_images": 1293, "validation_images": 144},
         },
     )

@@ -183,7 +183,7 @@ def digests() -> Callable[[Path], dict[str, Any]]:
         names = sorted(path.name for path in out.iterdir() if path.name not in (".lock", "timing.csv", "record.json"))
         found: dict[str, Any] = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in names}
         record = json.loads((out / "record.json").read_text())
-        for cost in ("wall_clock_seconds", "peak_memory_bytes"):
+        for cost in ("wall_clock_seconds", "epoch_seconds", "peak_memory_bytes"):
             del record[cost]
         del record["counts"]["starts"], record["files"]["timing.csv"]
         return found | {"record": record}

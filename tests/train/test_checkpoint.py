@@ -25,14 +25,24 @@ class Malicious:
 
 def saved(folder: Path) -> Path:
     path = folder / checkpoint.NAME
-    checkpoint.save(path, {"identity": IDENTITY, "weights": torch.arange(1000.0), "rows": [{"loss": 0.1}]})
+    training = {"weights": torch.arange(1000.0)}
+    checkpoint.save(path, {"identity": IDENTITY, "training": training, "logs": {"epochs": [{"loss": 0.1}]}})
     return path
 
 
 def test_what_is_saved_is_read(tmp_path: Path) -> None:
     state, message = checkpoint.resume(saved(tmp_path), IDENTITY)
     assert message == "" and state is not None
-    assert torch.equal(state["weights"], torch.arange(1000.0)) and state["rows"] == [{"loss": 0.1}]
+    assert torch.equal(state["training"]["weights"], torch.arange(1000.0))
+    assert state["logs"] == {"epochs": [{"loss": 0.1}]}
+
+
+@pytest.mark.parametrize("state", [{"identity": IDENTITY}, [1.0], {"a": 1, "b": 2, "c": 3}])
+def test_other_content_in_the_right_format_is_damaged(state: Any, tmp_path: Path) -> None:
+    path = tmp_path / checkpoint.NAME
+    checkpoint.save(path, state)
+    found, message = checkpoint.resume(path, IDENTITY)
+    assert found is None and "damaged" in message
 
 
 def test_no_state(tmp_path: Path) -> None:

@@ -62,7 +62,14 @@ def test_files_of_a_run(make_cell: Cell, train: Train, tmp_path: Path) -> None:
     assert [row["epoch"] for row in rows(out / "controller.csv")] == ["1", "2", "2", "3", "4", "4"]
     assert list(rows(out / "kept.csv")[0]) == ["block", "layer", "channel", "kept", "subnets"]
     assert {row["subnets"] for row in rows(out / "kept.csv")} == {"12"}
-    assert list(rows(out / "timing.csv")[0]) == ["epoch", "seconds", "images_per_second", "start", "threads"]
+    assert list(rows(out / "timing.csv")[0]) == [
+        "epoch",
+        "seconds",
+        "images_per_second",
+        "start",
+        "threads",
+        "processor_seconds",
+    ]
     record = json.loads((out / "record.json").read_text())
     assert record["cell"] == make_cell("ews") and record["seed"] == 0 and record["code"] == "0" * 16
     assert record["counts"] == {
@@ -213,7 +220,8 @@ def test_a_state_that_does_not_fit_starts_anew(
     if kind == "damaged":
         (out / "state.pt").write_bytes(b"rubbish")
     else:
-        checkpoint.save(out / "state.pt", {"identity": {"parameters": "of another", "code": "0" * 16, "data": "?"}})
+        identity = {"parameters": "of another", "code": "0" * 16, "data": "?"}
+        checkpoint.save(out / "state.pt", {"identity": identity, "training": {}, "logs": {}})
     train(make_cell(), out)
     assert f"state.pt.{kind}" in capsys.readouterr().err
     (out / f"state.pt.{kind}").unlink()

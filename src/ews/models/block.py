@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ews.models.norm import BatchNorm2d
+from ews.models.slicing import slice_weight
 from ews.subnets.space import BlockSpace
 from ews.subnets.subnet import BlockChoice
 
@@ -147,11 +148,9 @@ class Block(nn.Module):
         conv = self.convs[i]
         if choice is None:
             return conv(x)
-        weight: Tensor = conv.weight
-        if i < len(self.hidden):
-            weight = weight.index_select(0, choice.channels[i])
-        if i > 0:
-            weight = weight.index_select(1, choice.channels[i - 1])
+        rows = choice.channels[i] if i < len(self.hidden) else None
+        columns = choice.channels[i - 1] if i > 0 else None
+        weight = slice_weight(conv.weight, rows, columns)
         return F.conv2d(x, weight, None, conv.stride, conv.padding)
 
     def _norm(self, i: int, x: Tensor, choice: BlockChoice | None) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from ews import files
 
 NAME = "state.pt"
+KEYS = {"identity", "training", "logs"}
 MAGIC = b"ews training state 1\n"
 DIGEST = 64
 
@@ -24,7 +25,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
     Args:
         path: the file.
-        state: tensors, numbers, strings, lists and dicts; nothing that needs code to be loaded.
+        state: under :data:`KEYS`: tensors, numbers, strings, lists and dicts; nothing that needs code to be loaded.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -48,6 +49,8 @@ def read(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError):
         raise Damaged from None
+    if not isinstance(state, dict) or set(state) != KEYS:
+        raise Damaged
     return state
 
 

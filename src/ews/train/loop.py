@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,9 @@ def _new_logs() -> dict[str, Any]:
 
 def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], threads: int) -> None:
     """Train and validate for one epoch and add to the logs."""
-    watch = Stopwatch()
+    watch, processor = Stopwatch(), Stopwatch(time.process_time)
     row = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
-    seconds = watch.lap()
+    seconds, busy = watch.lap(), processor.lap()
     error = training.validate()
     if error is not None:
         row["validation_error"] = error
@@ -117,6 +118,7 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
             "images_per_second": training.images / seconds,
             "start": logs["starts"],
             "threads": threads,
+            "processor_seconds": busy,
         }
     )
     validation = "" if error is None else f"  validation error {error:.2%}"

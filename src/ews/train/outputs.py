@@ -2,6 +2,7 @@
 
 import csv
 import io
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,10 @@ def write(
         code=code,
         hardware=hardware,
         wall_clock=logs["wall_clock"],
+        epoch_seconds={
+            clock: statistics.median(row[column] for row in logs["timing"])
+            for clock, column in (("wall", "seconds"), ("processor", "processor_seconds"))
+        },
         peak_memory=logs["peak_memory"],
         counts={
             "parameters": sum(parameter.numel() for parameter in training.network.parameters()),

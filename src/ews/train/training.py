@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -153,13 +153,14 @@ class Training:
 
 
 class Stopwatch:
-    """Seconds since it was made or last read."""
+    """Seconds of a clock, by default of the wall's, since it was made or last read."""
 
-    def __init__(self) -> None:
-        self.start = time.perf_counter()
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
+        self.start = clock()
 
     def lap(self) -> float:
         """Return the seconds since the last lap."""
-        now = time.perf_counter()
+        now = self.clock()
         seconds, self.start = now - self.start, now
         return seconds
