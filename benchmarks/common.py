@@ -1,0 +1,214 @@
+"""What the benchmarks of training steps share: networks, methods, batches, clocks and the machine's description.
+
+Needs torch and numpy beside the package, and no part of the workflow.
+"""
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ews import models
+from ews.methods.component import Batch, Context
+from ews.methods.compose import Method, compose
+from ews.models.network import Network
+from ews.train import optim
+
+# name -> architecture, images per batch.
+NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
+    "resnet18": ({"network": "resnet", "depth": 18, "width": 64}, 32),
+    "resnet50": ({"network": "resnet", "depth": 50, "width": 64}, 16),
+    "resnet18_thin": ({"network": "resnet", "depth": 18, "width": 8}, 8),
+    "resnet50_thin": ({"network": "resnet", "depth": 50, "width": 8}, 8),
+}
+# As in params.yaml, which a machine with torch alone may not read (a test holds the two to each other).
+EWS: dict[str, Any] = {
+    "width": 0.7,
+    "rounding": "ceil",
+    "weight": 1.0,
+    "distillation": "kl",
+    "reduction": "batchmean",
+    "batch_fraction": 1.0,
+    "interval": 10,
+    "samples": 1,
+    "search": "learned",
+    "hidden": 100,
+    "learning_rate": 3.0e-4,
+    "betas": [0.5, 0.999],
+    "entropy_bonus": 0.005,
+    "baseline_decay": 0.99,
+    "gradient_clip": 3.0,
+}
+# The rate is small so that weights stay where they are; the cost of a step does not depend on it.
+RECIPE = {"learning_rate": 1.0e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 1.0e-4}
+CLIP = 3.0
+SIDE, CLASSES = 32, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How networks compute: device, bfloat16 autocast, ``torch.compile``, and NHWC or NCHW memory."""
+
+    device: torch.device
+    bfloat16: bool
+    compiled: bool
+    channels_last: bool = True
+
+    @property
+    def mode(self) -> str:
+        """Return e.g. ``cuda, bfloat16, compiled``."""
+        precision = "bfloat16" if self.bfloat16 else "float32"
+        return f"{self.device.type}, {precision}, {'compiled' if self.compiled else 'eager'}"
+
+
+def prepare(device: torch.device, threads: int) -> None:
+    """Set torch up as a training does (:mod:`ews.device`)."""
+    torch.set_num_threads(threads)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        return
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def build(name: str, setting: Setting) -> Network:
+    """Return a network in training mode, with the same weights on every call."""
+    generator = torch.Generator().manual_seed(0)
+    network = models.build(NETWORKS[name][0], classes=CLASSES, mean=[0.5] * 3, std=[0.25] * 3, generator=generator).to(
+        setting.device
+    )
+    if setting.channels_last:
+        network.to(memory_format=torch.channels_last)
+    if setting.compiled:
+        network.compile(dynamic=False)
+    return network.train()
+
+
+def context(network: Network, setting: Setting) -> Context:
+    """Return what methods are composed with: plain cross-entropy on one view."""
+
+    def loss(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        return cross_entropy(logits[0], labels)
+
+    return Context(
+        network=network,
+        augmentation_loss=loss,
+        seed=0,
+        label_smoothing=0.0,
+        device=setting.device,
+        bfloat16=setting.bfloat16,
+        channels_last=setting.channels_last,
+    )
+
+
+def method(where: Context, name: str, **changes: Any) -> Method:
+    """Return ``vanilla`` or ``ews``, the latter with some parameters changed, at the start of an epoch."""
+    components = [] if name == "vanilla" else [{"name": name, **EWS, **changes}]
+    made = compose({"name": name, "components": components}, where)
+    made.begin_epoch(0)
+    return made
+
+
+def images(count: int, device: torch.device, *, iteration: int = 1) -> Batch:
+    """Return a batch of noise: the cost of a step does not depend on what the images show."""
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.rand(1, count, 3, SIDE, SIDE, generator=generator).to(device)
+    labels = torch.randint(CLASSES, (count,), generator=generator).to(device)
+    return Batch(images=pixels, labels=labels, iteration=iteration, epoch=0)
+
+
+def optimiser(network: Network) -> torch.optim.SGD:
+    """Return the optimiser of a training."""
+    return optim.optimiser(network.parameters(), RECIPE)
+
+
+def step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
+    """Do what the training loop does with a batch."""
+    method.gradients(batch)
+    optim.step(optimizer, clip=CLIP)
+
+
+Times = dict[str, list[float]]
+
+
+def interleave(
+    tasks: Mapping[str, Callable[[], object]], *, repeats: int, calls: int, warmup: int, device: torch.device
+) -> tuple[Times, Times]:
+    """Run every task in every repetition, each time beginning with another one.
+
+    Args:
+        tasks: what to time, by name.
+        repeats: measured repetitions; the i-th entries of all lists belong together.
+        calls: of a task in a row, per repetition; more than 1 where one call is as short as the clock's reading.
+        warmup: repetitions before these.
+        device: is waited for before the clock is read.
+
+    Returns:
+        seconds per call by task: of the wall clock, and of this process's processors.
+    """
+    names = list(tasks)
+    wall: Times = {name: [] for name in names}
+    processor: Times = {name: [] for name in names}
+    for repeat in range(-warmup, repeats):
+        first = repeat % len(names)
+        for name in names[first:] + names[:first]:
+            wait(device)
+            before = time.perf_counter(), time.process_time()
+            for _ in range(calls):
+                tasks[name]()
+            wait(device)
+            after = time.perf_counter(), time.process_time()
+            if repeat >= 0:
+                wall[name].append((after[0] - before[0]) / calls)
+                processor[name].append((after[1] - before[1]) / calls)
+    return wall, processor
+
+
+def wait(device: torch.device) -> None:
+    """Let the device finish."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return the median and the quartiles (``low``, ``high``; the same for a single value)."""
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    return {"median": median, "low": low, "high": high}
+
+
+def machine(device: torch.device, threads: int) -> dict[str, Any]:
+    """Return what measured: processor, cores, threads, the load by everyone before it began, GPU, versions."""
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    versions["numpy"] = importlib.metadata.version("numpy")
+    found: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count(), "threads": threads}
+    found |= {"load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None, "versions": versions}
+    if device.type == "cuda":
+        found["gpu"] = torch.cuda.get_device_name(device)
+        versions |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+    return found
+
+
+def machine_line(found: Mapping[str, Any]) -> str:
+    """Return :func:`machine` as a sentence."""
+    parts = [found["gpu"]] if "gpu" in found else []
+    parts += [f"{found['processor']}, {found['cores']} cores, {found['threads']} threads"]
+    if found["load"] is not None:
+        parts += [f"load of {found['load']} before the start"]
+    versions = ", ".join(f"{name} {value}" for name, value in found["versions"].items())
+    return f"{'; '.join(parts)}. {versions}."
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,122 @@
+"""The benchmarks of training steps: they run, their reference computes the same, their constants are the project's."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import common  # noqa: E402
+import ews_step  # noqa: E402
+import masked  # noqa: E402
+import pipeline  # noqa: E402
+
+CPU = common.Setting(device=torch.device("cpu"), bfloat16=False, compiled=False)
+
+
+def command(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "CUDA_VISIBLE_DEVICES": ""},
+    )
+
+
+def test_constants_are_those_of_params() -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert params["methods"]["ews"] == common.EWS
+    assert {name: values or {} for name, values in params["augmentations"].items()} == pipeline.AUGMENTATIONS
+    assert params["datasets"]["cifar10"]["standard"] == pipeline.STANDARD
+    recipe = params["recipes"]["cifar10"]["standard"]
+    assert (recipe["epochs"], recipe["gradient_clip"]) == (pipeline.EPOCHS, common.CLIP)
+
+
+@pytest.mark.parametrize("name", ["resnet18_thin", "resnet50_thin"])
+def test_the_reference_computes_the_same_gradients(name: str) -> None:
+    """One joint backward of full-size masked passes against two backwards of sliced ones."""
+    weak = {}
+    for kind in ("sliced", "masked"):
+        network = common.build(name, CPU).double()
+        where = common.context(network, CPU)
+        batch = common.images(4, CPU.device)
+        batch = common.Batch(images=batch.images.double(), labels=batch.labels, iteration=1, epoch=0)
+        method = common.method(where, "ews", search="random")
+        if kind == "sliced":
+            method.gradients(batch)
+        else:
+            extra = method.extras[0]
+            extra.begin(batch, method.objective)
+            reference = masked.Masked(where, weight=1.0, reduction="batchmean", compiled=False)
+            reference.gradients(batch, extra._subnet)
+        weak[kind] = {name: parameter.grad for name, parameter in network.named_parameters()}
+    for parameter, gradient in weak["sliced"].items():
+        # Logits pass through float32 on both ways.
+        torch.testing.assert_close(gradient, weak["masked"][parameter], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(("name", "expected", "gigaflop"), [("resnet18", 1.71, 3.34), ("resnet50", 1.63, 7.8)])
+def test_arithmetic_bounds(name: str, expected: float, gigaflop: float) -> None:
+    """0.557 and 1.30 billion multiply-adds per image: two operations each, three passes less the images' gradient."""
+    bounds = ews_step.bounds(name, 0.7)
+    assert bounds["ews"] == pytest.approx(expected, abs=0.01)
+    assert bounds["gigaflop_per_image"] == pytest.approx(gigaflop, rel=0.02)
+    assert ews_step.bounds(name, 1.0)["ews"] == 2.0
+
+
+def test_interleaving_pairs_the_repetitions() -> None:
+    order: list[str] = []
+    tasks = {name: (lambda name=name: order.append(name)) for name in "abc"}
+    wall, _ = common.interleave(tasks, repeats=3, calls=2, warmup=1, device=CPU.device)
+    assert [len(times) for times in wall.values()] == [3, 3, 3]
+    rounds = [order[i : i + 6 : 2] for i in range(0, len(order), 6)]
+    assert len(rounds) == 4 and all(sorted(one) == ["a", "b", "c"] for one in rounds)
+    assert {one[0] for one in rounds[1:]} == {"a", "b", "c"}
+
+
+def test_steps_run(tmp_path: Path) -> None:
+    done = command(
+        "ews_step.py", "--network", "resnet18_thin", "--batch", 2, "--repeats", 2, "--warmup", 1, "--threads", 1,
+        "--memory-repeats", 1, "--out", tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "ews_step.cpu.json").read_text(encoding="utf-8"))["measurements"]
+    assert set(row["ratios"]["wall"]) <= set(row["bounds"]) | {"masked_nchw", "against_masked_nchw"}
+    assert row["memory"]["bytes"]["vanilla"]["median"] > 0
+    assert "EWS step / vanilla step" in (tmp_path / "ews_step.cpu.md").read_text(encoding="utf-8")
+
+
+def test_pipeline_runs(tmp_path: Path) -> None:
+    done = command(
+        "pipeline.py", "--network", "resnet18_thin", "--batch", 4, "--batches", 2, "--repeats", 1, "--images", 8,
+        "--workers", 0, "--threads", 1, "--out", tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "pipeline.cpu.json").read_text(encoding="utf-8"))
+    assert len(result["rows"]) == 6 and result["table1_hours"] > 0
+    assert all(0 <= row["waiting"]["median"] < 1 for row in result["rows"])
+
+
+@pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py"])
+def test_a_missing_device_is_said_in_one_line(script: str, tmp_path: Path) -> None:
+    done = command(script, "--device", "cuda", "--out", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: --device cuda")
+    assert "Traceback" not in done.stderr
+
+
+def test_hours_of_table1_by_hand() -> None:
+    """At 45,000 images/s and no start, an epoch is a second: 2 x 400 x 3 x (2 + 1) seconds are 2 hours."""
+    rows = [
+        {"augmentation": a, "method": m, "both": {"median": 45_000.0}, "first": {"median": 0.0}}
+        for a in pipeline.AUGMENTATIONS
+        for m in pipeline.METHODS
+    ]
+    assert pipeline.table1_hours(rows) == pytest.approx(2.0)
+    assert pipeline.table1_hours(rows[:-1]) is None
