@@ -73,7 +73,7 @@ def test_other_evaluation_settings_share_the_training(with_study: AddStudy) -> N
     [
         ({"methods.ews.width": 2}, r"studies\.mine\.overrides: methods\.ews\.width = 2"),
         ({"methods.ews.depth": 2}, r"'methods\.ews\.depth': no such key\. Valid below methods\.ews: width"),
-        ({"methods.awp.gamma": 2}, r"no key 'methods\.awp'"),
+        ({"methods.sam.rho": 2}, r"no key 'methods\.sam'"),
         ({"methods.ews.width": [0.3, 0.3]}, r"methods\.ews\.width: a value stands twice"),
         ({"evaluation.corruption.names": [["fog"], ["snow"]]}, r"one list of corruptions"),
         ({"methods.ews.width": []}, r"methods\.ews\.width: an empty list"),

@@ -35,7 +35,21 @@ EWS = {
     "gradient_clip": 3.0,
 }
 # Every registered component stands here; test_registry.py holds the two lists together.
-COMPONENTS: dict[str, dict[str, Any]] = {"dropout": {"name": "dropout", "rate": 0.3, "place": "hidden"}, "ews": EWS}
+ATTACK = {
+    "epsilon": 8 / 255,
+    "step_size": 4 / 255,
+    "steps": 3,
+    "attack_mode": "train",
+    "validation_steps": 2,
+    "validation_step_size": 4 / 255,
+}
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "dropout": {"name": "dropout", "rate": 0.3, "place": "hidden"},
+    "at": {"name": "at", **ATTACK},
+    "trades": {"name": "trades", **ATTACK, "attack_mode": "eval", "beta": 6.0},
+    "awp": {"name": "awp", "gamma": 0.01, "warmup_epochs": 1},
+    "ews": EWS,
+}
 AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "standard": {"name": "standard", "padding": 2, "flip": True},
     "autoaugment": {"name": "autoaugment", "padding": 2, "flip": True, "policy": "cifar10"},

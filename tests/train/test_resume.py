@@ -20,6 +20,8 @@ COMBINATIONS = [
     *(pytest.param(name, "standard", id=name) for name in ["vanilla", *REGISTRY]),
     pytest.param("ews", "augmix", id="ews-augmix"),
     pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment"),
+    pytest.param("at+awp+ews", "standard", id="at+awp+ews"),
+    pytest.param("trades+awp+ews", "standard", id="trades+awp+ews"),
 ]
 # A server that has imported torch forks each training: a process of its own, without the seconds of the import.
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -106,9 +106,9 @@ def test_best_is_the_earliest_of_lowest_validation_error(
     errors = iter([0.5, 0.25, 0.25, 0.75])
     weights: list[dict[str, torch.Tensor]] = []
 
-    def measured(self: Training) -> float:
+    def measured(self: Training) -> dict[str, float]:
         weights.append({name: value.clone() for name, value in self.network.state_dict().items()})
-        return next(errors)
+        return {"validation_error": next(errors)}
 
     monkeypatch.setattr(Training, "validate", measured)
     out = train(make_cell(), tmp_path)

@@ -4,8 +4,8 @@ A component has one of four kinds (:mod:`ews.methods.component`):
 
 - ``modifier`` changes the network once, when it is built (dropout);
 - ``objective``, at most one, says what loss the full network minimises; without one it is the
-  augmentation's cross-entropy (:mod:`ews.methods.objective`);
-- ``wrapper`` computes the gradient differently, e.g. at other weights; a wrapper that stands
+  augmentation's cross-entropy (:mod:`ews.methods.objective`; at, trades);
+- ``wrapper`` computes the gradient differently, e.g. at other weights (awp); a wrapper that stands
   further right in a name wraps the ones to its left;
 - ``extra`` adds a term, with a backward pass of its own, after the full network's (ews).
 
@@ -16,5 +16,8 @@ that the cell names.
 
 REGISTRY: dict[str, str] = {
     "dropout": "ews.methods.dropout:Dropout",
+    "at": "ews.methods.at:At",
+    "trades": "ews.methods.trades:Trades",
+    "awp": "ews.methods.awp:Awp",
     "ews": "ews.methods.ews:Ews",
 }

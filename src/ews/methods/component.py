@@ -155,9 +155,14 @@ class Modifier(Component):
 
 
 class Objective(Component):
-    """The loss of the full network."""
+    """The loss of the full network.
+
+    Attributes:
+        adversarial: whether :meth:`validation_images` attacks; the clean validation error is then recorded as well.
+    """
 
     kind = "objective"
+    adversarial: ClassVar[bool] = False
 
     def prepare(self, batch: Batch) -> Batch:
         """Add to the batch what the loss needs at the unchanged weights, e.g. adversarial examples.
@@ -169,6 +174,18 @@ class Objective(Component):
     def reward_input(self, batch: Batch) -> Tensor:
         """Return the images [B, 3, H, W] of a prepared batch on which weak subnets are searched."""
         return batch.images[0]
+
+    def validation_images(self, images: Tensor, labels: Tensor, number: int) -> Tensor:
+        """Return the images on which the validation error, which selects the best epoch, is measured.
+
+        Called in evaluation mode. By default the clean images; adversarial training selects by robust error.
+
+        Args:
+            images: [B, 3, H, W] float32 in [0, 1].
+            labels: [B] int64.
+            number: of the batch among the validation batches, from 0; random starts are functions of (seed, number).
+        """
+        return images
 
     def __call__(self, batch: Batch) -> Pass:
         """Run the full network on a prepared batch."""
@@ -182,6 +199,9 @@ class Wrapper(Component):
     """Changes how the gradient of a batch is computed."""
 
     kind = "wrapper"
+
+    def begin(self, batch: Batch, objective: Objective) -> None:
+        """Do what happens once per iteration at the unchanged weights, on the prepared batch, after the extras."""
 
     def __call__(self, gradients: Gradients, batch: Batch) -> Metrics:
         """Accumulate into ``.grad`` by calling ``gradients`` any number of times, on the batch or parts of it.

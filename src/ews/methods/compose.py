@@ -61,8 +61,9 @@ class Method:
     """A composition of components: what one batch adds to the gradients, and the state it carries.
 
     The order within an iteration: the objective prepares the batch; extras begin (EWS updates its
-    controller here, before the weights change, as Algorithm 1 has it); then, inside all wrappers,
-    the full pass goes backward and is freed, and each extra adds its term.
+    controller here, before the weights change, as Algorithm 1 has it), then wrappers (AWP finds its
+    perturbation); then, inside all wrappers, the full pass goes backward and is freed, and each extra
+    adds its term.
     """
 
     def __init__(self, context: Context, components: list[Component]) -> None:
@@ -83,6 +84,8 @@ class Method:
         batch = self.objective.prepare(batch)
         for extra in self.extras:
             extra.begin(batch, self.objective)
+        for wrapper in self.wrappers:
+            wrapper.begin(batch, self.objective)
         compute: Gradients = self._plain
         for wrapper in self.wrappers:
             compute = partial(wrapper, compute)

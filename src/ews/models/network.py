@@ -1,6 +1,7 @@
 """A residual network: stem, blocks, head, and the normalisation of its input; whole, or as one of its subnets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -122,6 +123,18 @@ class Network(nn.Module):
         """
         for block in self.blocks:
             block.capture_effects(enabled, paths=paths)
+
+    @contextmanager
+    def capture_suspended(self) -> Iterator[None]:
+        """Leave passes inside the block out of the capture: those of attacks are no part of the loss."""
+        effects = [block.effects for block in self.blocks]
+        for block in self.blocks:
+            block.effects = None
+        try:
+            yield
+        finally:
+            for block, before in zip(self.blocks, effects, strict=True):
+                block.effects = before
 
     def take_effects(self) -> list[Effects] | None:
         """Return what was captured since the last call, one entry a block, and begin anew; None if nothing was."""

@@ -7,13 +7,19 @@ from itertools import product
 from typing import Any
 
 from ews.errors import EwsError
-from ews.study.methods import VANILLA, components
+from ews.study.methods import VANILLA, components, objective
 from ews.study.naming import canonical, differences, flatten, run_path, spell, tagged
 from ews.study.params import validate
-from ews.study.schema import Params, Study
+from ews.study.schema import ByObjective, Methods, Params, Study
 
 # What a kind of training is called under `recipes`; a component that brings its own kind is added here.
-KINDS: dict[str, str] = {}
+KINDS: dict[str, str] = {"at": "adversarial", "trades": "adversarial"}
+# Components whose parameters are given by objective.
+BY_OBJECTIVE = {
+    name
+    for name, entry in Methods.model_fields.items()
+    if isinstance(entry.annotation, type) and issubclass(entry.annotation, ByObjective)
+}
 
 
 @dataclass(frozen=True)
@@ -176,11 +182,29 @@ def _resolve(
         },
         "method": {
             "name": method if names else VANILLA,
-            "components": [{"name": name, **getattr(params.methods, name).model_dump()} for name in names],
+            "components": [{"name": name, **_section(params, name, names)} for name in names],
         },
-        "recipe": getattr(params.recipes[dataset], _kind(names)).model_dump(),
+        "recipe": _recipe(params, dataset, names),
         "seed": seed,
     }
+
+
+def _section(params: Params, name: str, names: list[str]) -> dict[str, Any]:
+    """Return a component's parameters; of one that has them by objective, those of the method's."""
+    section = getattr(params.methods, name)
+    if isinstance(section, ByObjective):
+        section = getattr(section, objective(names) or "")
+    values: dict[str, Any] = section.model_dump()
+    return values
+
+
+def _recipe(params: Params, dataset: str, names: list[str]) -> dict[str, Any]:
+    kind = _kind(names)
+    recipe = getattr(params.recipes[dataset], kind)
+    if recipe is None:
+        raise EwsError(f"params.yaml: recipes.{dataset} has no entry {kind!r}, which {'+'.join(names)} needs; add one.")
+    values: dict[str, Any] = recipe.model_dump()
+    return values
 
 
 def _kind(names: list[str]) -> str:
@@ -245,7 +269,8 @@ def _touches(path: str, cell: dict[str, Any]) -> bool:
         f"recipes.{cell['dataset']}.{_kind(names)}",
         f"augmentations.{cell['augmentation']['name']}",
         f"architectures.{cell['architecture']['name']}",
-        *(f"methods.{name}" for name in names),
+        *(f"methods.{name}" for name in names if name not in BY_OBJECTIVE),
+        *(f"methods.{name}.{objective(names)}" for name in names if name in BY_OBJECTIVE),
     ]
     return any(path.startswith(f"{place}.") for place in used)
 

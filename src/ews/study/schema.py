@@ -4,9 +4,18 @@ The JSON Schema for editors, `workflow/schemas/params.schema.json`, is generated
 (``python -m ews.study schema``). Defaults of hyper-parameters stand in params.yaml alone.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -16,6 +25,20 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
 Names = Annotated[list[Name], Field(min_length=1)]
+
+
+def _of_range(value: Any) -> Any:
+    """Read `8/255`, text for YAML, as the number that it is."""
+    fraction = re.fullmatch(r"(\d+(?:\.\d+)?)/255", value) if isinstance(value, str) else None
+    return float(fraction[1]) / 255 if fraction else value
+
+
+_LEVEL = WithJsonSchema(
+    {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": r"^\d+(\.\d+)?/255$"}]}
+)
+# A change of a pixel: a number in [0, 1], or in grey levels, as `8/255`.
+Level = Annotated[float, BeforeValidator(_of_range), Field(ge=0, le=1), _LEVEL]
+StepSize = Annotated[float, BeforeValidator(_of_range), Field(gt=0, le=1), _LEVEL]
 
 Corruption = Literal[
     "gaussian_noise",
@@ -196,10 +219,54 @@ class Ews(Section):
     gradient_clip: Positive = Field(description="Largest norm of the controller's gradient.")
 
 
+class AdversarialTraining(Section):
+    """What the objectives on adversarial examples share."""
+
+    epsilon: Level = Field(description="Largest change of a pixel: in [0, 1], or as 8/255.")
+    step_size: StepSize = Field(description="Step of the training's attack: above 0, at most 1, or as 2/255.")
+    steps: Count = Field(description="Steps of the training's attack; each costs a forward and a backward pass.")
+    attack_mode: Literal["train", "eval"] = Field(
+        description="Whether the attacked network normalises by the batch or by the running statistics."
+    )
+    validation_steps: Count = Field(description="Steps of the PGD that selects the best epoch on validation images.")
+    validation_step_size: StepSize = Field(description="Step of that PGD.")
+
+
+class At(AdversarialTraining):
+    """Adversarial training (Madry et al. 2018): cross-entropy on PGD's examples."""
+
+
+class Trades(AdversarialTraining):
+    """TRADES (Zhang et al. 2019): clean cross-entropy plus beta KL(clean||adversarial)."""
+
+    beta: NonNegative = Field(description="Weight of the divergence.")
+
+
+class AwpOf(Section):
+    """Adversarial weight perturbation (Wu et al. 2020) of one objective."""
+
+    gamma: NonNegative = Field(description="Radius of the perturbation, a share of each layer's norm.")
+    warmup_epochs: Annotated[int, Field(ge=0)] = Field(description="First epochs without perturbation.")
+
+
+class ByObjective(Section):
+    """Parameters that depend on the objective that a component stands beside: a key for each."""
+
+
+class Awp(ByObjective):
+    """Adversarial weight perturbation, by objective."""
+
+    at: AwpOf
+    trades: AwpOf
+
+
 class Methods(Section):
     """Components of training methods; a method joins them by `+`; `vanilla` has none."""
 
     dropout: Dropout
+    at: At
+    trades: Trades
+    awp: Awp
     ews: Ews
 
 
@@ -234,6 +301,7 @@ class Recipes(Section):
     """Recipes of one dataset by kind of training."""
 
     standard: Recipe = Field(description="Training on clean or augmented images.")
+    adversarial: Recipe | None = Field(default=None, description="Training on adversarial examples: at, trades.")
 
 
 class CorruptionEvaluation(Section):

@@ -104,12 +104,13 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
     watch, processor = Stopwatch(), Stopwatch(time.process_time)
     row = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
     seconds, busy = watch.lap(), processor.lap()
-    error = training.validate()
+    errors = training.validate()
+    row |= errors
+    error = errors.get("validation_error")
     if error is not None:
-        row["validation_error"] = error
         if logs["best"] is None or error < logs["best"]["validation_error"]:
             network = {name: _on_cpu(value) for name, value in training.network.state_dict().items()}
-            logs["best"] = {"validation_error": error, "epoch": epoch + 1, "network": network}
+            logs["best"] = {**errors, "epoch": epoch + 1, "network": network}
     logs["epochs"].append(row)
     logs["timing"].append(
         {

@@ -62,6 +62,8 @@ def write(
     metrics.setdefault("validation_error", None)
     metrics["best_validation_error"] = best["validation_error"] if best else None
     metrics["best_epoch"] = best["epoch"] if best else None
+    if best and "validation_clean_error" in best:
+        metrics["best_validation_clean_error"] = best["validation_clean_error"]
     content = record.record(
         cell=cell,
         data=training.dataset.checksum,

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,11 +113,17 @@ class Training:
             iteration = epoch * self.iterations + number + 1
             yield Batch(images=images, labels=part, iteration=iteration, epoch=epoch)
 
-    def validate(self) -> float | None:
-        """Return the error on the validation images, in [0, 1]; None if there are none."""
+    def validate(self) -> dict[str, float]:
+        """Return errors on the validation images, in [0, 1]; none without such images.
+
+        Returns:
+            ``validation_error``, which selects the best epoch, on the images that the objective wants (attacked ones
+            in adversarial training); then, where those are not the clean ones, ``validation_clean_error``.
+        """
         if len(self.dataset.validation) == 0:
-            return None
-        return validation_error(
+            return {}
+        measure = partial(
+            validation_error,
             self.network,
             self.context.logits,
             images=self.dataset.train_images,
@@ -125,6 +132,9 @@ class Training:
             batch_size=VALIDATION_BATCH,
             device=self.device,
         )
+        objective = self.method.objective
+        errors = {"validation_error": measure(shown=objective.validation_images)}
+        return errors | {"validation_clean_error": measure()} if objective.adversarial else errors
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on."""
