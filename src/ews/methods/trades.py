@@ -1,0 +1,70 @@
+"""TRADES (Zhang et al., ICML 2019): clean cross-entropy, and a penalty on what an attack can change."""
+
+from typing import Any
+
+from torch import Tensor
+
+from ews.attacks.pgd import pgd
+from ews.errors import EwsError
+from ews.methods.adversarial import ADVERSARIAL, Adversarial, clean_logits
+from ews.methods.component import Batch, Context, Pass, Target, error
+from ews.subnets.distil import kl_divergence
+
+
+class Trades(Adversarial):
+    """CE(M(x), y) + beta KL(M(x) || M(x')), with x' the argmax of that divergence, by PGD from a Gaussian start.
+
+    The gradient flows into both sides of the divergence, as in TRADES' own code. Clean and attacked images run in
+    two passes, each normalised by its own batch statistics.
+
+    With EWS both parts are distilled, each by the weight of its part (methods of the released code): the loss is
+    CE(M(x), y) + lambda KL(M(x) || alpha(x)) + beta (KL(M(x) || M(x')) + lambda KL(M(x') || alpha(x'))). So the
+    targets are x with weight 1 and x' with weight beta; x' is the last one, on which accuracies are measured.
+    """
+
+    name = "trades"
+
+    def __init__(self, context: Context, *, beta: float, **attack: Any) -> None:
+        """Check and keep the parameters.
+
+        Args:
+            context: the network and the seed.
+            beta: weight of the divergence, >= 0; 1 / lambda in TRADES' paper.
+            attack: see :class:`ews.methods.adversarial.Adversarial`.
+
+        Raises:
+            EwsError: a value out of range.
+        """
+        super().__init__(context, **attack)
+        if not 0 <= beta < float("inf"):
+            raise EwsError(f"method trades: beta {beta!r} must be a finite number of at least 0.")
+        self.beta = beta
+
+    def attack(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return x' [B, 3, H, W] of the full network in its present mode."""
+        return pgd(
+            self.context.logits,
+            images,
+            labels,
+            epsilon=self.epsilon,
+            step_size=self.step_size,
+            steps=self.steps,
+            start="gaussian",
+            loss="kl",
+            generator=self._generator,
+            reference=clean_logits(self.context, images),
+        )
+
+    def __call__(self, batch: Batch) -> Pass:
+        """Run the full network on x, then on x'."""
+        images = batch.extra[ADVERSARIAL]
+        clean = self.context.view_logits(batch.images)
+        attacked = self.context.view_logits(images)
+        classification = self.context.augmentation_loss(clean, batch.labels, self.cross_entropy)
+        divergence = kl_divergence(clean.flatten(0, 1), attacked.flatten(0, 1)).mean()
+        targets = [
+            Target(batch.images, clean.detach(), batch.labels),
+            Target(images, attacked.detach(), batch.labels, weight=self.beta),
+        ]
+        metrics = {"clean_error": error(clean.detach()[0], batch.labels), "divergence": divergence.detach()}
+        return Pass(loss=classification + self.beta * divergence, targets=targets, metrics=metrics)
