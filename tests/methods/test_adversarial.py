@@ -176,7 +176,7 @@ def test_the_attack_is_that_of_its_paper(objective: dict[str, Any], network: str
         clean, found = (context.network(images.flatten(0, 1)) for images in (batch.images, attacked))
         labels = batch.labels.repeat(views)
         gain = F.cross_entropy(found, labels) - F.cross_entropy(clean, labels) if objective is AT else kl(clean, found)
-    assert gain > 0.01
+    assert gain > 1e-3
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
