@@ -31,6 +31,7 @@ def record(
     counts: Mapping[str, int],
     metrics: Mapping[str, float | int | None],
     outputs: Iterable[Path],
+    extra_data: str | None = None,
 ) -> dict[str, Any]:
     """Return the content of record.json.
 
@@ -46,11 +47,13 @@ def record(
         counts: ``parameters``, ``train_images``, ``validation_images``.
         metrics: errors as shares in [0, 1], losses in nats, epochs counted from 1; None where there is none.
         outputs: the run's other files, of which the SHA-256 is kept.
+        extra_data: checksum of the extra images; None: the training used none, and the key is left out.
     """
     return {
         "cell": dict(cell),
         "seed": cell["seed"],
         "data": data,
+        **({} if extra_data is None else {"extra_data": extra_data}),
         "code": code,
         "git": git(),
         "versions": versions(),

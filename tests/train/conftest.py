@@ -48,6 +48,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "at": {"name": "at", **ATTACK},
     "trades": {"name": "trades", **ATTACK, "attack_mode": "eval", "beta": 6.0},
     "awp": {"name": "awp", "gamma": 0.01, "warmup_epochs": 1},
+    "rst": {"name": "rst", "share": 0.5},
     "ews": EWS,
 }
 AUGMENTATIONS: dict[str, dict[str, Any]] = {
@@ -153,7 +154,20 @@ def write_dataset(folder: Path, *, train: int, validation: int) -> Path:
         "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
     }
     (folder / "dataset.json").write_text(json.dumps(info))
+    write_extra(folder)
     return folder
+
+
+def write_extra(dataset: Path, *, count: int = 7) -> None:
+    """Write extra images of the same kind beside a dataset: fewer than an epoch shows."""
+    folder = dataset.with_name(f"{dataset.name}-extra")
+    folder.mkdir()
+    labels = np.arange(count, dtype=np.int64) % CLASSES
+    noise = np.random.default_rng(1).integers(0, 120, (count, SIZE, SIZE, 3))
+    np.save(folder / "images.npy", (noise + 60 * labels[:, None, None, None]).astype(np.uint8))
+    np.save(folder / "labels.npy", labels)
+    sums = {name: sha256(folder / name) for name in ("images.npy", "labels.npy")}
+    (folder / "extra.json").write_text(json.dumps({"images": count, "files": sums}))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 # What params.yaml plans, and small functions from wildcards to inputs and parameters. No science here.
 import os
+import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -29,6 +30,7 @@ DATA_FILES = [
     *("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "validation.npy"),
     "dataset.json",
 ]
+EXTRA_FILES = ["images.npy", "labels.npy", "extra.json"]
 REPORTED = "src/ews/report/reported.yaml"
 EVALUATED = {"clean": ["clean.json", "clean.npz"], "corruption": ["corruption.csv", "corruption.npz"]}
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
@@ -167,6 +169,22 @@ def corruption_code(wildcards):
 
 def dataset_of(wildcards):
     return f"data/{wildcards.run.split('/')[0]}/dataset.json"
+
+
+def training_data(wildcards):
+    """The dataset, and its extra images where the method takes some."""
+    dataset = wildcards.run.split("/")[0]
+    components = [component["name"] for component in cell_of(wildcards)["method"]["components"]]
+    extra = [f"data/{dataset}-extra/extra.json"] if "rst" in components else []
+    return [f"data/{dataset}/dataset.json", *extra]
+
+
+def extra_options(wildcards):
+    entry = PARAMS.datasets[wildcards.dataset].extra
+    if entry is None:
+        raise WorkflowError(f"params.yaml: datasets.{wildcards.dataset} has no `extra`.")
+    values = {"--file": entry.file, "--page": entry.page, "--sha256": entry.sha256}
+    return " ".join(f"{option} {shlex.quote(value)}" for option, value in values.items() if value)
 
 
 def cell_of(wildcards):

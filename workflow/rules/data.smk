@@ -21,3 +21,25 @@ rule dataset:
     shell:
         "python -m ews.data --dataset {wildcards.dataset} --source {params.source} --validation {params.validation}"
         " --manifest data/sources.yaml --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"
+
+
+# Only for methods that need them; the file behind them has to be fetched by hand (docs/data.md).
+rule extra_images:
+    input:
+        "data/{dataset}/dataset.json",
+        "data/{dataset}/test_images.npy",
+    output:
+        expand("data/{{dataset}}-extra/{file}", file=EXTRA_FILES),
+    log:
+        "logs/data/{dataset}-extra.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        options=extra_options,
+        code=fingerprint("ews.data.convert"),
+    shell:
+        "python -m ews.data extra --data data/{wildcards.dataset} {params.options}"
+        " --fingerprint {params.code} > {log} 2>&1"

@@ -1,6 +1,10 @@
-"""Command line of the data step: ``python -m ews.data --dataset digits --source digits ... --out data/digits``."""
+"""Command line of the data step: ``python -m ews.data --dataset digits --source digits ... --out data/digits``.
+
+``python -m ews.data extra ...`` makes a dataset's extra images (:mod:`ews.data.convert`).
+"""
 
 import argparse
+import sys
 from pathlib import Path
 
 from ews.data.prepare import prepare
@@ -8,10 +12,15 @@ from ews.data.sources import find
 from ews.errors import run
 from ews.fingerprint import fingerprint
 from ews.planned import check
+from ews.registry import lookup
 
 
 def main() -> None:
     """Prepare one dataset and say what it consists of."""
+    if sys.argv[1:2] == ["extra"]:
+        # By name, so that the fingerprint of the data step leaves the converter out.
+        lookup({"extra": "ews.data.convert:main"}, "extra", kind="command")(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m ews.data", description=prepare.__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--dataset", required=True, help="name of the dataset")

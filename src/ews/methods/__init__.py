@@ -1,12 +1,13 @@
 """Training methods as compositions of components, joined by ``+`` in the order of the registry.
 
-A component has one of four kinds (:mod:`ews.methods.component`):
+A component has one of five kinds (:mod:`ews.methods.component`):
 
 - ``modifier`` changes the network once, when it is built (dropout);
 - ``objective``, at most one, says what loss the full network minimises; without one it is the
   augmentation's cross-entropy (:mod:`ews.methods.objective`; at, trades);
 - ``wrapper`` computes the gradient differently, e.g. at other weights (awp); a wrapper that stands
   further right in a name wraps the ones to its left;
+- ``data`` says what batches are made of (rst);
 - ``extra`` adds a term, with a backward pass of its own, after the full network's (ews).
 
 A new method is one module with one component and one line here. ``vanilla`` is the composition of
@@ -19,5 +20,6 @@ REGISTRY: dict[str, str] = {
     "at": "ews.methods.at:At",
     "trades": "ews.methods.trades:Trades",
     "awp": "ews.methods.awp:Awp",
+    "rst": "ews.methods.rst:Rst",
     "ews": "ews.methods.ews:Ews",
 }

@@ -1,4 +1,4 @@
-"""What a training method is made of: the batch, what the full pass leaves behind, and the four kinds of component."""
+"""What a training method is made of: the batch, what the full pass leaves behind, and the kinds of component."""
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -126,7 +126,7 @@ class Context:
 class Component:
     """A part of a method. Built with its :class:`Context` and its parameters from the cell, by keyword."""
 
-    kind: ClassVar[Literal["modifier", "objective", "wrapper", "extra"]]
+    kind: ClassVar[Literal["modifier", "objective", "wrapper", "data", "extra"]]
     name: ClassVar[str]
 
     def parameters(self) -> Iterable[nn.Parameter]:
@@ -190,6 +190,17 @@ class Objective(Component):
     def __call__(self, batch: Batch) -> Pass:
         """Run the full network on a prepared batch."""
         raise NotImplementedError
+
+
+class Data(Component):
+    """Says what batches are made of.
+
+    Attributes:
+        share: of each batch that comes from the dataset's extra images (:mod:`ews.data.extra`), in (0, 1).
+    """
+
+    kind = "data"
+    share: float
 
 
 Gradients = Callable[[Batch], Metrics]

@@ -13,6 +13,7 @@ from ews.methods.component import (
     Batch,
     Component,
     Context,
+    Data,
     Extra,
     Gradients,
     Metrics,
@@ -64,6 +65,9 @@ class Method:
     controller here, before the weights change, as Algorithm 1 has it), then wrappers (AWP finds its
     perturbation); then, inside all wrappers, the full pass goes backward and is freed, and each extra
     adds its term.
+
+    Attributes:
+        extra_share: of each batch that the trainer takes from the dataset's extra images, in [0, 1).
     """
 
     def __init__(self, context: Context, components: list[Component]) -> None:
@@ -72,6 +76,7 @@ class Method:
         self.wrappers = [component for component in components if isinstance(component, Wrapper)]
         self.extras = [component for component in components if isinstance(component, Extra)]
         self.modifiers = [component for component in components if isinstance(component, Modifier)]
+        self.extra_share = next((component.share for component in components if isinstance(component, Data)), 0.0)
         self.components = components if objectives else [self.objective, *components]
 
     def gradients(self, batch: Batch) -> Metrics:

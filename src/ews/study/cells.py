@@ -172,6 +172,10 @@ def _resolve(
 ) -> dict[str, Any]:
     """Spell out everything that decides what one training does."""
     names = components(method)
+    if "rst" in names and params.datasets[dataset].extra is None:
+        raise EwsError(
+            f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/data.md)."
+        )
     return {
         "dataset": dataset,
         "architecture": {"name": architecture, **params.architectures[architecture].model_dump()},

@@ -65,7 +65,7 @@ Evaluation = Literal["clean", "corruption"]
 # Names of the workflow's own rules; a study of that name would hide one (a test holds the two together).
 RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
-    | {"dataset", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
+    | {"dataset", "extra_images", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
     | {"evaluate_clean", "evaluate_corruption", "measure", "table", "figure"}
 )
 
@@ -90,6 +90,18 @@ class CorruptedSet(Section):
     seed: Seed = Field(description="Seed of the random corruptions.")
 
 
+class ExtraImages(Section):
+    """A file with extra images and labels that a network gave them, which people have to fetch themselves."""
+
+    file: Annotated[str, Field(min_length=1)] = Field(
+        description="Its name, in EWS_MIRROR or data/.downloads: a pickle of arrays, or .npz."
+    )
+    page: str = Field(default="", description="Page that links to it, for the message when it is missing.")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="Refuse any other file; null: any, and its sum is recorded."
+    )
+
+
 class Dataset(Section):
     """A set of images: where it comes from and how it is split."""
 
@@ -102,6 +114,7 @@ class Dataset(Section):
     architecture: Name = Field(description="Architecture of studies that name none.")
     standard: Standard = Field(description="The `standard` augmentation of this dataset.")
     corrupted: CorruptedSet = Field(description="The corrupted test set.")
+    extra: ExtraImages | None = Field(default=None, description="Extra images for the method rst.")
 
 
 class CifarResNet(Section):
@@ -260,6 +273,12 @@ class Awp(ByObjective):
     trades: AwpOf
 
 
+class Rst(Section):
+    """Robust self-training (Carmon et al. 2019): extra, pseudo-labelled images in each batch."""
+
+    share: float = Field(gt=0, lt=1, description="Share of a batch that is extra images.")
+
+
 class Methods(Section):
     """Components of training methods; a method joins them by `+`; `vanilla` has none."""
 
@@ -267,6 +286,7 @@ class Methods(Section):
     at: At
     trades: Trades
     awp: Awp
+    rst: Rst
     ews: Ews
 
 
@@ -360,8 +380,9 @@ class Params(Section):
     @classmethod
     def _no_suffix(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
         for name in datasets:
-            if name.endswith("-c"):
-                raise ValueError(f"a dataset cannot be called {name!r}: data/{name} is where a corrupted set lies")
+            if name.endswith(("-c", "-extra")):
+                kind = "a corrupted set lies" if name.endswith("-c") else "extra images lie"
+                raise ValueError(f"a dataset cannot be called {name!r}: data/{name} is where {kind}")
         return datasets
 
     @field_validator("studies")

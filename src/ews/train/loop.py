@@ -68,6 +68,8 @@ def _fit(
     outputs.clear(out)
     training = Training(cell, dataset, device=device, workers=workers)
     identity = {"parameters": parameters_hash(cell), "code": code, "data": dataset.checksum}
+    if training.extra is not None:
+        identity["extra images"] = training.extra.source.checksum
     logs = _new_logs()
     state, message = checkpoint.resume(out / checkpoint.NAME, identity)
     if message:

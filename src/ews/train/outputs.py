@@ -81,7 +81,9 @@ def write(
             "validation_images": len(training.dataset.validation),
             "epochs": len(logs["epochs"]),
             "starts": logs["starts"],
+            **({"extra_images": len(training.extra.source.labels)} if training.extra else {}),
         },
+        extra_data=training.extra.source.checksum if training.extra else None,
         metrics=metrics,
         outputs=[out / name for name in (MODEL, *([BEST] if best else []), *tables)],
     )

@@ -19,6 +19,7 @@ from ews.methods.component import Batch, Context
 from ews.methods.compose import compose
 from ews.seeds import numpy_stream, stream_seed, torch_stream
 from ews.train import optim
+from ews.train.extra import ExtraImages
 from ews.train.validate import validation_error
 
 VALIDATION_BATCH = 250
@@ -39,16 +40,15 @@ class Training:
             dataset: the data; its test part is not touched.
             device: where to train.
             workers: processes that augment; no effect on values.
+
+        Raises:
+            EwsError: a parameter out of range, or the dataset lacks the extra images that the method needs.
         """
         self.seed: int = cell["seed"]
         self.recipe: Mapping[str, Any] = cell["recipe"]
         self.dataset = dataset
         self.device = device
         self.indices = dataset.training_indices(self.recipe["train_images"])
-        # With a single image a batch has no spread to normalise by; which image is left out differs by epoch.
-        size = self.recipe["batch_size"]
-        self.images = len(self.indices) - (1 if len(self.indices) % size == 1 and len(self.indices) > 1 else 0)
-        self.iterations = math.ceil(self.images / size)
 
         self.network = models.build(
             cell["architecture"],
@@ -72,6 +72,15 @@ class Training:
             channels_last=True,
         )
         self.method = compose(cell["method"], self.context)
+        share = self.method.extra_share
+        self.extra = ExtraImages(cell, dataset, share=share, device=device, workers=workers) if share > 0 else None
+        # Labelled images in a batch and in an epoch; the last batch holds what remains. With a single image a batch
+        # has no spread to normalise by; which image is left out differs by epoch.
+        self.size = self.extra.labelled if self.extra else self.recipe["batch_size"]
+        total = len(self.indices)
+        self.labelled = total - (1 if total % self.size == 1 and total > 1 and self.extra is None else 0)
+        self.iterations = math.ceil(self.labelled / self.size)
+        self.images = self.labelled + (sum(map(self.extra.count, self._parts())) if self.extra else 0)
         self.optimizer = optim.optimiser([*self.network.parameters(), *self.method.parameters()], self.recipe)
 
     def epoch(self, epoch: int, *, progress: Any = iter) -> dict[str, float]:
@@ -105,13 +114,21 @@ class Training:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield an epoch's batches; the last one is smaller, and left out where it would hold one image."""
-        size = self.recipe["batch_size"]
-        order = numpy_stream(self.seed, "order", epoch).permutation(self.indices)[: self.images]
+        order = numpy_stream(self.seed, "order", epoch).permutation(self.indices)[: self.labelled]
         labels = torch.from_numpy(np.asarray(self.dataset.train_labels[order], dtype=np.int64)).to(self.device)
-        views = self.augment.loader(order, epoch=epoch, batch_size=size)
-        for number, (images, part) in enumerate(zip(views, labels.split(size), strict=True)):
+        views = self.augment.loader(order, epoch=epoch, batch_size=self.size)
+        more = self.extra.loader(epoch, self._parts()) if self.extra else None
+        for number, (images, part) in enumerate(zip(views, labels.split(self.size), strict=True)):
+            if more is not None:
+                extra_images, extra_labels = next(more)
+                images, part = torch.cat([images, extra_images], dim=1), torch.cat([part, extra_labels])
             iteration = epoch * self.iterations + number + 1
             yield Batch(images=images, labels=part, iteration=iteration, epoch=epoch)
+
+    def _parts(self) -> list[int]:
+        """Return the numbers of labelled images in the batches of an epoch."""
+        whole, rest = divmod(self.labelled, self.size)
+        return [self.size] * whole + ([rest] if rest else [])
 
     def validate(self) -> dict[str, float]:
         """Return errors on the validation images, in [0, 1]; none without such images.

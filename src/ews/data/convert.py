@@ -1,0 +1,120 @@
+"""Make `data/<dataset>-extra/` of a file with extra images: `python -m ews.data extra --data data/cifar10 ...`."""
+
+import argparse
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ews.data import arrays_pickle
+from ews.data.dataset import Dataset, load
+from ews.data.extra import IMAGES, INFO, LABELS, check, folder_of
+from ews.errors import EwsError, run
+from ews.files import atomic, exclusive, sha256, write_json
+from ews.fingerprint import fingerprint
+from ews.planned import check as check_plan
+
+DOWNLOADS = Path("data/.downloads")
+# How the published file (Carmon et al. 2019) and files of one's own name their two arrays.
+NAMES = (("data", "extrapolated_targets"), ("images", "labels"), ("image", "label"))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert one file and say what it holds."""
+    parser = argparse.ArgumentParser(prog="python -m ews.data extra", description=__doc__)
+    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset, e.g. data/cifar10")
+    parser.add_argument("--file", required=True, help="pickle or .npz: a path, or a name in the mirror or the cache")
+    parser.add_argument("--page", default="", help="where people can download it; for the message if it is missing")
+    parser.add_argument("--sha256", metavar="HEX", help="refuse any other file")
+    parser.add_argument("--mirror", type=Path, help="folder that holds the file; EWS_MIRROR is tried next")
+    parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
+    arguments = parser.parse_args(argv)
+    out = folder_of(arguments.data)
+    check_plan(arguments.fingerprint, fingerprint("ews.data.convert"), where=str(out))
+    source = locate(arguments.file, mirror=arguments.mirror, page=arguments.page)
+    info = convert(source, dataset=load(arguments.data), out=out, expected=arguments.sha256)
+    print(f"{out}: {info['images']} images of {source.name}, SHA-256 {info['source']['sha256']}")
+
+
+def locate(name: str, *, mirror: Path | None, page: str) -> Path:
+    """Return where a file is: the path itself, or in a mirror's folder or the cache of downloads.
+
+    Raises:
+        EwsError: nowhere; the message says where to get it and where to put it.
+    """
+    mirrors = [mirror, Path(os.environ["EWS_MIRROR"]) if os.environ.get("EWS_MIRROR") else None]
+    places = [Path(name), *(place / name for place in mirrors if place is not None), DOWNLOADS / name]
+    for place in places:
+        if place.is_file():
+            return place
+    where = f"Download it in a browser from the link on {page}, then" if page else "Get it, and"
+    raise EwsError(f"{name}: not found in {', '.join(map(str, places))}. {where} put it into {DOWNLOADS}.")
+
+
+def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) -> dict[str, Any]:
+    """Write images.npy, labels.npy and, last, extra.json; the same source gives the same bytes.
+
+    Args:
+        source: a pickle (:mod:`ews.data.arrays_pickle`) or .npz with two arrays called as in :data:`NAMES`: uint8
+            [N, H, W, 3] and whole numbers [N].
+        dataset: whose classes and size the images have.
+        out: the folder to write.
+        expected: SHA-256 of the source; None: any.
+
+    Returns:
+        the content of extra.json.
+
+    Raises:
+        EwsError: another file than expected, not readable, it does not fit the dataset, or test images are among it.
+    """
+    digest = sha256(source)
+    if expected is not None and digest != expected:
+        raise EwsError(f"{source}: its SHA-256 is {digest}, not {expected}: another file, or a damaged one.")
+    images, labels = _arrays(_npz(source) if source.suffix == ".npz" else arrays_pickle.read(source), source)
+    check(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(source))
+    tests = {image.tobytes() for image in dataset.test_images}
+    leaked = sum(image.tobytes() in tests for image in images)
+    if leaked:
+        raise EwsError(f"{source}: {leaked} of its images are test images of {dataset.name}; remove them first.")
+    with exclusive(out.parent / ".locks" / out.name):
+        out.mkdir(parents=True, exist_ok=True)
+        (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
+        files = {}
+        for name, array in ((IMAGES, images), (LABELS, labels)):
+            with atomic(out / name) as temporary, temporary.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+            files[name] = sha256(out / name)
+        info = {
+            "dataset": dataset.name,
+            "images": len(images),
+            "source": {"file": source.name, "sha256": digest},
+            "files": files,
+        }
+        write_json(out / INFO, info)
+    return info
+
+
+def _npz(source: Path) -> dict[str, Any]:
+    try:
+        with np.load(source, allow_pickle=False) as content:
+            return dict(content)
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise EwsError(f"{source}: not an .npz file of plain arrays ({error}).") from None
+
+
+def _arrays(content: dict[str, Any], source: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    for first, second in NAMES:
+        if first in content and second in content:
+            images, labels = np.asarray(content[first]), np.asarray(content[second])
+            if labels.dtype.kind in "ui":
+                labels = labels.astype(np.int64)
+            return np.ascontiguousarray(images), labels
+    names = " or ".join(f"{first!r} and {second!r}" for first, second in NAMES)
+    raise EwsError(f"{source}: holds {', '.join(map(repr, content)) or 'nothing'}; needed: {names}.")
+
+
+if __name__ == "__main__":
+    run(main)
