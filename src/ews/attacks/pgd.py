@@ -27,6 +27,7 @@ def pgd(
     loss: Loss,
     generator: torch.Generator | None,
     reference: Tensor | None = None,
+    initial: Tensor | None = None,
 ) -> Tensor:
     """Maximise the loss over the ball of radius ``epsilon`` around each image, by steps along the gradient's sign.
 
@@ -46,6 +47,7 @@ def pgd(
         loss: ``cross_entropy`` with the labels; ``kl``: KL(softmax(reference) || softmax(logits)).
         generator: source of the start, on the device of ``images``; None is torch's global generator.
         reference: for ``kl``, the logits on the clean images [B, classes]; no gradient flows into it.
+        initial: where to start in place of ``start``, like ``images``; moved into the ball and into [0, 1].
 
     Returns:
         adversarial images of the shape, type and device of ``images``, detached, in the ball and in [0, 1].
@@ -62,7 +64,8 @@ def pgd(
     images = images.detach()
     # Rounded at most half a unit in the last place off the ball, and never out of [0, 1].
     low, high = (images - epsilon).clamp_(0, 1), (images + epsilon).clamp_(0, 1)
-    attacked = _start(images, start, epsilon, generator).clamp_(low, high)
+    begin = _start(images, start, epsilon, generator) if initial is None else initial.detach()
+    attacked = begin.clamp(low, high)
     for _ in range(steps):
         attacked.requires_grad_()
         with torch.enable_grad():
