@@ -33,6 +33,7 @@ DATA_FILES = [
 EXTRA_FILES = ["images.npy", "labels.npy", "extra.json"]
 REPORTED = "src/ews/report/reported.yaml"
 EVALUATED = {"clean": ["clean.json", "clean.npz"], "corruption": ["corruption.csv", "corruption.npz"]}
+EVALUATED["adversarial"] = ["adversarial.json", "adversarial.npz"]
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
 FIGURES = ["training", "corruption", "severity", "controller", "kept"]
 FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
@@ -218,6 +219,12 @@ def settings_of(wildcards):
 def test_images(wildcards):
     count = settings_of(wildcards)["test_images"]
     return "" if count is None else f"--test-images {count}"
+
+
+def adversarial_options(wildcards):
+    attack = settings_of(wildcards)["adversarial"]
+    given = {key: attack[key] for key in ("epsilon", "step_size", "steps", "restarts")} | attack["autoattack"]
+    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in given.items() if value is not None)
 
 
 def corruption_names(wildcards):

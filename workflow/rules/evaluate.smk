@@ -56,3 +56,32 @@ rule evaluate_corruption:
         " --corrupted $(dirname {input.corrupted[0]}) --names {params.names} {params.images}"
         " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
         " --threads {threads} > {log} 2>&1"
+
+
+rule evaluate_adversarial:
+    input:
+        data=dataset_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        record=f"{RUNS}/{{run}}/record.json",
+    output:
+        result=f"{RUNS}/{{run}}{{where}}/adversarial.json",
+        predictions=f"{RUNS}/{{run}}{{where}}/adversarial.npz",
+    log:
+        "logs/evaluate/{run}{where}/adversarial.log",
+    benchmark:
+        "logs/evaluate/{run}{where}/adversarial.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        # What is finished of an evaluation that is cut off here is kept.
+        runtime=1440,
+    params:
+        attacks=adversarial_options,
+        images=test_images,
+        code=evaluate_code("adversarial"),
+    shell:
+        f"python -m ews.evaluate adversarial --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        " {params.attacks} {params.images} --fingerprint {params.code} --out {output.result}"
+        " --predictions {output.predictions} --threads {threads} > {log} 2>&1"

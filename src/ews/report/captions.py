@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ews.report import adversarial
 from ews.report.manifest import Manifest
 from ews.report.metrics import BEST, CLEAN, averaged, ordered
 from ews.report.reported import Reported, Setting
@@ -26,6 +27,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         *_changed(manifest),
         *_paper_setting(manifest, records, reported),
         _selection(results),
+        *adversarial.signs(manifest, records),
         *_sources(results),
         *_jpeg(manifest),
         hardware(records),
@@ -63,6 +65,9 @@ def _definitions(manifest: Manifest, results: Results) -> list[str]:
         count = f"{numbers} test images{subset}".strip()
         if metric == CLEAN:
             sentences.append(f"Clean error: on {count}.")
+            continue
+        if metric in adversarial.names(manifest):
+            sentences.append(adversarial.definition(manifest, metric, count))
             continue
         _, members = averaged(manifest.corruptions)
         names = "" if metric == "corruption error" else f" ({listing(ordered(members))})"
@@ -146,6 +151,7 @@ def _selection(results: Results) -> str:
     text = "Weights of the last epoch; the test images selected nothing."
     if any(BEST in row for row in results.values.values()):
         text += f" {BEST.capitalize()}, in table.csv only, is that of the epoch with the lowest validation error."
+    text += adversarial.selection(results)
     return text
 
 

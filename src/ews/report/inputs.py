@@ -125,6 +125,54 @@ def read_corruption(path: Path, corruptions: Sequence[str]) -> dict[str, dict[in
     return scores
 
 
+@dataclass(frozen=True)
+class Attacked:
+    """One set of weights under attack: scores by attack, and the signs of masked gradients, in sentences."""
+
+    pgd: Score
+    autoattack: Score
+    warnings: tuple[str, ...]
+
+
+def read_adversarial(path: Path, settings: Mapping[str, Any], *, record: Path) -> dict[str, Attacked]:
+    """Read adversarial.json: the last epoch's weights as ``last``, and the selected ones, if any, as ``best``.
+
+    Args:
+        path: the file.
+        settings: of the attacks, as the study's manifest has them.
+        record: of the training, whose weights they must be.
+
+    Raises:
+        EwsError: missing, damaged, of an earlier training, or of other attacks.
+    """
+    raw = _object(path, REEVALUATE)
+    if raw.get("record") != sha256(record):
+        raise EwsError(f"{path}: is of an earlier training than {record.name} describes. {REEVALUATE}")
+    done = raw.get("settings") or {}
+    pgd, ensemble = done.get("pgd") or {}, done.get("autoattack") or {}
+    measured = [done.get("epsilon"), *(pgd.get(key) for key in ("step_size", "steps", "restarts"))]
+    wanted = [settings[key] for key in ("epsilon", "step_size", "steps", "restarts")]
+    names = ("version", "batch_size")
+    if measured != wanted or any(ensemble.get(name) != settings["autoattack"][name] for name in names):
+        raise EwsError(f"{path}: was attacked with other settings than the study asks for. {REEVALUATE}")
+    return {
+        key: Attacked(
+            pgd=_score(_part(part, "pgd", path), f"{path}: {key} pgd"),
+            autoattack=_score(_part(part, "autoattack", path), f"{path}: {key} autoattack"),
+            warnings=tuple(str(text) for text in part.get("warnings", ())),
+        )
+        for key, part in (("last", raw), ("best", raw.get("best")))
+        if part is not None
+    }
+
+
+def _part(raw: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
+    if not isinstance(raw.get(name), dict):
+        raise EwsError(f"{path}: has no {name!r}. {REEVALUATE}")
+    part: Mapping[str, Any] = raw[name]
+    return part
+
+
 def read_epochs(path: Path) -> list[dict[str, float | None]]:
     """Read epochs.csv: one row per epoch, errors as shares in [0, 1], None where a field is empty.
 

@@ -10,7 +10,7 @@ from ews.files import read_json
 from ews.study.naming import spell
 
 AXES = ("dataset", "architecture", "augmentation", "method")
-EVALUATIONS = ("clean", "corruption")
+EVALUATIONS = ("clean", "corruption", "adversarial")
 REMAKE = "Make the manifest again with `python -m ews.study manifest STUDY --out ...`."
 
 
@@ -92,6 +92,7 @@ class Manifest:
     test_images: int | None
     rows: tuple[str, ...] | None
     entries: tuple[Entry, ...]
+    adversarial: Mapping[str, Any] | None = None
 
     @property
     def labels(self) -> list[Label]:
@@ -120,9 +121,9 @@ def load(path: Path | str) -> Manifest:
     """Read and check a manifest.
 
     Keys: ``study``, ``title``, ``evaluations`` (of :data:`EVALUATIONS`), ``corruptions`` (names),
-    ``test_images`` (null: all), ``cells`` (objects with ``run``, ``evaluation``, ``label``, ``seed``,
-    ``cell``) and optionally ``rows`` (which of :data:`AXES` become rows of the table; the others
-    become groups of columns).
+    ``adversarial`` (settings of the attacks, where evaluated), ``test_images`` (null: all), ``cells``
+    (objects with ``run``, ``evaluation``, ``label``, ``seed``, ``cell``) and optionally ``rows`` (which
+    of :data:`AXES` become rows of the table; the others become groups of columns).
 
     Raises:
         EwsError: a key is missing or of a wrong type, or two cells have the same label and seed.
@@ -137,6 +138,7 @@ def load(path: Path | str) -> Manifest:
             test_images=raw.get("test_images"),
             rows=tuple(raw["rows"]) if raw.get("rows") else None,
             entries=tuple(_entry(cell) for cell in raw["cells"]),
+            adversarial=_adversary(raw),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise EwsError(f"{path}: not a study's manifest ({type(error).__name__}: {error}). {REMAKE}") from None
@@ -154,6 +156,17 @@ def load(path: Path | str) -> Manifest:
         if other != entry.run:
             raise EwsError(f"{path}: {entry.run} and {other} would be the same row and seed of the table. {REMAKE}")
     return manifest
+
+
+def _adversary(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the attacks' settings of a study that evaluates them."""
+    if "adversarial" not in raw["evaluations"]:
+        return None
+    found = raw["adversarial"]
+    for key in ("epsilon", "step_size", "steps", "restarts"):
+        found[key]
+    found["autoattack"]["version"]
+    return dict(found)
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:

@@ -9,7 +9,18 @@ from ews.files import write_json, write_text
 from ews.report import inputs, measurements
 from ews.report.manifest import Entry, Manifest
 from ews.report.measurements import Measurement
-from ews.report.metrics import BEST, CLEAN, PER_CORRUPTION, TRAIN, VALIDATION, averaged, ordered
+from ews.report.metrics import (
+    AUTOATTACK,
+    BEST,
+    CLEAN,
+    PER_CORRUPTION,
+    SELECTED,
+    TRAIN,
+    VALIDATION,
+    averaged,
+    ordered,
+    pgd,
+)
 from ews.report.reported import Reported
 from ews.report.statistics import mean
 
@@ -30,7 +41,9 @@ def measure(manifest: Manifest, *, runs: Path, reported: Reported) -> tuple[list
     records = []
     for entry in manifest.entries:
         record = inputs.read_record(entry.run_folder(runs) / "record.json", entry.cell)
-        records.append({"run": entry.run, "evaluation": entry.evaluation, **record})
+        records.append(
+            {"run": entry.run, "evaluation": entry.evaluation, **record, **signs(manifest, entry, runs=runs)}
+        )
         scores = evaluated(manifest, entry, runs=runs) | trained(entry, record, runs=runs)
         for metric, score in scores.items():
             published = reported.find(entry.setting, metric)
@@ -64,7 +77,26 @@ def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
         # As many severities for each: the mean of the corruptions' means is the mean over all of their cells.
         scores[metric] = summary([single[name] for name in members])
         scores |= {PER_CORRUPTION + name: score for name, score in single.items()}
+    for weights, found in attacked(manifest, entry, runs=runs).items():
+        suffix = "" if weights == "last" else SELECTED
+        assert manifest.adversarial is not None
+        scores[pgd(manifest.adversarial["steps"]) + suffix] = found.pgd
+        scores[AUTOATTACK + suffix] = found.autoattack
     return scores
+
+
+def attacked(manifest: Manifest, entry: Entry, *, runs: Path) -> dict[str, inputs.Attacked]:
+    """Return what attacks found by weights, ``last`` and maybe ``best``; empty where the study does not attack."""
+    if manifest.adversarial is None:
+        return {}
+    path, record = entry.results_folder(runs) / "adversarial.json", entry.run_folder(runs) / "record.json"
+    return inputs.read_adversarial(path, manifest.adversarial, record=record)
+
+
+def signs(manifest: Manifest, entry: Entry, *, runs: Path) -> dict[str, Any]:
+    """Return the signs of masked gradients by weights, to stand in records.json; empty where nothing was attacked."""
+    found = attacked(manifest, entry, runs=runs)
+    return {"warnings": {key: list(one.warnings) for key, one in found.items()}} if found else {}
 
 
 def trained(entry: Entry, record: Mapping[str, Any], *, runs: Path) -> Scores:

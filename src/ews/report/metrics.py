@@ -8,6 +8,8 @@ CORRUPTION = "corruption error"
 VALIDATION = "validation error"
 TRAIN = "train error"
 PER_CORRUPTION = "error: "
+AUTOATTACK = "autoattack error"
+SELECTED = " (best)"  # Ends the name of a metric of the weights that validation images selected.
 
 # The 15 corruptions that "corruption error" is defined over (Hendrycks and Dietterich 2019), in their order;
 # a test holds this list to the one that the corruptions are made from.
@@ -44,6 +46,11 @@ _SHORT = {
     "pixelate": "Pixel",
     "jpeg_compression": "JPEG",
 }
+
+
+def pgd(steps: int) -> str:
+    """Return what the error under PGD with so many steps is called."""
+    return f"pgd-{steps} error"
 
 
 def short(corruption: str) -> str:

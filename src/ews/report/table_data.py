@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ews.errors import EwsError
 from ews.report.manifest import Label, Manifest
 from ews.report.measurements import Measurement
-from ews.report.metrics import CLEAN, PER_CORRUPTION, averaged, ordered
+from ews.report.metrics import AUTOATTACK, CLEAN, PER_CORRUPTION, averaged, ordered, pgd
 from ews.report.reported import Number, Reported
 from ews.report.statistics import Paired, deviation, mean, paired
 
@@ -76,6 +76,8 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
     if "corruption" in manifest.evaluations:
         headline.append(averaged(manifest.corruptions)[0])
         corruptions = [PER_CORRUPTION + name for name in ordered(manifest.corruptions)]
+    if manifest.adversarial is not None:
+        headline += [pgd(manifest.adversarial["steps"]), AUTOATTACK]
     by_row: dict[Label, dict[str, list[Measurement]]] = {label: {} for label in manifest.labels}
     for one in measured:
         by_row[one.label].setdefault(one.metric, []).append(one)

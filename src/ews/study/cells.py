@@ -98,6 +98,7 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
         "evaluations": list(spec.evaluations),
         "corruptions": list(cells[0].settings["corruption"]["names"]),
         "test_images": cells[0].settings["test_images"],
+        **({"adversarial": cells[0].settings["adversarial"]} if "adversarial" in spec.evaluations else {}),
         "cells": [
             {
                 "run": entry.run,
@@ -147,6 +148,10 @@ def check_sizes(params: Params, planned: Iterable[Planned], sizes: Mapping[str, 
         wanted = {
             "recipe train_images": (entry.cell["recipe"]["train_images"], kept),
             "evaluation.test_images": (entry.settings["test_images"], test),
+            "evaluation.adversarial.autoattack.n_examples": (
+                entry.settings["adversarial"]["autoattack"]["n_examples"],
+                test if entry.settings["test_images"] is None else entry.settings["test_images"],
+            ),
         }
         for key, (value, available) in wanted.items():
             if value is not None and available is not None and value > available:
@@ -228,6 +233,8 @@ def _combinations(spec: Study, raw: dict[str, Any], study: str) -> Iterator[dict
             raise EwsError(f"{where}: a value stands twice in {values}.")
         if len(values) > 1 and path.startswith("evaluation.corruption."):
             raise EwsError(f"{where}: a study has one list of corruptions; make a study for each.")
+        if len(values) > 1 and path.startswith("evaluation.adversarial."):
+            raise EwsError(f"{where}: a study has one adversary; make a study for each.")
         choices.append([(path, choice) for choice in values])
     for combination in product(*choices):
         yield dict(combination)

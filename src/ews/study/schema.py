@@ -61,12 +61,13 @@ Corruption = Literal[
     "pixelate",
     "jpeg_compression",
 ]
-Evaluation = Literal["clean", "corruption"]
+Evaluation = Literal["clean", "corruption", "adversarial"]
 # Names of the workflow's own rules; a study of that name would hide one (a test holds the two together).
 RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
     | {"dataset", "extra_images", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
     | {"evaluate_clean", "evaluate_corruption", "measure", "table", "figure"}
+    | {"evaluate_adversarial"}
 )
 
 
@@ -337,11 +338,30 @@ class CorruptionEvaluation(Section):
         return names
 
 
+class AutoAttackEvaluation(Section):
+    """How AutoAttack is run."""
+
+    n_examples: Count | None = Field(description="Attack a stratified choice of that many test images; null: all.")
+    batch_size: Count = Field(description="Images at a time, of PGD too; AutoAttack's draws depend on it.")
+    version: Literal["standard", "plus"] = Field(description="standard: 4 attacks; plus: 6 with more restarts.")
+
+
+class AdversarialEvaluation(Section):
+    """Attacks in the maximum norm."""
+
+    epsilon: float = Field(ge=0, le=1, description="Largest change of a pixel; images are in [0, 1].")
+    step_size: Positive = Field(description="Step of PGD, in [0, 1] units.")
+    steps: Count = Field(description="Steps of PGD; names the column pgd-<steps> error.")
+    restarts: Count = Field(description="Uniform starts of PGD; an image counts as wrong if one of them fools it.")
+    autoattack: AutoAttackEvaluation
+
+
 class EvaluationSettings(Section):
     """How trained networks are measured."""
 
     test_images: Count | None = Field(description="Stratified subset of the test images; null: all.")
     corruption: CorruptionEvaluation
+    adversarial: AdversarialEvaluation
 
 
 class Study(Section):
