@@ -28,6 +28,7 @@ ATTACK: dict[str, Any] = {
     "steps": STEPS,
     "validation_steps": 5,
     "validation_step_size": 2 / 255,
+    "validation_images": None,
 }
 AT = {"name": "at", "attack_mode": "train", **ATTACK}
 TRADES = {"name": "trades", "attack_mode": "eval", "beta": 6.0, **ATTACK}

@@ -302,4 +302,4 @@ def test_every_entry_is_a_component_with_its_registered_name() -> None:
         entry = lookup(REGISTRY, name, kind="method component")
         assert issubclass(entry, Component)
         assert entry.name == name
-        assert entry.kind in ("modifier", "objective", "wrapper", "extra")
+        assert entry.kind in ("modifier", "objective", "wrapper", "data", "extra")

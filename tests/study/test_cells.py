@@ -31,6 +31,63 @@ def test_table1_is_18_trainings_of_400_epochs(params: Params) -> None:
     assert {entry.label["architecture"] for entry in cells} == {"resnet50"}
 
 
+def test_table4_is_30_adversarial_trainings_of_200_epochs(params: Params) -> None:
+    cells = plan(params, "table4")
+    assert len(cells) == len({entry.run for entry in cells}) == 30
+    assert {entry.label["architecture"] for entry in cells} == {"preact_resnet18", "wrn28_10", "wrn34_10"}
+    for entry in cells:
+        recipe = entry.cell["recipe"]
+        assert (recipe["epochs"], recipe["label_smoothing"], recipe["weight_decay"]) == (200, 0.0, 5e-4)
+        parts = {component["name"]: component for component in entry.cell["method"]["components"]}
+        assert (parts.get("at") or parts["trades"])["epsilon"] == 8 / 255
+        if "ews" in parts:
+            chosen = [parts["ews"][key] for key in ("weight", "width", "entropy_bonus")]
+            assert chosen == [0.1, 0.9, 0.01]
+
+
+def test_the_paper_s_numbers_stand_beside_table4(params: Params) -> None:
+    from ews.report import reported
+
+    numbers = reported.load()
+    for entry in plan(params, "table4"):
+        setting = entry.run.rpartition("/")[0]
+        assert numbers.find(setting, "autoattack error") is not None, setting
+
+
+def test_weight_perturbation_has_its_parameters_by_objective(with_study: AddStudy) -> None:
+    sweep = {"methods.awp.trades.gamma": [0.005, 0.02]}
+    params = with_study(dataset="digits", seed=0, method=["at+awp", "trades+awp"], overrides=sweep)
+    cells = plan(params, "mine")
+    found = [(e.label["method"], e.cell["method"]["components"][1]) for e in cells]
+    assert found == [
+        ("at+awp", {"name": "awp", "gamma": 0.01, "warmup_epochs": 0}),
+        ("trades+awp, gamma=0.005", {"name": "awp", "gamma": 0.005, "warmup_epochs": 10}),
+        ("trades+awp, gamma=0.02", {"name": "awp", "gamma": 0.02, "warmup_epochs": 10}),
+    ]
+
+
+def test_grey_levels_may_be_swept(with_study: AddStudy) -> None:
+    sweep = {"methods.at.epsilon": ["4/255", "8/255"]}
+    cells = plan(with_study(dataset="digits", seed=0, method=["at"], overrides=sweep), "mine")
+    assert [entry.cell["method"]["components"][0]["epsilon"] for entry in cells] == [4 / 255, 8 / 255]
+    assert [entry.label["method"] for entry in cells] == ["at, epsilon=4/255", "at, epsilon=8/255"]
+    assert cells[1].run == "digits/wrn10_1/standard/at/seed0".replace("wrn10_1", cells[1].label["architecture"])
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("at", r"recipes\.digits has no entry 'adversarial'"),
+        ("trades+rst", r"datasets\.digits has no `extra`"),
+    ],
+)
+def test_what_a_method_lacks_is_named(raw: dict[str, Any], method: str, message: str) -> None:
+    del raw["recipes"]["digits"]["adversarial"]
+    raw["studies"] = {"quickstart": {"dataset": "digits", "method": [method]}}
+    with pytest.raises(EwsError, match=message):
+        plan(validate(raw), "quickstart")
+
+
 def test_a_sweep_multiplies_only_the_cells_it_touches(with_study: AddStudy) -> None:
     widths = [0.1, 0.3, 0.7]
     params = with_study(dataset="digits", seed=0, method=["vanilla", "ews"], overrides={"methods.ews.width": widths})

@@ -42,6 +42,7 @@ ATTACK = {
     "attack_mode": "train",
     "validation_steps": 2,
     "validation_step_size": 4 / 255,
+    "validation_images": None,
 }
 COMPONENTS: dict[str, dict[str, Any]] = {
     "dropout": {"name": "dropout", "rate": 0.3, "place": "hidden"},

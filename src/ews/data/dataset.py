@@ -88,6 +88,18 @@ class Dataset:
         indices = np.setdiff1d(np.arange(len(self.train_labels), dtype=np.int64), self.validation)
         return self._subset("training", self.train_labels, indices, count)
 
+    def validation_indices(self, count: int | None = None) -> NDArray[np.int64]:
+        """Return sorted positions of validation images: all, or a fixed stratified subset of ``count``.
+
+        Without a validation split there are none, whatever ``count``.
+
+        Raises:
+            EwsError: ``count`` is less than 1 or more than there are.
+        """
+        if len(self.validation) == 0:
+            return self.validation
+        return self._subset("validation", self.train_labels, self.validation, count)
+
     def test_indices(self, count: int | None = None) -> NDArray[np.int64]:
         """Return sorted positions of test images: all, or a fixed stratified subset of ``count``.
 

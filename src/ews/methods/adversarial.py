@@ -40,6 +40,7 @@ class Adversarial(Objective):
         attack_mode: str,
         validation_steps: int,
         validation_step_size: float,
+        validation_images: int | None,
     ) -> None:
         """Check and keep the parameters.
 
@@ -53,6 +54,7 @@ class Adversarial(Objective):
             validation_steps: steps of the attack by which the best epoch is selected: cross-entropy, evaluation
                 mode, uniform start, whatever the training's attack is.
             validation_step_size: of that attack, in [0, 1] units.
+            validation_images: how many validation images it runs on, a fixed stratified subset; None: all.
 
         Raises:
             EwsError: a value out of range.
@@ -71,6 +73,7 @@ class Adversarial(Objective):
         self.attack_mode = attack_mode
         self.validation_steps = validation_steps
         self.validation_step_size = validation_step_size
+        self.validation_count = validation_images
 
     def begin_epoch(self, epoch: int) -> None:
         """Restart the stream of the attacks' starts: a function of (seed, epoch)."""

@@ -159,10 +159,12 @@ class Objective(Component):
 
     Attributes:
         adversarial: whether :meth:`validation_images` attacks; the clean validation error is then recorded as well.
+        validation_count: number of validation images to measure on, a fixed stratified subset; None: all.
     """
 
     kind = "objective"
     adversarial: ClassVar[bool] = False
+    validation_count: int | None = None
 
     def prepare(self, batch: Batch) -> Batch:
         """Add to the batch what the loss needs at the unchanged weights, e.g. adversarial examples.

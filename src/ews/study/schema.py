@@ -244,6 +244,7 @@ class AdversarialTraining(Section):
     )
     validation_steps: Count = Field(description="Steps of the PGD that selects the best epoch on validation images.")
     validation_step_size: StepSize = Field(description="Step of that PGD.")
+    validation_images: Count | None = Field(description="On how many validation images, stratified; null: all.")
 
 
 class At(AdversarialTraining):

@@ -78,7 +78,7 @@ def write(
         counts={
             "parameters": sum(parameter.numel() for parameter in training.network.parameters()),
             "train_images": len(training.indices),
-            "validation_images": len(training.dataset.validation),
+            "validation_images": len(training.validation),
             "epochs": len(logs["epochs"]),
             "starts": logs["starts"],
             **({"extra_images": len(training.extra.source.labels)} if training.extra else {}),

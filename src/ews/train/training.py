@@ -72,6 +72,7 @@ class Training:
             channels_last=True,
         )
         self.method = compose(cell["method"], self.context)
+        self.validation = dataset.validation_indices(self.method.objective.validation_count)
         share = self.method.extra_share
         self.extra = ExtraImages(cell, dataset, share=share, device=device, workers=workers) if share > 0 else None
         # Labelled images in a batch and in an epoch; the last batch holds what remains. With a single image a batch
@@ -137,7 +138,7 @@ class Training:
             ``validation_error``, which selects the best epoch, on the images that the objective wants (attacked ones
             in adversarial training); then, where those are not the clean ones, ``validation_clean_error``.
         """
-        if len(self.dataset.validation) == 0:
+        if len(self.validation) == 0:
             return {}
         measure = partial(
             validation_error,
@@ -145,7 +146,7 @@ class Training:
             self.context.logits,
             images=self.dataset.train_images,
             labels=self.dataset.train_labels,
-            indices=self.dataset.validation,
+            indices=self.validation,
             batch_size=VALIDATION_BATCH,
             device=self.device,
         )
