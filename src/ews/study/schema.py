@@ -350,8 +350,8 @@ class AutoAttackEvaluation(Section):
 class AdversarialEvaluation(Section):
     """Attacks in the maximum norm."""
 
-    epsilon: float = Field(ge=0, le=1, description="Largest change of a pixel; images are in [0, 1].")
-    step_size: Positive = Field(description="Step of PGD, in [0, 1] units.")
+    epsilon: Level = Field(description="Largest change of a pixel: in [0, 1], or as 8/255.")
+    step_size: StepSize = Field(description="Step of PGD: above 0, at most 1, or as 2/255.")
     steps: Count = Field(description="Steps of PGD; names the column pgd-<steps> error.")
     restarts: Count = Field(description="Uniform starts of PGD; an image counts as wrong if one of them fools it.")
     autoattack: AutoAttackEvaluation
