@@ -28,6 +28,10 @@ NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
     "resnet50": ({"network": "resnet", "depth": 50, "width": 64}, 16),
     "resnet18_thin": ({"network": "resnet", "depth": 18, "width": 8}, 8),
     "resnet50_thin": ({"network": "resnet", "depth": 50, "width": 8}, 8),
+    "preact_resnet18": ({"network": "preact_resnet", "depth": 18, "width": 64}, 16),
+    "preact_resnet18_thin": ({"network": "preact_resnet", "depth": 18, "width": 8}, 16),
+    "wrn34_10": ({"network": "wide_resnet", "depth": 34, "widen": 10}, 16),
+    "wrn10_1": ({"network": "wide_resnet", "depth": 10, "widen": 1}, 32),
 }
 # As in params.yaml, which a machine with torch alone may not read (a test holds the two to each other).
 EWS: dict[str, Any] = {
@@ -46,6 +50,20 @@ EWS: dict[str, Any] = {
     "entropy_bonus": 0.005,
     "baseline_decay": 0.99,
     "gradient_clip": 3.0,
+}
+ATTACK: dict[str, Any] = {
+    "epsilon": 8 / 255,
+    "steps": 10,
+    "validation_steps": 10,
+    "validation_step_size": 2 / 255,
+    "validation_images": None,
+}
+COMPONENTS: dict[str, dict[str, Any]] = {
+    "at": {**ATTACK, "step_size": 2 / 255, "attack_mode": "train"},
+    "trades": {**ATTACK, "step_size": 0.007, "attack_mode": "eval", "beta": 6.0},
+    # After the warm-up, whose length the cost of a step does not depend on; and whatever the objective's radius is.
+    "awp": {"gamma": 0.01, "warmup_epochs": 0},
+    "ews": EWS,
 }
 # The rate is small so that weights stay where they are; the cost of a step does not depend on it.
 RECIPE = {"learning_rate": 1.0e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 1.0e-4}
@@ -110,8 +128,9 @@ def context(network: Network, setting: Setting) -> Context:
 
 
 def method(where: Context, name: str, **changes: Any) -> Method:
-    """Return ``vanilla`` or ``ews``, the latter with some parameters changed, at the start of an epoch."""
-    components = [] if name == "vanilla" else [{"name": name, **EWS, **changes}]
+    """Return e.g. ``vanilla``, ``ews`` or ``at+ews``, ews with some parameters changed, at the start of an epoch."""
+    parts = [] if name == "vanilla" else name.split("+")
+    components = [{"name": part, **COMPONENTS[part], **(changes if part == "ews" else {})} for part in parts]
     made = compose({"name": name, "components": components}, where)
     made.begin_epoch(0)
     return made

@@ -12,10 +12,13 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import at_step  # noqa: E402
 import common  # noqa: E402
 import ews_step  # noqa: E402
 import masked  # noqa: E402
 import pipeline  # noqa: E402
+
+from ews.study.params import validate  # noqa: E402
 
 CPU = common.Setting(device=torch.device("cpu"), bfloat16=False, compiled=False)
 
@@ -36,6 +39,22 @@ def test_constants_are_those_of_params() -> None:
     assert params["datasets"]["cifar10"]["standard"] == pipeline.STANDARD
     recipe = params["recipes"]["cifar10"]["standard"]
     assert (recipe["epochs"], recipe["gradient_clip"]) == (pipeline.EPOCHS, common.CLIP)
+    methods = validate(params).methods
+    for name in ("at", "trades"):
+        assert getattr(methods, name).model_dump() == common.COMPONENTS[name]
+    assert methods.awp.at.model_dump() == common.COMPONENTS["awp"]
+
+
+@pytest.mark.parametrize("name", ["preact_resnet18_thin", "wrn10_1"])
+def test_arithmetic_of_adversarial_steps(name: str) -> None:
+    """Ten attack steps of two passes, three for the loss (TRADES: one for the reference, six for the loss)."""
+    counts = at_step.operations(name, 0.9)
+    assert counts["at+ews"] / counts["at"] == pytest.approx(1.12, abs=0.01)
+    assert counts["trades+ews"] / counts["trades"] == pytest.approx(1.20, abs=0.01)
+    assert counts["at"] / counts["vanilla"] == pytest.approx(23 / 3, rel=0.02)
+    assert counts["trades"] / counts["vanilla"] == pytest.approx(27 / 3, rel=0.02)
+    # Another full pass with the weights' gradients.
+    assert (counts["at+awp"] - counts["at"]) / counts["vanilla"] == pytest.approx(1, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ["resnet18_thin", "resnet50_thin"])
@@ -92,6 +111,18 @@ def test_steps_run(tmp_path: Path) -> None:
     assert "EWS step / vanilla step" in (tmp_path / "ews_step.cpu.md").read_text(encoding="utf-8")
 
 
+def test_adversarial_steps_run(tmp_path: Path) -> None:
+    done = command(
+        "at_step.py", "--network", "wrn10_1", "--batch", 2, "--repeats", 2, "--warmup", 0, "--threads", 1,
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "at_step.cpu.json").read_text(encoding="utf-8"))["measurements"]
+    assert set(row["ratios"]["wall"]) == set(row["bounds"])
+    page = (tmp_path / "at_step.cpu.md").read_text(encoding="utf-8")
+    assert page.index("| at+ews |") < page.index("| AT + EWS / AT |")
+
+
 def test_pipeline_runs(tmp_path: Path) -> None:
     done = command(
         "pipeline.py", "--network", "resnet18_thin", "--batch", 4, "--batches", 2, "--repeats", 1, "--images", 8,
@@ -103,7 +134,7 @@ def test_pipeline_runs(tmp_path: Path) -> None:
     assert all(0 <= row["waiting"]["median"] < 1 for row in result["rows"])
 
 
-@pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py"])
+@pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py", "at_step.py"])
 def test_a_missing_device_is_said_in_one_line(script: str, tmp_path: Path) -> None:
     done = command(script, "--device", "cuda", "--out", tmp_path)
     assert done.returncode == 1
