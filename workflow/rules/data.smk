@@ -23,7 +23,7 @@ rule dataset:
         " --manifest data/sources.yaml --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"
 
 
-# Only for methods that need them; the file behind them has to be fetched by hand (docs/data.md).
+# Only for methods that need them; the file behind them has to be fetched by hand (docs/adversarial.md).
 rule extra_images:
     input:
         "data/{dataset}/dataset.json",

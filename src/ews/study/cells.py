@@ -179,7 +179,7 @@ def _resolve(
     names = components(method)
     if "rst" in names and params.datasets[dataset].extra is None:
         raise EwsError(
-            f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/data.md)."
+            f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/adversarial.md)."
         )
     return {
         "dataset": dataset,
