@@ -66,6 +66,12 @@ def test_one_attack_after_the_other_is_what_the_package_does_in_one_go(quick, la
     assert counts == sorted(counts, reverse=True) and 0 < counts[-1] < counts[1] < counts[0] == COUNT - 3
 
 
+def test_the_memory_format_plays_no_part(quick, labels):
+    twisted = images().contiguous(memory_format=torch.channels_last)
+    found = [autoattack(network(), x, labels, epsilon=0.004, **SETTINGS).images for x in (images(), twisted)]
+    assert torch.equal(*found)
+
+
 def test_the_global_state_is_left_alone_and_plays_no_part(quick, labels):
     seen = []
 

@@ -76,6 +76,8 @@ def autoattack(
     check_range(images)
     classes = check_network(network, images[:batch_size].to(device))
     generators = [device] if device.type == "cuda" else []
+    # The package looks at images and gradients as flat rows, without a copy.
+    images = images.contiguous()
     with torch.random.fork_rng(devices=generators), _tracing_kept(), _logged() as warnings:
         attacker = AutoAttack(network, norm="Linf", eps=epsilon, version=version, seed=seed, device=device)
         # The package's nine targets are those of ten classes.
