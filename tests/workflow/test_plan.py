@@ -25,6 +25,13 @@ def test_table1_plans_18_trainings(project: Project) -> None:
     assert planned["evaluate_corruption"] == 18
 
 
+def test_table4_plans_30_trainings_and_needs_no_extra_images_for_it(project: Project) -> None:
+    planned = jobs(project.snakemake("-n", "table4").stdout)
+    assert (planned["train_cell"], planned["train_searching_cell"]) == (15, 15)
+    assert (planned["dataset"], planned["extra_images"]) == (1, 1)
+    assert planned["evaluate_clean"] == planned["evaluate_adversarial"] == 30
+
+
 @pytest.mark.parametrize("target", ["data", "corruptions", "train", "evaluate", "tables", "figures", "cifar10_small"])
 def test_named_targets(project: Project, target: str) -> None:
     assert jobs(project.snakemake("-n", target).stdout)
