@@ -3,4 +3,5 @@
 REGISTRY: dict[str, str] = {
     "clean": "ews.evaluate.clean:EVALUATOR",
     "corruption": "ews.evaluate.corruption:EVALUATOR",
+    "perturbation": "ews.evaluate.perturbation:EVALUATOR",
 }

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from ews import planned
 from ews.data.dataset import load
-from ews.device import leased
 from ews.errors import run
 from ews.evaluate import REGISTRY
 from ews.evaluate.base import Evaluator
 from ews.evaluate.output import check_name, write_arrays, write_rows
-from ews.evaluate.subject import Subject, check_data, read_record
 from ews.evaluate.uses import uses
+from ews.files import write_json
 from ews.fingerprint import fingerprint
+from ews.partial import partial
 from ews.registry import lookup
 
 COMMON = {"evaluation", "run", "data", "test_images", "out", "predictions", "threads", "fingerprint"}
@@ -22,6 +22,10 @@ COMMON = {"evaluation", "run", "data", "test_images", "out", "predictions", "thr
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure a trained network and write the results."""
+    # These bring torch. Worker processes import this module, as the one they were started from, and do without.
+    from ews.device import leased
+    from ews.evaluate.subject import Subject, check_data, read_record
+
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m ews.evaluate", description="Measure a trained network.")
     commands = parser.add_subparsers(dest="evaluation", required=True)
@@ -36,18 +40,27 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     check_name(arguments.out)
     record = read_record(arguments.run)
-    code = fingerprint("ews.evaluate", uses(record["cell"], arguments.evaluation))
+    code = fingerprint("ews.evaluate", uses(record["cell"], arguments.evaluation, options))
     planned.check(arguments.fingerprint, code, where=str(arguments.out))
     dataset = load(arguments.data)
     check_data(arguments.run, record, dataset)
     evaluator: Evaluator = lookup(REGISTRY, arguments.evaluation, kind="evaluation")
-    with leased(threads=arguments.threads) as device:
-        subject = Subject(
-            run=arguments.run, record=record, dataset=dataset, test_images=arguments.test_images, device=device
-        )
-        found = evaluator.evaluate(subject, **options)
-    write_arrays(arguments.predictions, found.arrays)
-    write_rows(arguments.out, found.rows)
+    with partial(arguments.out) as work:
+        with leased(threads=arguments.threads) as device:
+            subject = Subject(
+                run=arguments.run,
+                record=record,
+                dataset=dataset,
+                test_images=arguments.test_images,
+                device=device,
+                code=code,
+                work=work,
+            )
+            found = evaluator.evaluate(subject, **options)
+        write_arrays(arguments.predictions, found.arrays)
+        if found.about is not None:
+            write_json(arguments.out.with_suffix(".json"), found.about)
+        write_rows(arguments.out, found.rows)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:

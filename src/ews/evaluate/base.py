@@ -15,10 +15,12 @@ class Evaluation:
     Attributes:
         rows: results with the same keys in each, errors in percent; a CSV's rows, or one row for a JSON file.
         arrays: per-image results and what names their axes, none of them of objects.
+        about: of a CSV, what was measured on what, written as JSON beside it; None: nothing.
     """
 
     rows: list[dict[str, Any]]
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    about: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

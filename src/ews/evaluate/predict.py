@@ -1,5 +1,6 @@
 """Predictions of a network, image by image, in a compact form."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +34,30 @@ def predict(network: nn.Module, images: np.ndarray, *, indices: np.ndarray, devi
         indices: int64 [n], n >= 1; which images, in which order.
         device: where to compute.
     """
+    return predict_batches(network, (images[part] for part in parts(indices)), device=device)
+
+
+def parts(indices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the indices of each pass, :data:`BATCH` but for the last."""
+    return (indices[start : start + BATCH] for start in range(0, len(indices), BATCH))
+
+
+def predict_batches(network: nn.Module, batches: Iterable[np.ndarray], *, device: torch.device) -> Predictions:
+    """Compute the predictions for images that come batch by batch.
+
+    Args:
+        network: as in :func:`predict`.
+        batches: uint8 [B, H, W, 3] each, at least one; each is a pass of its own, so that the same images in the same
+            batches give the same bits.
+        device: where to compute.
+    """
     if network.training:
         raise ValueError("the network is in training mode: its normalisation would use the batch's statistics")
     predictions, confidences = [], []
     classes = 0
     with torch.inference_mode():
-        for start in range(0, len(indices), BATCH):
-            pixels = torch.from_numpy(images[indices[start : start + BATCH]]).to(device)
+        for images in batches:
+            pixels = torch.from_numpy(images).to(device)
             logits = network(pixels.movedim(-1, 1).to(torch.float32, memory_format=torch.contiguous_format) / 255)
             logits = logits.float()
             classes = logits.shape[1]

@@ -30,6 +30,9 @@ class Subject:
         dataset: the data it was trained on.
         test_images: size of the stratified test subset; None for all test images.
         device: where to compute.
+        code: fingerprint of the evaluation's code.
+        work: folder for finished parts of an evaluation that takes long (:mod:`ews.evaluate.kept`); held by this
+            process, and gone once the results are written.
     """
 
     run: Path
@@ -37,6 +40,8 @@ class Subject:
     dataset: Dataset
     test_images: int | None
     device: torch.device
+    code: str
+    work: Path
 
     @property
     def indices(self) -> np.ndarray:

@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def uses(cell: Mapping[str, Any], kind: str) -> list[tuple[str, str]]:
+def uses(cell: Mapping[str, Any], kind: str, options: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
     """Return (module that holds the registry, entry's name) for ``fingerprint("ews.evaluate", ...)``.
 
     Args:
         cell: the resolved parameters of the training whose network is measured.
         kind: the evaluation, e.g. ``"clean"``.
+        options: its own, as on the command line. With ``seed`` and ``profile`` the corruptions in ``names`` are made
+            by this package, and their code counts, stored or not.
     """
-    return [("ews.evaluate", kind), ("ews.models", cell["architecture"]["network"])]
+    entries = [("ews.evaluate", kind), ("ews.models", cell["architecture"]["network"])]
+    options = options or {}
+    if kind == "corruption" and options.get("seed") is not None and options.get("profile") is not None:
+        entries += [("ews.corruptions", name) for name in sorted(set(options["names"]))]
+    return entries
