@@ -47,7 +47,8 @@ def test_every_row_runs_and_leaves_the_network_alone(
     monkeypatch.setitem(search.ROWS, row, (name, changes, min(updates, 2)))
     # The full passes of `gradient` update running statistics, as in training; no subnet reads them.
     before = {key: value.clone() for key, value in network.named_parameters()}
-    found = search.weakness(row, network, dataset, width=0.7, subnets=4, batch=12)
+    found, reward = search.weakness(row, network, dataset, width=0.7, subnets=4, batch=12)
+    assert (reward is None) == (updates == 0)
     assert len(found) == 4 and all(0 <= value <= 100 for value in found)
     if name == "l1_norm":
         assert len(set(found)) == 1
@@ -69,8 +70,8 @@ def test_accuracy_is_the_share_of_right_answers(network: Network, dataset: Any) 
 def test_the_page_sorts_and_compares() -> None:
     difference = {"mean": -20.0, "low": -25.0, "high": -15.0}
     rows = [
-        {"strategy": "learned", "mean": 40.0, "low": 30.0, "high": 50.0, "against_random": difference},
-        {"strategy": "random", "mean": 60.0, "low": 55.0, "high": 65.0, "against_random": None},
+        {"strategy": "learned", "mean": 40.0, "low": 30.0, "high": 50.0, "against_random": difference, "reward": 41.5},
+        {"strategy": "random", "mean": 60.0, "low": 55.0, "high": 65.0, "against_random": None, "reward": None},
     ]
     machine = {"processor": "p", "cores": 2, "threads": 1, "load": 0.0, "versions": {"torch": "2"}}
     settings = {
@@ -82,5 +83,5 @@ def test_the_page_sorts_and_compares() -> None:
         "test_images": 500,
     }
     text = search.markdown({"machine": machine, "settings": settings, "rows": rows})
-    assert "| learned | 40.00 [30.00, 50.00] | -20.00 [-25.00, -15.00] |" in text
-    assert "| random | 60.00 [55.00, 65.00] |  |" in text
+    assert "| learned | 40.00 [30.00, 50.00] | -20.00 [-25.00, -15.00] | 41.50 |" in text
+    assert "| random | 60.00 [55.00, 65.00] |  |  |" in text
