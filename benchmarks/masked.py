@@ -79,7 +79,8 @@ class Masked:
         if self.context.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         with self.context.autocast():
-            weak = self.logits(self.context.network, images, subnet).float()
+            weak = self.logits(self.context.network, images, subnet)
         loss = F.cross_entropy(full, batch.labels)
+        weak = weak if full.dtype == torch.float64 else weak.float()
         term = distillation(weak, full, batch.labels, loss="kl", reduction=self.reduction)
         (loss + self.weight * term).backward()

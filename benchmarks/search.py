@@ -30,18 +30,21 @@ from ews.report.statistics import interval, paired
 from ews.subnets.search import build
 from ews.subnets.subnet import Subnet
 
-PAPER = {key: EWS[key] for key in ("samples", "learning_rate", "baseline_decay")}
-FAST = {"samples": 8, "learning_rate": 3.0e-3, "baseline_decay": 0.9}
-# Row -> strategy, what its policy has other than the paper's values, updates.
+RELEASED = {key: EWS[key] for key in ("samples", "learning_rate", "baseline_decay")}
+FAST = {"samples": 8, "baseline_decay": 0.9}
+# One rate moves an LSTM's logits further than a bandit's, whose every logit is a parameter: each has a grid of its own.
+RATES = {"bandit": (3.0e-3, 3.0e-2, 3.0e-1), "learned": (3.0e-3, 1.0e-2)}
+# Row -> strategy, what its policy has other than the released values, updates.
 ROWS: dict[str, tuple[str, dict[str, Any], int]] = {
-    "random": ("random", PAPER, 0),
-    "l1_norm": ("l1_norm", PAPER, 0),
-    "gradient": ("gradient", PAPER, 0),
-    "bandit, 60 updates at the paper's settings": ("bandit", PAPER, 60),
-    "learned, 60 updates at the paper's settings": ("learned", PAPER, 60),
-    "bandit, 200 fast updates": ("bandit", FAST, 200),
-    "learned, 200 fast updates": ("learned", FAST, 200),
+    **{name: (name, RELEASED, 0) for name in ("random", "l1_norm", "gradient")},
+    **{f"{name}, released settings, 60 updates": (name, RELEASED, 60) for name in RATES},
+    **{
+        f"{name}, C = 8, rate {rate:g}, 200 updates": (name, {**FAST, "learning_rate": rate}, 200)
+        for name, rates in RATES.items()
+        for rate in rates
+    },
 }
+LAST_UPDATES = 50
 POLICY = ("samples", "learning_rate", "betas", "entropy_bonus", "baseline_decay", "gradient_clip", "hidden")
 
 
@@ -57,8 +60,15 @@ def accuracy(network: Network, images: Tensor, labels: Tensor, subnet: Subnet, b
     return (torch.cat(answers) == labels).float().mean()
 
 
-def weakness(row: str, network: Network, dataset: Dataset, *, width: float, subnets: int, batch: int) -> list[float]:
-    """Return the accuracies on test images, percent, of ``subnets`` subnets that a strategy finds."""
+def weakness(
+    row: str, network: Network, dataset: Dataset, *, width: float, subnets: int, batch: int
+) -> tuple[list[float], float | None]:
+    """Search, then measure.
+
+    Returns:
+        accuracies on test images, percent, of ``subnets`` subnets; mean accuracy on training images, percent, of those
+        that the last updates drew, None without updates.
+    """
     name, changes, updates = ROWS[row]
     search = build(
         name,
@@ -79,13 +89,14 @@ def weakness(row: str, network: Network, dataset: Dataset, *, width: float, subn
         rows = torch.randint(len(labels), (batch,), generator=generator)
         return images[rows], labels[rows]
 
+    rewards = []
     for _ in range(updates):
         part = draw()
 
         def reward(found: list[Subnet], part: tuple[Tensor, Tensor] = part) -> Tensor:
             return torch.stack([accuracy(network, *part, subnet, batch) for subnet in found])
 
-        search.update(reward, generator)
+        rewards.append(100 * float(search.update(reward, generator)["reward"]))
     found = []
     for _ in range(subnets):
         if name == "gradient":
@@ -95,12 +106,13 @@ def weakness(row: str, network: Network, dataset: Dataset, *, width: float, subn
             network.zero_grad(set_to_none=True)
             search.observe()
         found.append(100 * float(accuracy(network, *test, search.sample(generator), batch)))
-    return found
+    return found, float(np.mean(rewards[-LAST_UPDATES:])) if rewards else None
 
 
 def measure(runs: Sequence[Path], dataset: Dataset, *, width: float, subnets: int, batch: int) -> list[dict[str, Any]]:
     """Return a row per strategy: mean accuracy of its subnets by run."""
     found: dict[str, dict[int, float]] = {row: {} for row in ROWS}
+    rewards: dict[str, list[float]] = {row: [] for row in ROWS}
     for number, folder in enumerate(runs):
         record = read_record(folder)
         check_data(folder, record, dataset)
@@ -116,8 +128,9 @@ def measure(runs: Sequence[Path], dataset: Dataset, *, width: float, subnets: in
         for row in ROWS:
             # In training mode for the capture of effects; running statistics do not enter a subnet.
             network = subject.network(LAST).train()
-            values = weakness(row, network, dataset, width=width, subnets=subnets, batch=batch)
+            values, reward = weakness(row, network, dataset, width=width, subnets=subnets, batch=batch)
             found[row][number] = float(np.mean(values))
+            rewards[row] += [] if reward is None else [reward]
     random = found["random"]
     rows = []
     for row, by_run in found.items():
@@ -125,6 +138,7 @@ def measure(runs: Sequence[Path], dataset: Dataset, *, width: float, subnets: in
         against = None if row == "random" else paired(by_run, random)
         difference = None if against is None else {"mean": against.mean, "low": against.low, "high": against.high}
         rows.append({"strategy": row, "mean": mean, "low": low, "high": high, "against_random": difference})
+        rows[-1]["reward"] = float(np.mean(rewards[row])) if rewards[row] else None
     return sorted(rows, key=lambda one: one["mean"])
 
 
@@ -137,16 +151,19 @@ def markdown(result: dict[str, Any]) -> str:
         f"Accuracy in percent of subnets of width {settings['width']} of {len(settings['runs'])} vanilla networks "
         f"({settings['network']} on {settings['dataset']}), weakest first: the mean over {settings['subnets']} subnets "
         f"per network on {settings['test_images']} test images, then mean and 95 % t interval over the networks. "
-        f"Paper's settings: {_listed(PAPER)}; fast: {_listed(FAST)}.",
+        f"Released settings: {_listed(RELEASED)}; with C = 8: {_listed(FAST)}. `reward`: the same for the accuracy on "
+        "the batches of training images of the last 50 updates, which a rate can be chosen by.",
         "",
         machine_line(result["machine"]),
         "",
-        "| strategy | accuracy | minus random |",
-        "|---|---:|---:|",
+        "| strategy | accuracy | minus random | reward |",
+        "|---|---:|---:|---:|",
     ]
     for row in result["rows"]:
         other = row["against_random"]
-        lines.append(f"| {row['strategy']} | {_interval(row)} | {'' if other is None else _interval(other, '+')} |")
+        cells = [_interval(row), "" if other is None else _interval(other, "+")]
+        cells.append("" if row["reward"] is None else f"{row['reward']:.2f}")
+        lines.append(f"| {row['strategy']} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 

@@ -76,8 +76,7 @@ def test_the_reference_computes_the_same_gradients(name: str) -> None:
             reference.gradients(batch, extra._subnet)
         weak[kind] = {name: parameter.grad for name, parameter in network.named_parameters()}
     for parameter, gradient in weak["sliced"].items():
-        # Logits pass through float32 on both ways.
-        torch.testing.assert_close(gradient, weak["masked"][parameter], rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(gradient, weak["masked"][parameter], rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize(("name", "expected", "gigaflop"), [("resnet18", 1.71, 3.34), ("resnet50", 1.63, 7.8)])
@@ -130,8 +129,8 @@ def test_pipeline_runs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "pipeline.cpu.json").read_text(encoding="utf-8"))
-    assert len(result["rows"]) == 6 and result["table1_hours"] > 0
-    assert all(0 <= row["waiting"]["median"] < 1 for row in result["rows"])
+    assert len(result["rows"]) == 6 and result["table1_hours"] is None
+    assert all(0 < row["in_loader"]["median"] < 1 for row in result["rows"])
 
 
 @pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py", "at_step.py"])
@@ -149,5 +148,6 @@ def test_hours_of_table1_by_hand() -> None:
         for a in pipeline.AUGMENTATIONS
         for m in pipeline.METHODS
     ]
-    assert pipeline.table1_hours(rows) == pytest.approx(2.0)
-    assert pipeline.table1_hours(rows[:-1]) is None
+    assert pipeline.table1_hours(rows, "resnet50") == pytest.approx(2.0)
+    assert pipeline.table1_hours(rows[:-1], "resnet50") is None
+    assert pipeline.table1_hours(rows, "resnet18") is None

@@ -44,7 +44,7 @@ def test_a_good_entry_passes(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"sha": "1"}, r"mine\.sha: unknown key; valid: title, "),
-        ({"kind": "pickle"}, r"mine\.kind: unknown kind; valid: cifar_binary, digits, image_folder .*'pickle'"),
+        ({"kind": "pickle"}, r"mine\.kind: unknown kind; valid: cifar_binary, cifar_c, digits, .*'pickle'"),
         ({"size": "10"}, r"mine\.size: .*integer.*'10'"),
         ({"size": 0}, r"mine\.size: .*greater"),
         ({"checksum": "sha256:abc"}, r"mine\.checksum: .*64"),

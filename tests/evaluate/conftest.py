@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ews import models
 from ews.data.dataset import load
 from ews.evaluate.__main__ import main
-from ews.files import sha256
+from ews.files import sha256, write_json
 from ews.seeds import numpy_stream
 
 CLASSES = 4
@@ -115,6 +115,7 @@ def corrupted(data: Path, labels: np.ndarray) -> Path:
     for name, step in (("fog", 2), ("snow", 1), ("frost", 0)):
         blocks = [grey(confuse(labels, range(step * severity))) for severity in range(1, 6)]
         np.save(folder / f"{name}.npy", np.concatenate(blocks))
+        write_json(folder / f"{name}.json", {"sha256": sha256(folder / f"{name}.npy"), "source": "a test"})
     np.save(folder / "labels.npy", np.tile(labels, 5))
     return folder
 

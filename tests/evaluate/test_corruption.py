@@ -5,6 +5,7 @@ import pytest
 
 from ews.data.dataset import load
 from ews.errors import EwsError
+from ews.files import read_json, sha256, write_json
 
 
 def test_rows_are_the_hand_count_in_the_order_asked_for(corruption):
@@ -100,3 +101,84 @@ def test_missing_labels_are_refused(corruption, corrupted):
     (corrupted / "labels.npy").unlink()
     with pytest.raises(EwsError, match=r"labels\.npy: missing"):
         corruption("fog")
+
+
+def test_a_flipped_bit_gives_no_numbers(corruption, corrupted, run):
+    path = corrupted / "snow.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EwsError, match=r"snow\.npy: damaged: its SHA-256 is .*Delete it\. Build it"):
+        corruption("fog", "snow")
+    assert not list(run.glob("corruption*"))
+    # What was measured before is kept: with the set whole again only the rest is computed.
+    assert sorted(path.name for path in (run / ".corruption.csv.partial").glob("*.npz"))[0] == "fog-1.npz"
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert len(corruption("fog", "snow")[0]) == 11
+    assert not (run / ".corruption.csv.partial").exists()
+
+
+def test_a_set_without_a_record_is_refused(corruption, corrupted):
+    (corrupted / "fog.json").unlink()
+    with pytest.raises(EwsError, match=r"fog\.json: missing, so that fog\.npy cannot be checked\. .* Build it"):
+        corruption("fog")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"sha256": 3}', "{"])
+def test_a_record_without_a_checksum_is_refused(corruption, corrupted, content):
+    (corrupted / "fog.json").write_text(content)
+    with pytest.raises(EwsError, match=r"fog\.json: "):
+        corruption("fog")
+
+
+def change(path, **values):
+    write_json(path, read_json(path) | values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"corruption": "snow"}, "corruption is 'snow'; wanted is 'fog'"),
+        ({"images_sha256": "0" * 64}, "images_sha256 is '0+'; wanted is"),
+        ({"seed": 4, "profile": "cifar"}, "seed is 4; wanted is 3"),
+        ({"seed": 3, "profile": "tiny"}, "profile is 'tiny'; wanted is 'cifar'"),
+        ({}, "has no seed: these are not images made with seed 3"),
+    ],
+)
+def test_a_set_of_other_images_or_settings_is_refused(corruption, corrupted, values, message):
+    change(corrupted / "fog.json", **values)
+    with pytest.raises(EwsError, match=message):
+        corruption("fog", more=["--seed", "3", "--profile", "cifar"])
+
+
+def test_the_sidecar_names_a_published_set_by_its_checksum(corruption, corrupted, run):
+    change(corrupted / "fog.json", source="official")
+    corruption("fog", "snow", more=["--test-images", "12"])
+    about = read_json(run / "corruption.json")
+    record = read_json(corrupted / "fog.json")
+    assert about["corruptions"]["fog"] == {"source": "official", "sha256": record["sha256"]}
+    assert about["record"] == sha256(run / "record.json")
+    assert (about["n"], about["test_images"], about["dataset"]) == (12, 12, "grey")
+    # Another published set in its place: what was found on the first is not continued.
+    change(corrupted / "fog.json", source="other")
+    corruption("fog")
+    assert read_json(run / "corruption.json")["corruptions"]["fog"]["source"] == "other"
+
+
+def test_half_done_work_of_a_generator_is_not_taken_for_a_set(corruption, corrupted):
+    partial = corrupted / ".hail.npy.partial"
+    partial.mkdir()
+    (partial / "0123.npy").write_bytes(b"half")
+    with pytest.raises(EwsError, match=r"hail\.npy: not generated\. There: fog, frost, snow\."):
+        corruption("hail")
+
+
+def test_a_folder_that_is_not_there_is_named(corruption, corrupted):
+    with pytest.raises(EwsError, match=r"grey-d/labels\.npy: missing"):
+        corruption("fog", more=["--corrupted", str(corrupted.with_name("grey-d"))])
+
+
+def test_files_of_two_folders_are_refused(corruption, corrupted, tmp_path):
+    with pytest.raises(EwsError, match="files of 2 folders"):
+        corruption("fog", more=["--corrupted", str(corrupted / "fog.npy"), str(tmp_path / "fog.npy")])

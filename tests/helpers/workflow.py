@@ -66,7 +66,8 @@ def tiny(content: dict[str, Any]) -> None:
     recipe = content["recipes"]["digits"]["standard"]
     recipe |= {"epochs": 2, "batch_size": 32, "train_images": 96}
     content["architectures"]["tiny"] = {"network": "cifar_resnet", "depth": 8, "width": 4}
-    content["evaluation"] |= {"test_images": 50, "corruption": {"names": ["gaussian_noise", "contrast"]}}
+    content["evaluation"]["test_images"] = 50
+    content["evaluation"]["corruption"]["names"] = ["gaussian_noise", "contrast"]
     content["studies"]["tiny"] = {"dataset": "digits", "architecture": "tiny", "method": ["vanilla", "dropout", "ews"]}
     content["studies"]["tiny"] |= {"seed": 0}
     content["reproduce"] = ["tiny"]

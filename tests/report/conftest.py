@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from ews.report.metrics import BENCHMARK
 
@@ -74,6 +75,8 @@ class Plan:
     """Run folder of a method where it is not the method's name, e.g. for swept values."""
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of a method: entries of the recipe that differ."""
+    seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Of a method: processor seconds of the median epoch, by seed."""
 
 
 @pytest.fixture
@@ -114,7 +117,10 @@ def build(root: Path, plan: Plan) -> Tree:
 
 def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method: str, seed: int) -> dict[str, Any]:
     name = method.split(",")[0]
-    components = [] if name == "vanilla" else [{"name": part, "tag": method} for part in name.split("+")]
+    values = {key: yaml.safe_load(value) for key, value in (part.split("=") for part in method.split(", ")[1:])}
+    components: list[dict[str, Any]] = [{"name": part} for part in name.split("+") if name != "vanilla"]
+    if components:
+        components[-1] |= values
     recipe = {"epochs": plan.epochs, "batch_size": 128, "train_images": None} | plan.recipes.get(method, {})
     tag = plan.tags.get(method, method.replace(" ", ""))
     return {
@@ -167,6 +173,7 @@ def _run(folder: Path, plan: Plan, entry: dict[str, Any], rank: int) -> None:
         for epoch in range(plan.epochs)
     ]
     _csv(folder / "epochs.csv", epochs)
+    seconds = plan.seconds.get(entry["label"]["method"], (8.0,) * len(plan.seeds))[plan.seeds.index(entry["seed"])]
     _json(
         folder / "record.json",
         {
@@ -175,7 +182,7 @@ def _run(folder: Path, plan: Plan, entry: dict[str, Any], rank: int) -> None:
             "hardware": {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2},
             "versions": {"torch": "2.14.1"},
             "wall_clock_seconds": 100.0,
-            "epoch_seconds": {"wall": 9.0, "processor": 8.0},
+            "epoch_seconds": {"wall": 9.0, "processor": seconds},
             "counts": {"train_images": 1293, "validation_images": 144},
         },
     )

@@ -166,6 +166,8 @@ def _write(name: str, text: str) -> Callable[[Path], object]:
         ("clean.json", _write("clean.json", "[]"), "not a JSON object"),
         ("clean.json", _replace("clean.json", "{", '{"record": "0", '), "of an earlier training than record.json"),
         ("clean.json", _write("clean.json", "{"), "not valid JSON"),
+        ("corruption.json", _write("corruption.json", '{"record": "0"}'), "of an earlier training than record.json"),
+        ("corruption.json", _write("corruption.json", "{}"), "of an earlier training than record.json"),
         ("corruption.csv", lambda folder: (folder / "corruption.csv").unlink(), "no such file. Evaluate"),
         ("corruption.csv", _replace("corruption.csv", "fog,1,", "fog,2,"), "fog at severity 2 stands twice"),
         ("corruption.csv", _replace("corruption.csv", "fog,1,", "hail,1,"), "'hail' at severity 1 is not in the study"),

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ews.report.statistics import deviation, mean, paired
+from ews.report.statistics import deviation, interval, mean, paired
 
 
 def test_mean_and_sample_deviation() -> None:
@@ -37,3 +37,11 @@ def test_one_pair_has_no_interval_and_none_has_no_result() -> None:
     assert result is not None
     assert (result.mean, result.low, result.high, result.pairs) == (-2.0, None, None, 1)
     assert paired({0: 1.0}, {1: 3.0}) is None
+
+
+def test_interval_of_a_mean() -> None:
+    centre, low, high = interval([1.0, 2.0, 6.0])
+    # s = sqrt(7), t(0.975, 2) = 4.302653 from tables.
+    half = 4.302653 * math.sqrt(7) / math.sqrt(3)
+    assert (centre, low, high) == (3.0, pytest.approx(3 - half, abs=1e-5), pytest.approx(3 + half, abs=1e-5))
+    assert interval([4.0]) == (4.0, None, None)

@@ -120,7 +120,7 @@ def test_table_1_has_columns_by_dataset_the_paper_s_numbers_and_footnotes(grow: 
     plan = {"datasets": ("cifar10", "cifar100"), "architectures": ("resnet50",), "epochs": 2}
     tree = grow(**plan, augmentations=("standard", "autoaugment", "augmix"), logs=False)
     study, results = _results(tree)
-    grid = layout.main_grid(study, results, caption="")
+    grid = layout.main_grid(study, results, caption="", costs={})
     assert grid.heads == ("augmentation", "method")
     assert [row.heads for row in grid.rows][:4] == [
         ("standard", "vanilla"),
@@ -207,7 +207,7 @@ def test_missing_combinations_are_marked_and_not_invented(grow: Grow) -> None:
     ]
     tree.rewrite()
     study, results = _results(tree)
-    grid = layout.main_grid(study, results, caption="")
+    grid = layout.main_grid(study, results, caption="", costs={})
     row = next(row for row in grid.rows if row.heads[-1] == "dropout")
     assert [cell.text for cell in row.cells[2:]] == ["–", "–"]
 

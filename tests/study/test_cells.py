@@ -125,6 +125,47 @@ def test_other_evaluation_settings_share_the_training(with_study: AddStudy) -> N
     assert subset.settings["test_images"] == 100
 
 
+def test_whether_images_are_stored_is_no_part_of_an_evaluation(with_study: AddStudy) -> None:
+    path = "evaluation.corruption.stored"
+    params = with_study(dataset="digits", method="vanilla", overrides={path: False})
+    shipped, made = plan(params, "quickstart"), plan(params, "mine")
+    assert [entry.results for entry in made] == [entry.results for entry in shipped[:3]]
+    assert [entry.settings for entry in made] == [entry.settings for entry in shipped[:3]]
+    assert "stored" not in canonical([entry.settings for entry in made])
+    assert {entry.stored for entry in shipped} == {True} and {entry.stored for entry in made} == {False}
+    # One evaluation has one way: of two studies that share it, the one that stores nothing decides.
+    ways = {results: entry.stored for results, entry in all_cells(params).items()}
+    assert [results for results, stored in ways.items() if not stored] == [entry.results for entry in made]
+
+
+def test_published_images_are_always_stored(with_study: AddStudy, raw: dict[str, Any]) -> None:
+    raw["evaluation"]["corruption"]["stored"] = False
+    source = "datasets.cifar10.corrupted.source"
+    params = with_study(dataset="cifar10", method="vanilla", seed=0, overrides={source: ["generated", "official"]})
+    assert [entry.stored for entry in plan(params, "mine")] == [False, True]
+
+
+def test_official_images_share_the_training_and_have_results_of_their_own(with_study: AddStudy) -> None:
+    source = "datasets.cifar10.corrupted.source"
+    params = with_study(dataset="cifar10", seed=0, method="vanilla", overrides={source: ["generated", "official"]})
+    generated, official = plan(params, "mine")
+    assert generated.run == official.run
+    assert (generated.evaluation, official.evaluation) == ("", "eval,corrupted.source=official")
+    assert generated.label != official.label
+    cells = manifest(params, "mine")["cells"]
+    assert [cell.get("corrupted") for cell in cells] == [None, "official"]
+
+
+def test_official_images_are_told_apart_even_as_the_default(raw: dict[str, Any]) -> None:
+    raw["datasets"]["cifar10"]["corrupted"]["source"] = "official"
+    raw["evaluation"]["test_images"] = 100  # a default, which names no folder
+    entries = plan(validate(raw), "table1")
+    assert {(entry.cell["dataset"], entry.evaluation) for entry in entries} == {
+        ("cifar10", "eval,corrupted.source=official"),
+        ("cifar100", ""),
+    }
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -133,8 +174,15 @@ def test_other_evaluation_settings_share_the_training(with_study: AddStudy) -> N
         ({"methods.sam.rho": 2}, r"no key 'methods\.sam'"),
         ({"methods.ews.width": [0.3, 0.3]}, r"methods\.ews\.width: a value stands twice"),
         ({"evaluation.corruption.names": [["fog"], ["snow"]]}, r"one list of corruptions"),
+        ({"evaluation.corruption.stored": [True, False]}, r"changes no result"),
         ({"methods.ews.width": []}, r"methods\.ews\.width: an empty list"),
         ({"datasets.digits.validation": 0.2}, r"cannot be overridden.*another dataset"),
+        ({"datasets.digits.corrupted.seed": 1}, r"cannot be overridden.*datasets\.<name>\.corrupted\.source"),
+        (
+            {"datasets.digits.corrupted.source": "official"},
+            r"sources cifar10 and cifar100 .*'digits'",
+        ),
+        ({"datasets.cifar10.corrupted.source": "official"}, r"changes no cell"),
         ({"recipes.cifar10.standard.epochs": 2}, r"changes no cell"),
         ({"recipes.digits": 2}, r"studies\.mine\.overrides: recipes\.digits"),
     ],

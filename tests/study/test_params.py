@@ -69,6 +69,23 @@ MISTAKES = [
     ("datasets/digits/source", "nowhere", r"datasets\.digits\.source: unknown source 'nowhere'\. Valid: "),
     ("datasets/digits/validation", 1.0, r"datasets\.digits\.validation = 1\.0: .*less than 1"),
     ("datasets/digits-c", {"source": "digits"}, r"datasets\.digits-c"),
+    ("datasets/digits-c-official", {"source": "digits"}, r"datasets\.digits-c"),
+    (
+        "datasets/cifar10_jpeg/corrupted/source",
+        "official",
+        r"corrupted\.source = 'official': .*'cifar10_jpeg' are",
+    ),
+    (
+        "datasets/cifar10/corrupted/source",
+        "zenodo",
+        r"corrupted\.source = 'zenodo': .*'generated'",
+    ),
+    (
+        "datasets/cifar10/source",
+        "cifar10_c",
+        r"cifar10_c is a corrupted test set\. Write source: cifar10,",
+    ),
+    ("studies/digits-c", {"dataset": "digits", "method": "ews"}, r"studies\.digits-c: a study cannot be called so"),
     ("methods/ews/weight", float("inf"), r"methods\.ews\.weight = inf: .*finite"),
     ("methods/ews/betas", [0.5, 1.5], r"methods\.ews\.betas\[1\] = 1\.5: .*less than 1"),
     ("augmentations/augmix/severity", 0.05, r"augmentations\.augmix\.severity = 0\.05: .*0\.1"),
@@ -82,6 +99,7 @@ MISTAKES = [
     ("augmentations/augmix/depth_max", 0, r"augmentations\.augmix\.depth_max = 0"),
     ("evaluation/corruption/names", ["rain"], r"evaluation\.corruption\.names\[0\] = 'rain': .*'fog'"),
     ("evaluation/corruption/names", ["fog", "fog"], r"a corruption stands twice"),
+    ("evaluation/corruption/stored", "yes", r"evaluation\.corruption\.stored = 'yes': .*boolean"),
 ]
 
 

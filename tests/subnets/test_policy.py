@@ -5,11 +5,10 @@ from itertools import chain, product
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ews.subnets.controller import Controller
 from ews.subnets.policy import Decision, Policy, sampler
-from ews.subnets.search.bandit import IndependentLogits
+from ews.subnets.search.bandit import Bandit, IndependentLogits
 from ews.subnets.search.policy_gradient import policy_loss
 from ews.subnets.space import BlockSpace, SubnetSpace
 
@@ -64,6 +63,21 @@ def key(subnet) -> tuple:
     return tuple((b.residual, b.shortcut, tuple(tuple(c.tolist()) for c in b.channels)) for b in subnet.blocks)
 
 
+class One:
+    """One of the subnets of a batch of draws."""
+
+    def __init__(self, draws, number: int) -> None:
+        self.draws = draws
+        self.part = slice(number, number + 1)
+        self.subnets = draws.subnets[self.part]
+
+    def log_likelihood(self) -> Tensor:
+        return self.draws.log_likelihood()[self.part]
+
+    def entropy(self) -> Tensor:
+        return self.draws.entropy()[self.part]
+
+
 @pytest.mark.parametrize("kind", ["controller", "bandit"])
 @pytest.mark.parametrize("counts", [[2, 2, 2], [1, 2, 2], [2, 1, 1]])
 class TestByEnumeration:
@@ -105,6 +119,36 @@ class TestByEnumeration:
                 assert other is None
                 continue
             torch.testing.assert_close(other, one, atol=1e-12, rtol=1e-9)
+
+    def test_expected_gradient_of_an_update_is_that_of_the_expected_reward(self, kind, counts, ordered_draws, settings):
+        """The whole of ``update``, one subnet at a time, weighted with its probability."""
+        policy = policy_of(kind)
+        quiet = settings | {"entropy_bonus": 0.0, "gradient_clip": 1e9, "samples": 1}
+        search = Bandit(SPACE, None, width=0.7, rounding="ceil", device="cpu", seed=0, policy=quiet)
+        search.policy = policy
+        parameters = list(policy.parameters())
+        search.optimizer = torch.optim.SGD(parameters, lr=0.0)
+        noise = torch.Generator().manual_seed(1)
+        table: dict[tuple, float] = {}
+
+        def reward(subnets):
+            values = [table.setdefault(key(subnet), float(torch.rand((), generator=noise))) for subnet in subnets]
+            return torch.tensor(values, dtype=torch.float64)
+
+        told = stories(counts, ordered_draws)
+        draws = follow(policy, counts, told)
+        probability = draws.log_likelihood().exp()
+        exact = torch.autograd.grad((probability * reward(draws.subnets)).sum(), parameters, allow_unused=True)
+        total = [torch.zeros_like(parameter) for parameter in parameters]
+        for subnet, share in enumerate(probability.detach()):
+            search._draw = lambda samples, generator, subnet=subnet: One(follow(policy, counts, told), subnet)
+            search.updates, search.baseline = 1, torch.tensor(0.37, dtype=torch.float64)
+            search.update(reward, None)
+            for sum_, parameter in zip(total, parameters, strict=True):
+                if parameter.grad is not None:
+                    sum_ += share * parameter.grad
+        for one, other in zip(exact, total, strict=True):
+            torch.testing.assert_close(other, torch.zeros_like(other) if one is None else one, atol=1e-12, rtol=1e-9)
 
     def test_batch_of_subnets_equals_one_at_a_time(self, kind, counts, ordered_draws):
         policy = policy_of(kind)
@@ -177,23 +221,40 @@ def test_next_input_is_the_mean_of_embeddings_of_which_each_path_and_channel_has
             torch.testing.assert_close(both, (single[decision.layer, 0] + single[decision.layer, 1]) / 2)
 
 
-class Reads(TorchDispatchMode):
-    """Counts the reads of a tensor's value by the host."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.count += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
+READERS = ("item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__", "__array__")
 
 
-def test_drawing_reads_nothing_to_the_host_while_all_paths_are_kept(generator):
-    with Reads() as reads:
-        draws = policy_of("controller").draw([[2, 2, 2]] * 3, sampler(generator))
-        (draws.log_likelihood() - draws.entropy()).mean().backward()
-    assert reads.count == 0
-    with Reads() as reads:
-        draws.log_likelihood()[0].detach().item()
-    assert reads.count == 1
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Lists the ways in which the host reads a tensor's value while the test runs."""
+    found: list[str] = []
+
+    def watched(name: str):
+        plain = getattr(Tensor, name)
+
+        def read(self, *args, **kwargs):
+            found.append(name)
+            return plain(self, *args, **kwargs)
+
+        return read
+
+    for name in READERS:
+        monkeypatch.setattr(Tensor, name, watched(name))
+    return found
+
+
+def test_drawing_reads_nothing_to_the_host_while_all_paths_are_kept(generator, reads):
+    draws = policy_of("controller").draw([[2, 2, 2]] * 3, sampler(generator))
+    (draws.log_likelihood() - draws.entropy()).mean().backward()
+    assert reads == []
+
+
+def test_where_a_path_is_dropped_the_host_reads_which(generator, reads):
+    policy_of("controller").draw([[1, 2, 2]] * 3, sampler(generator))
+    assert reads == ["tolist"]
+
+
+@pytest.mark.parametrize("read", [Tensor.item, Tensor.tolist, Tensor.numpy, Tensor.cpu, bool, int, float])
+def test_every_read_is_seen(read, reads):
+    getattr(torch.ones(()), read.__name__)() if read not in (bool, int, float) else read(torch.ones(()))
+    assert reads

@@ -4,6 +4,7 @@ import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import IOFile
 
 # The package beside this workflow is the one that runs, installed or not, here and in the jobs.
 SOURCE = os.path.abspath(os.path.join(str(workflow.current_basedir), "..", "..", "src"))
@@ -11,6 +12,7 @@ sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
 try:
+    from ews.corruptions import NAMES
     from ews.errors import EwsError
     from ews.fingerprint import fingerprint
     from ews.study.cells import all_cells, check_sizes, manifest, plan
@@ -32,10 +34,14 @@ DATA_FILES = [
 ]
 EXTRA_FILES = ["images.npy", "labels.npy", "extra.json"]
 REPORTED = "src/ews/report/reported.yaml"
-EVALUATED = {"clean": ["clean.json", "clean.npz"], "corruption": ["corruption.csv", "corruption.npz"]}
-EVALUATED["adversarial"] = ["adversarial.json", "adversarial.npz"]
+EVALUATED = {
+    "clean": ["clean.json", "clean.npz"],
+    "corruption": ["corruption.csv", "corruption.json", "corruption.npz"],
+    "perturbation": ["perturbation.csv", "perturbation.json", "perturbation.npz"],
+    "adversarial": ["adversarial.json", "adversarial.npz"],
+}
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
-FIGURES = ["training", "corruption", "severity", "controller", "kept"]
+FIGURES = ["training", "corruption", "severity", "sweep", "controller", "kept"]
 FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
 
 try:
@@ -89,6 +95,26 @@ def build_dag(build=workflow._build_dag):
 workflow._build_dag = build_dag
 
 
+# --- what is no reason to measure again
+# Whether corrupted images were read from disk or made while they were measured changes no result
+# (`evaluation.corruption.stored`), so the sets do not count among the inputs that an evaluation is remembered with. What
+# they are is among its parameters: seed, constants and code, or the published archive.
+
+
+def remembered(job, inputs):
+    stored = set(job.input.get("corrupted", [])) if job.rule.name == "evaluate_corruption" else set()
+    return [path for path in inputs if path not in stored]
+
+
+def build_remembering(build=workflow._build_dag):
+    inputs = workflow.persistence._input
+    workflow.persistence._input = lambda job: remembered(job, inputs(job))
+    build()
+
+
+workflow._build_dag = build_remembering
+
+
 # --- what the targets collect
 
 
@@ -102,16 +128,34 @@ def datasets(studies):
     return expand("data/{dataset}/{file}", dataset=names, file=DATA_FILES)
 
 
+def corrupted_name(entry):
+    """Folder of a cell's corrupted test set below data/, and of its contact sheet below results/."""
+    official = entry.settings["corrupted"]["source"] == "official"
+    return f"{entry.cell['dataset']}-c{'-official' if official else ''}"
+
+
+def measured_on_corruptions(studies):
+    return [entry for study in studies if "corruption" in PARAMS.studies[study].evaluations for entry in PLANS[study]]
+
+
+def is_stored(entry):
+    """Whether corrupted images are read from disk, as all studies that share the evaluation want it."""
+    return EVALUATIONS[entry.results].stored
+
+
+def set_files(entry):
+    """The corrupted images of an evaluation, with the record by which each file is checked."""
+    names = entry.settings["corruption"]["names"]
+    files = [*(f"{name}.{suffix}" for name in names for suffix in ("npy", "json")), "labels.npy"]
+    return [f"data/{corrupted_name(entry)}/{file}" for file in files] if is_stored(entry) else []
+
+
 def corrupted_sets(studies):
-    return sorted(
-        {
-            f"data/{entry.cell['dataset']}-c/{name}.npy"
-            for study in studies
-            if "corruption" in PARAMS.studies[study].evaluations
-            for entry in PLANS[study]
-            for name in [*entry.settings["corruption"]["names"], "labels"]
-        }
-    )
+    return sorted({file for entry in measured_on_corruptions(studies) for file in set_files(entry)})
+
+
+def contact_sheets(studies):
+    return sorted({f"results/{corrupted_name(entry)}/contact-sheet.png" for entry in measured_on_corruptions(studies)})
 
 
 def records(studies):
@@ -164,6 +208,33 @@ def corruption_seed_of(wildcards):
     return PARAMS.datasets[wildcards.dataset].corrupted.seed
 
 
+def official_source_of(wildcards):
+    return f"{source_of(wildcards)}_c"
+
+
+def official_digest(wildcards):
+    entry = SOURCES[official_source_of(wildcards)]
+    return digest(entry.model_dump(mode="json", include={"kind", "size", "checksum"}))
+
+
+def shown_names(wildcards):
+    """Which corruptions the studies store of a dataset: the contact sheet is drawn from those files."""
+    folder = f"{wildcards.dataset}-c{wildcards.official}"
+    entries = [entry for entry in measured_on_corruptions(PARAMS.studies) if corrupted_name(entry) == folder]
+    if wildcards.official and not entries:
+        raise WorkflowError(f"results/{folder}: no study in params.yaml measures on the official corrupted images.")
+    return sorted({name for entry in entries if is_stored(entry) for name in entry.settings["corruption"]["names"]})
+
+
+def shown_sets(wildcards):
+    folder = f"data/{wildcards.dataset}-c{wildcards.official}"
+    return [f"{folder}/{name}.{suffix}" for name in shown_names(wildcards) for suffix in ("npy", "json")]
+
+
+def sheet_code(wildcards):
+    return fingerprint("ews.corruptions.sheet", [("ews.corruptions", name) for name in NAMES])
+
+
 def corruption_code(wildcards):
     return fingerprint("ews.corruptions", [("ews.corruptions", wildcards.corruption)])
 
@@ -204,16 +275,21 @@ def train_code(wildcards):
 
 def evaluate_code(kind):
     def of(wildcards):
-        return fingerprint("ews.evaluate", ews.evaluate.uses.uses(cell_of(wildcards), kind))
+        options = {"names": corruption_names(wildcards), **corruption_made(wildcards)} if kind == "corruption" else {}
+        return fingerprint("ews.evaluate", ews.evaluate.uses.uses(cell_of(wildcards), kind, options))
 
     return of
 
 
-def settings_of(wildcards):
+def evaluation_of(wildcards):
     results = wildcards.run + wildcards.where
     if results not in EVALUATIONS:
         raise WorkflowError(f"{RUNS}/{results}: no study in params.yaml plans this evaluation.")
-    return EVALUATIONS[results].settings
+    return EVALUATIONS[results]
+
+
+def settings_of(wildcards):
+    return evaluation_of(wildcards).settings
 
 
 def test_images(wildcards):
@@ -232,7 +308,61 @@ def corruption_names(wildcards):
 
 
 def corrupted_inputs(wildcards):
-    return [f"data/{wildcards.run.split('/')[0]}-c/{name}.npy" for name in [*corruption_names(wildcards), "labels"]]
+    return [] if finished_without_sets(wildcards) else set_files(evaluation_of(wildcards))
+
+
+def finished_without_sets(wildcards):
+    """Whether images were made on the way the last time, for the same result: sets made since are no reason to repeat it."""
+    result = IOFile(
+        f"{RUNS}/{wildcards.run}{wildcards.where}/corruption.csv", rule=workflow.get_rule("evaluate_corruption")
+    )
+    record = workflow.persistence.metadata(result)
+    if record is None or any("-c/" in path or "-c-official/" in path for path in record.input_checksums):
+        return False
+    decisive = [corruption_names, test_images, corruption_options, corruption_archive, evaluate_code("corruption")]
+    return record.params == sorted(repr(of(wildcards)) for of in decisive)
+
+
+def corruption_made(wildcards):
+    """How corrupted images are made; nothing for the published ones."""
+    entry = evaluation_of(wildcards)
+    if entry.settings["corrupted"]["source"] == "official":
+        return {}
+    made = PARAMS.datasets[entry.cell["dataset"]].corrupted
+    return {"seed": made.seed, "profile": made.profile}
+
+
+def corruption_options(wildcards):
+    return " ".join(f"--{key} {value}" for key, value in corruption_made(wildcards).items())
+
+
+def corruption_archive(wildcards):
+    """What the archive of the published ones is; nothing for others."""
+    entry = evaluation_of(wildcards)
+    if entry.settings["corrupted"]["source"] != "official":
+        return ""
+    source = SOURCES[f"{PARAMS.datasets[entry.cell['dataset']].source}_c"]
+    return digest(source.model_dump(mode="json", include={"kind", "size", "checksum"}))
+
+
+def corruption_threads(wildcards):
+    """One network uses one core; where images are made on the way, their makers use all."""
+    return 1 if is_stored(evaluation_of(wildcards)) else workflow.cores or 1
+
+
+def perturbation_names(wildcards):
+    return settings_of(wildcards)["perturbation"]["names"]
+
+
+def perturbation_options(wildcards):
+    made = PARAMS.datasets[cell_of(wildcards)["dataset"]].corrupted
+    return f"--profile {made.profile} --seed {made.seed}"
+
+
+def perturbation_threads(wildcards):
+    """Frames of 32 pixels are made in no time next to their predictions; those of 224 take all cores."""
+    made = PARAMS.datasets[cell_of(wildcards)["dataset"]].corrupted
+    return workflow.cores or 1 if made.profile == "imagenet" else 1
 
 
 def study_digest(wildcards):

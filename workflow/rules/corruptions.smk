@@ -1,4 +1,5 @@
-# The corrupted test set of each dataset, in the published layout: five severities in blocks.
+# The corrupted test set of each dataset, in the published layout: five severities in blocks. data/<dataset>-c is made here,
+# data/<dataset>-c-official taken from the published archive; both may be there.
 
 
 rule corruption:
@@ -6,7 +7,8 @@ rule corruption:
         "data/{dataset}/dataset.json",
         "data/{dataset}/test_images.npy",
     output:
-        "data/{dataset}-c/{corruption}.npy",
+        images="data/{dataset}-c/{corruption}.npy",
+        about="data/{dataset}-c/{corruption}.json",
     log:
         "logs/corruptions/{dataset}/{corruption}.log",
     benchmark:
@@ -24,7 +26,8 @@ rule corruption:
         code=corruption_code,
     shell:
         "python -m ews.corruptions generate --data data/{wildcards.dataset} --name {wildcards.corruption}"
-        " --profile {params.profile} --seed {params.seed} --workers {threads} --out {output} > {log} 2>&1"
+        " --profile {params.profile} --seed {params.seed} --workers {threads} --fingerprint {params.code}"
+        " --out {output.images} > {log} 2>&1"
 
 
 rule corruption_labels:
@@ -41,3 +44,58 @@ rule corruption_labels:
         code=fingerprint("ews.corruptions"),
     shell:
         "python -m ews.corruptions labels --data data/{wildcards.dataset} --out {output} > {log} 2>&1"
+
+
+rule official_corruption:
+    input:
+        "data/{dataset}/dataset.json",
+        "data/{dataset}/test_labels.npy",
+    output:
+        images="data/{dataset}-c-official/{corruption}.npy",
+        about="data/{dataset}-c-official/{corruption}.json",
+    log:
+        "logs/corruptions/{dataset}-official/{corruption}.log",
+    benchmark:
+        "logs/corruptions/{dataset}-official/{corruption}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        source=official_source_of,
+        content=official_digest,
+        code=fingerprint("ews.data.official"),
+    shell:
+        "python -m ews.data.official --data data/{wildcards.dataset} --source {params.source}"
+        " --name {wildcards.corruption} --manifest data/sources.yaml --fingerprint {params.code}"
+        " --out {output.images} > {log} 2>&1"
+
+
+rule contact_sheet:
+    input:
+        "data/{dataset}/dataset.json",
+        "data/{dataset}/test_images.npy",
+        stored=shown_sets,
+    output:
+        report(
+            "results/{dataset}-c{official}/contact-sheet.png",
+            caption="../report/contact-sheet.rst",
+            category="corruptions",
+            labels={"dataset": "{dataset}{official}"},
+        ),
+    log:
+        "logs/corruptions/{dataset}{official}/contact-sheet.log",
+    wildcard_constraints:
+        official="(-official)?",
+    conda:
+        ENVIRONMENT
+    params:
+        stored=shown_names,
+        profile=profile_of,
+        seed=corruption_seed_of,
+        code=sheet_code,
+    shell:
+        "python -m ews.corruptions sheet --data data/{wildcards.dataset}"
+        " --corrupted data/{wildcards.dataset}-c{wildcards.official} --stored {params.stored}"
+        " --profile {params.profile} --seed {params.seed} --out {output} > {log} 2>&1"

@@ -33,9 +33,11 @@ rule evaluate_corruption:
         data=dataset_of,
         model=f"{RUNS}/{{run}}/model.safetensors",
         record=f"{RUNS}/{{run}}/record.json",
+        # None where images are made while they are measured.
         corrupted=corrupted_inputs,
     output:
         result=f"{RUNS}/{{run}}{{where}}/corruption.csv",
+        about=f"{RUNS}/{{run}}{{where}}/corruption.json",
         predictions=f"{RUNS}/{{run}}{{where}}/corruption.npz",
     log:
         "logs/evaluate/{run}{where}/corruption.log",
@@ -43,6 +45,7 @@ rule evaluate_corruption:
         "logs/evaluate/{run}{where}/corruption.tsv"
     conda:
         ENVIRONMENT
+    threads: corruption_threads
     resources:
         gpu=1,
         mem_mb=4000,
@@ -50,12 +53,46 @@ rule evaluate_corruption:
     params:
         names=corruption_names,
         images=test_images,
+        made=corruption_options,
+        archive=corruption_archive,
         code=evaluate_code("corruption"),
     shell:
         f"python -m ews.evaluate corruption --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
-        " --corrupted $(dirname {input.corrupted[0]}) --names {params.names} {params.images}"
+        " --corrupted {input.corrupted} --names {params.names} {params.images} {params.made}"
         " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
-        " --threads {threads} > {log} 2>&1"
+        " --threads 1 > {log} 2>&1"
+
+
+rule evaluate_perturbation:
+    input:
+        data=dataset_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        record=f"{RUNS}/{{run}}/record.json",
+    output:
+        result=f"{RUNS}/{{run}}{{where}}/perturbation.csv",
+        about=f"{RUNS}/{{run}}{{where}}/perturbation.json",
+        predictions=f"{RUNS}/{{run}}{{where}}/perturbation.npz",
+    log:
+        "logs/evaluate/{run}{where}/perturbation.log",
+    benchmark:
+        "logs/evaluate/{run}{where}/perturbation.tsv"
+    conda:
+        ENVIRONMENT
+    threads: perturbation_threads
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        names=perturbation_names,
+        images=test_images,
+        made=perturbation_options,
+        code=evaluate_code("perturbation"),
+    shell:
+        f"python -m ews.evaluate perturbation --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        " --names {params.names} {params.images} {params.made} --workers {threads}"
+        " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
+        " --threads 1 > {log} 2>&1"
 
 
 rule evaluate_adversarial:

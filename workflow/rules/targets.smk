@@ -19,6 +19,7 @@ rule data:
 rule corruptions:
     input:
         corrupted_sets(PARAMS.reproduce),
+        contact_sheets(PARAMS.reproduce),
 
 
 rule train:
@@ -42,6 +43,7 @@ rule figures:
     input:
         evaluations(PARAMS.reproduce),
         expand("results/{study}/{file}", study=PARAMS.reproduce, file=FIGURE_FILES),
+        contact_sheets(PARAMS.reproduce),
 
 
 for name in PARAMS.studies:
@@ -52,4 +54,5 @@ for name in PARAMS.studies:
         input:
             evaluations([name]),
             products([name]),
+            contact_sheets([name]),
         localrule: True

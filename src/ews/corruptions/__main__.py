@@ -40,6 +40,7 @@ def main() -> None:
     one.add_argument("--profile", choices=PROFILES, required=True, help="whose constants")
     one.add_argument("--out", type=Path, required=True, help="file to write, e.g. data/digits-c/fog.npy")
     one.add_argument("--workers", type=int, default=1, help="processes; changes no byte of the result")
+    one.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     two = commands.add_parser("labels", help="write the labels of the corrupted sets")
     two.add_argument("--data", type=Path, required=True, help="the dataset's folder, e.g. data/digits")
     two.add_argument("--out", type=Path, required=True, help="file to write, e.g. data/digits-c/labels.npy")

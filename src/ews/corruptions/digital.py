@@ -45,20 +45,20 @@ JPEG_COMPRESSION = {
 
 def brightness(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Raise the value (HSV)."""
-    value, saturation, position = _hsv(images)
+    value, saturation, position = hsv(images)
     value = np.clip(value + BRIGHTNESS[profile][severity - 1], 0, 1)
-    return _rgb(value, saturation, position)
+    return rgb(value, saturation, position)
 
 
 def saturate(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Scale and raise the saturation (HSV)."""
     factor, offset = SATURATE[profile][severity - 1]
-    value, saturation, position = _hsv(images)
+    value, saturation, position = hsv(images)
     saturation = np.clip(saturation * factor + offset, 0, 1)
-    return _rgb(value, saturation, position)
+    return rgb(value, saturation, position)
 
 
-def _hsv(
+def hsv(
     images: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return value and saturation [N, H, W, 1], and the hue as each channel's position [N, H, W, 3].
@@ -77,10 +77,10 @@ def _hsv(
     return value, saturation, position
 
 
-def _rgb(
+def rgb(
     value: NDArray[np.float64], saturation: NDArray[np.float64], position: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Turn the result of :func:`_hsv` into colours of 8 bits."""
+    """Turn the result of :func:`hsv` into colours of 8 bits."""
     return (np.clip(value * (1 - saturation * position), 0, 1) * 255).astype(np.uint8)
 
 

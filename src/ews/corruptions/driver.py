@@ -59,7 +59,9 @@ def apply(
     Raises:
         InvalidInput: an argument is not valid.
     """
-    numbers = _check(images, severity=severity, seed=seed, profile=profile, indices=indices)
+    if not _is_integer(severity) or severity not in (1, 2, 3, 4, 5):
+        raise InvalidInput(f"severity {severity!r}: valid are the integers 1, 2, 3, 4, 5.")
+    numbers = check(images, seed=seed, profile=profile, indices=indices)
     corrupted = np.empty(images.shape, np.uint8)
     step = max(1, BLOCK // max(1, int(np.prod(images.shape[1:]))))
     for start in range(0, len(images), step):
@@ -71,17 +73,18 @@ def apply(
     return corrupted
 
 
-def _check(
+def check(
     images: NDArray[np.uint8],
     *,
-    severity: int,
     seed: int,
     profile: str,
     indices: Sequence[int] | NDArray[np.integer] | None,
 ) -> NDArray[np.uint64]:
-    """Return the images' numbers, after refusing whatever is not valid."""
-    if not _is_integer(severity) or severity not in (1, 2, 3, 4, 5):
-        raise InvalidInput(f"severity {severity!r}: valid are the integers 1, 2, 3, 4, 5.")
+    """Return the images' numbers, uint64 [N].
+
+    Raises:
+        InvalidInput: an argument is not valid.
+    """
     if not _is_integer(seed):
         raise InvalidInput(f"seed {seed!r}: valid is any integer.")
     if profile not in PROFILES:

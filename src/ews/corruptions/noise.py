@@ -50,22 +50,22 @@ COLUMN = 2**24  # units of probability in one column of an alias table; a row ha
 
 def gaussian_noise(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Add normal noise of one standard deviation everywhere."""
-    return _draw(images, gaussian_transitions, GAUSSIAN_NOISE[profile][severity - 1], streams)
+    return draw(images, gaussian_transitions, GAUSSIAN_NOISE[profile][severity - 1], streams)
 
 
 def shot_noise(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Replace each value by a Poisson count with that mean, in units of one photon."""
-    return _draw(images, shot_transitions, SHOT_NOISE[profile][severity - 1], streams)
+    return draw(images, shot_transitions, SHOT_NOISE[profile][severity - 1], streams)
 
 
 def impulse_noise(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Replace a share of the values by black or white, evenly (salt and pepper)."""
-    return _draw(images, impulse_transitions, IMPULSE_NOISE[profile][severity - 1], streams)
+    return draw(images, impulse_transitions, IMPULSE_NOISE[profile][severity - 1], streams)
 
 
 def speckle_noise(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Add normal noise whose standard deviation is proportional to the value."""
-    return _draw(images, speckle_transitions, SPECKLE_NOISE[profile][severity - 1], streams)
+    return draw(images, speckle_transitions, SPECKLE_NOISE[profile][severity - 1], streams)
 
 
 def gaussian_transitions(deviation: float) -> NDArray[np.float64]:
@@ -110,13 +110,23 @@ def _normal_transitions(deviations: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.diff(below, axis=1, prepend=0.0, append=1.0)
 
 
-def _draw(
+def draw(
     images: NDArray[np.uint8],
     transitions: Callable[[float], NDArray[np.float64]],
     constant: float,
     streams: Streams,
 ) -> NDArray[np.uint8]:
-    """Draw each value's successor: a random column, then its owner or its alias."""
+    """Draw each value's successor: a random column, then its owner or its alias.
+
+    Args:
+        images: uint8 [N, ...], any number of values per stream.
+        transitions: from ``constant`` to P(level out | level in), float64 [256, 256].
+        constant: the noise's strength.
+        streams: of the N images; uses slot 0.
+
+    Returns:
+        uint8, of the images' shape.
+    """
     share, alias = _table(transitions, constant)
     values = images.reshape(len(images), -1)
     bits = streams.bits(0, values.shape[1])

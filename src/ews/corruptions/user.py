@@ -14,7 +14,9 @@ from tqdm import tqdm
 
 from ews.corruptions import BENCHMARK, NAMES, PROFILES, SEVERITIES, corrupt
 from ews.corruptions.driver import check_name, profile_for
-from ews.corruptions.generate import corrupt_file, open_images, run_all
+from ews.corruptions.generate import corrupt_file
+from ews.corruptions.images import open_images
+from ews.corruptions.workers import run_all
 from ews.errors import EwsError
 from ews.files import atomic, read_json, write_json
 

@@ -64,14 +64,43 @@ ROUGHNESS = 100.0
 def snow(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Whiten the image and add streaks of falling flakes, once as drawn and once turned by 180 degrees."""
     mean, deviation, zoom, threshold, radius, sigma, kept = SNOW[profile][severity - 1]
-    count, height, width, _ = images.shape
-    flakes = streams.normal(0, (height, width)) * deviation + mean
-    if zoom > 1:
-        flakes = centre_zoom(height, zoom) @ flakes @ centre_zoom(width, zoom).T
-    flakes[flakes < threshold] = 0
-    layer = (np.clip(flakes, 0, 1) * 255).astype(np.uint8)[..., np.newaxis]
+    layer = flakes(
+        streams, images.shape[1:3], mean=mean, deviation=deviation, zoom=float(zoom), threshold=float(threshold)
+    )
     angles = streams.uniform(1, (), low=-135, high=-45)
-    layer = motion_blur(layer, radius=int(radius), sigma=sigma, angles=angles)
+    return fall(images, motion_blur(layer, radius=int(radius), sigma=sigma, angles=angles), kept=kept)
+
+
+def flakes(
+    streams: Streams, size: tuple[int, ...], *, mean: float, deviation: float, zoom: float, threshold: float
+) -> NDArray[np.uint8]:
+    """Draw flakes at rest, uint8 [N, H, W, 1]: normal noise, zoomed into, without what lies below the threshold.
+
+    Args:
+        streams: of the N images; uses slot 0.
+        size: (H, W).
+        mean: of the noise, for images in [0, 1], as all that follows but the zoom.
+        deviation: standard deviation of the noise.
+        zoom: factor, 1 or more.
+        threshold: weaker noise is no flake.
+    """
+    height, width = size
+    noise = streams.normal(0, (height, width)) * deviation + mean
+    if zoom > 1:
+        noise = centre_zoom(height, zoom) @ noise @ centre_zoom(width, zoom).T
+    noise[noise < threshold] = 0
+    return (np.clip(noise, 0, 1) * 255).astype(np.uint8)[..., np.newaxis]
+
+
+def fall(images: NDArray[np.uint8], layer: NDArray[np.uint8], *, kept: float) -> NDArray[np.uint8]:
+    """Whiten images [N, H, W, 3] and add flakes [N, H, W, 1], once as they are and once turned by 180 degrees.
+
+    Args:
+        images: uint8.
+        layer: uint8.
+        kept: share of the image that is not whitened.
+    """
+    count, height, width, _ = images.shape
     fallen = layer / 255 + layer[:, ::-1, ::-1] / 255
     clean = images.astype(np.float32) / np.float32(255)
     grey = cv2.cvtColor(clean.reshape(count * height, width, 3), cv2.COLOR_RGB2GRAY).reshape(count, height, width, 1)

@@ -3,5 +3,6 @@
 REGISTRY: dict[str, str] = {
     "clean": "ews.evaluate.clean:EVALUATOR",
     "corruption": "ews.evaluate.corruption:EVALUATOR",
+    "perturbation": "ews.evaluate.perturbation:EVALUATOR",
     "adversarial": "ews.evaluate.adversarial:EVALUATOR",
 }

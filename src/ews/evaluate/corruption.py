@@ -1,119 +1,172 @@
 """Corruption error: the error on corrupted copies of the test images, per corruption and severity."""
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
+from ews import files, record
+from ews.corruptions import PROFILES
 from ews.errors import EwsError
+from ews.evaluate import kept
 from ews.evaluate.base import Evaluation, Evaluator
+from ews.evaluate.images import SEVERITIES, Images, Made, Stored
 from ews.evaluate.metrics import error
-from ews.evaluate.predict import predict
-from ews.evaluate.subject import LAST, Subject
-
-SEVERITIES = 5
-"""Blocks in a corruption's file, the mildest first (the published layout)."""
-
-LABELS = "labels.npy"
-BUILD = "Build it with the target `corruptions`."
+from ews.evaluate.predict import Predictions, predict_batches
+from ews.evaluate.subject import LAST, RECORD, Subject
 
 
 def options(parser: ArgumentParser) -> None:
-    """Add where the corrupted images are and which of them to measure."""
-    parser.add_argument("--corrupted", required=True, type=Path, help="folder of <corruption>.npy and labels.npy")
+    """Add where the corrupted images are, or how they are made, and which of them to measure."""
+    parser.add_argument(
+        "--corrupted",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="folder of <corruption>.npy, <corruption>.json and labels.npy, or these files; "
+        "none: the images are corrupted while they are measured, and not stored",
+    )
     parser.add_argument("--names", required=True, nargs="+", help="corruptions, in the order of the results")
+    parser.add_argument("--seed", type=int, help="of the corruptions; stored sets must have been made with it")
+    parser.add_argument("--profile", choices=PROFILES, help="whose severity constants; likewise")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        help="processes that corrupt images, where none are stored; changes no result (default: one per core)",
+    )
 
 
-def evaluate(subject: Subject, *, corrupted: Path, names: Sequence[str]) -> Evaluation:
+def evaluate(
+    subject: Subject,
+    *,
+    corrupted: Sequence[Path],
+    names: Sequence[str],
+    seed: int | None,
+    profile: str | None,
+    workers: int,
+) -> Evaluation:
     """Measure the last epoch's weights on each corruption at each severity.
 
-    A subset of the test images is the same in every block, and that of the clean error.
+    A subset of the test images is the same in every block, and that of the clean error. Stored images and those made
+    while they are measured are the same bytes, and give the same predictions. What is finished is kept, by corruption
+    and severity, so that a killed evaluation goes on.
 
     Args:
         subject: what to measure.
-        corrupted: folder with ``<name>.npy``, uint8 [5 N, H, W, 3] for N test images, and ``labels.npy``, [5 N].
+        corrupted: folder with ``<name>.npy``, uint8 [5 N, H, W, 3] for N test images, ``<name>.json`` and
+            ``labels.npy``, [5 N], or files in it; none: nothing is stored.
         names: corruptions to measure; results keep their order.
+        seed: of the corruptions; None: that of the stored sets, whatever it is.
+        profile: whose severity constants; likewise.
+        workers: processes that corrupt images, where none are stored.
 
     Returns:
         one row per corruption and severity; ``prediction`` and ``confidence`` [corruptions, 5, n], ``names``
         (text [corruptions]) and ``severities`` (1 to 5).
 
     Raises:
-        EwsError: a file is missing, damaged, or belongs to other test images; a name stands twice.
+        EwsError: a file is missing, damaged, or belongs to other test images; a name stands twice; seed or profile is
+            missing where images are made.
     """
     if len(set(names)) < len(names):
         raise EwsError(f"--names: {' '.join(names)}: one stands twice.")
-    # All of them before the first is measured: a missing one should not be found out after an hour.
-    check_labels(corrupted / LABELS, subject.dataset.test_labels)
-    arrays = {name: open_images(corrupted, name, like=subject.dataset.test_images) for name in names}
+    images = _images(subject, corrupted, names, seed=seed, profile=profile, workers=workers)
     network = subject.network(LAST)
     labels, indices = subject.labels, subject.indices
+    blocks = [(name, severity) for name in names for severity in range(1, SEVERITIES + 1)]
+    identities = {name: {**_identity(subject), "corruption": name, "images": images.identity(name)} for name in names}
+    done = {block: _kept(subject.work, block, identities[block[0]], count=len(labels)) for block in blocks}
+    wanted = [block for block in blocks if done[block] is None]
+    if len(wanted) < len(blocks):
+        print(f"{len(blocks) - len(wanted)} of {len(blocks)} parts were done before", file=sys.stderr, flush=True)
     rows, predictions, confidences = [], [], []
-    for name, images in arrays.items():
-        blocks = images.reshape(SEVERITIES, -1, *images.shape[1:])
-        results = [predict(network, block, indices=indices, device=subject.device) for block in blocks]
-        for severity, result in enumerate(results, start=1):
+    with closing(images.blocks(wanted, indices=indices)) as stream:
+        for name, severity in blocks:
+            result = done[name, severity]
+            if result is None:
+                result = predict_batches(network, next(stream), device=subject.device)
+                arrays = {"prediction": result.prediction, "confidence": result.confidence}
+                kept.put(subject.work, f"{name}-{severity}", arrays, identity=identities[name])
             wrong = error(result.prediction, labels)
             rows.append({"corruption": name, "severity": severity, "error": wrong, "n": len(labels)})
-        predictions.append([result.prediction for result in results])
-        confidences.append([result.confidence for result in results])
-        mean = float(np.mean([row["error"] for row in rows[-SEVERITIES:]]))
-        print(f"{name}: {mean:.2f} % error (mean over severities)", file=sys.stderr, flush=True)
+            predictions.append(result.prediction)
+            confidences.append(result.confidence)
+            if severity == SEVERITIES:
+                mean = float(np.mean([row["error"] for row in rows[-SEVERITIES:]]))
+                print(f"{name}: {mean:.2f} % error (mean over severities)", file=sys.stderr, flush=True)
+    shape = (len(names), SEVERITIES, len(labels))
     return Evaluation(
         rows=rows,
         arrays={
-            "prediction": np.array(predictions),
-            "confidence": np.array(confidences),
+            "prediction": np.array(predictions).reshape(shape),
+            "confidence": np.array(confidences).reshape(shape),
             "names": np.array(names, dtype=np.str_),
             "severities": np.arange(1, SEVERITIES + 1, dtype=np.uint8),
+        },
+        about={
+            "metric": "error by corruption and severity",
+            "unit": "percent",
+            "model": "last",
+            "n": len(labels),
+            "test_images": subject.test_images,
+            "dataset": subject.dataset.name,
+            "data": subject.dataset.checksum,
+            "record": files.sha256(subject.run / RECORD),
+            "corruptions": {name: images.about(name) for name in names},
         },
     )
 
 
-def open_images(folder: Path, name: str, *, like: np.ndarray) -> np.ndarray:
-    """Map one corruption's images: uint8 [5 N, H, W, 3] for the N test images ``like``.
-
-    Raises:
-        EwsError: not generated, damaged, or of another number or size of images.
-    """
-    path = folder / f"{name}.npy"
-    if not path.is_file():
-        there = sorted(file.stem for file in folder.glob("*.npy") if file.name != LABELS)
-        raise EwsError(f"{path}: not generated. There: {', '.join(there) or 'none'}. {BUILD}")
-    images = _load(path, mapped=True)
-    expected = (SEVERITIES * len(like), *like.shape[1:])
-    if images.dtype != np.uint8 or images.shape != expected:
+def _images(
+    subject: Subject,
+    corrupted: Sequence[Path],
+    names: Sequence[str],
+    *,
+    seed: int | None,
+    profile: str | None,
+    workers: int,
+) -> Images:
+    """Return the stored images, or those that are made as they are measured."""
+    if corrupted:
+        folders = {path if path.is_dir() or not path.suffix else path.parent for path in corrupted}
+        if len(folders) > 1:
+            raise EwsError(f"--corrupted: files of {len(folders)} folders ({', '.join(map(str, sorted(folders)))}).")
+        return Stored(folders.pop(), names, dataset=subject.dataset, seed=seed, profile=profile)
+    if seed is None or profile is None:
         raise EwsError(
-            f"{path}: is {images.dtype} {list(images.shape)}; {SEVERITIES} severities of {len(like)} test images are "
-            f"uint8 {list(expected)}. Delete it. {BUILD}"
+            "--corrupted: without stored images --seed and --profile must say how to make them; give both, or the "
+            "folder of the stored ones."
         )
-    return images
+    return Made(subject.dataset, seed=seed, profile=profile, workers=workers)
 
 
-def check_labels(path: Path, test_labels: np.ndarray) -> None:
-    """Refuse corrupted images whose labels are not the test labels [N], once per severity.
-
-    Raises:
-        EwsError: missing, damaged or different.
-    """
-    if not path.is_file():
-        raise EwsError(f"{path}: missing. {BUILD}")
-    labels = _load(path, mapped=False)
-    if not np.array_equal(labels, np.tile(test_labels, SEVERITIES)):
-        raise EwsError(
-            f"{path}: {list(labels.shape)} labels that are not the test labels, [{len(test_labels)}] in each of "
-            f"{SEVERITIES} blocks: these are corruptions of other images. Delete {path.parent}. {BUILD}"
-        )
+def _identity(subject: Subject) -> dict[str, Any]:
+    """Return what half-done results depend on, down to the last bit of their arithmetic."""
+    return {
+        "code": subject.code,
+        "data": subject.dataset.checksum,
+        "record": files.sha256(subject.run / RECORD),
+        "test_images": subject.test_images,
+        "hardware": record.hardware(subject.device, threads=torch.get_num_threads()),
+        "versions": record.versions(),
+    }
 
 
-def _load(path: Path, *, mapped: bool) -> np.ndarray:
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as problem:
-        raise EwsError(f"{path}: damaged: {problem}. Delete it. {BUILD}") from None
-    return array
+def _kept(folder: Path, block: tuple[str, int], identity: dict[str, Any], *, count: int) -> Predictions | None:
+    arrays = kept.get(folder, f"{block[0]}-{block[1]}", identity=identity)
+    if arrays is None or {key: array.shape for key, array in arrays.items()} != {
+        "prediction": (count,),
+        "confidence": (count,),
+    }:
+        return None
+    return Predictions(**arrays)
 
 
 EVALUATOR = Evaluator(options=options, evaluate=evaluate)

@@ -5,16 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ews.report import adversarial
-from ews.report.manifest import Manifest
-from ews.report.metrics import BEST, CLEAN, averaged, ordered
+from ews.report.cost import Costs
+from ews.report.layout import shows_cost
+from ews.report.manifest import AXES, Manifest
+from ews.report.metrics import BEST, CLEAN, MCE, MFP, MFR, averaged, ordered, stability
 from ews.report.reported import Reported, Setting
+from ews.report.statistics import mean
 from ews.report.table_data import Results
 
 Records = Sequence[Mapping[str, Any]]
 JPEG = "_jpeg"
+WHOSE = {
+    "generated": "made here by the published formulas and constants",
+    "official": "the published files",
+    "generated and official": "the published files in rows with source=official, made here in the others",
+}
+MOST_TIMES = 6  # more rows of vanilla than this are told as a range
 
 
-def caption(manifest: Manifest, results: Results, *, records: Records, reported: Reported) -> str:
+def caption(manifest: Manifest, results: Results, *, records: Records, reported: Reported, costs: Costs) -> str:
     """Return the caption as plain text, in whole sentences."""
     sentences = [
         f"{(manifest.title or manifest.study).rstrip('.')}.",
@@ -22,6 +31,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         seeds(manifest, results),
         _comparison(results),
         *_definitions(manifest, results),
+        corrupted(manifest),
         _data(manifest),
         training(manifest, records),
         *_changed(manifest),
@@ -30,6 +40,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         *adversarial.signs(manifest, records),
         *_sources(results),
         *_jpeg(manifest),
+        _cost(results, costs),
         hardware(records),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -66,6 +77,15 @@ def _definitions(manifest: Manifest, results: Results) -> list[str]:
         if metric == CLEAN:
             sentences.append(f"Clean error: on {count}.")
             continue
+        if metric == MCE:
+            sentences.append(
+                "mCE: per corruption the mean error over 5 severities divided by AlexNet's published one, mean over "
+                f"the 15 corruptions in percent, as in Table 2 of the paper, each on {count}."
+            )
+            continue
+        if metric in (MFR, stability(manifest.perturbations)):
+            sentences.append(_flips(metric, manifest.perturbations, f"the sequences of {count}"))
+            continue
         if metric in adversarial.names(manifest):
             sentences.append(adversarial.definition(manifest, metric, count))
             continue
@@ -77,6 +97,32 @@ def _definitions(manifest: Manifest, results: Results) -> list[str]:
             f"each on {count}."
         )
     return sentences
+
+
+def _flips(metric: str, perturbations: Sequence[str], sequences: str) -> str:
+    """Say what the mean over the perturbations is."""
+    names = f"{len(perturbations)} perturbations" if metric in (MFP, MFR) else listing(perturbations)
+    flips = "how often the prediction differs from that on the previous frame (noise: on the first)"
+    if metric == MFR:
+        return (
+            f"mFR: flip probability ({flips}) divided by AlexNet's published one, mean over the {names} in percent, as "
+            f"in Table 3 of the paper, but on frames that were never coded as video, on {sequences}."
+        )
+    plain = "plain mean, not normalised by another network's (Table 3 of the paper is: mFR),"
+    return f"{metric if metric == MFP else capital(metric)}: {flips}, {plain} over {names}, on {sequences}."
+
+
+def corrupted(manifest: Manifest) -> str:
+    """Say whose corrupted images were measured: published ones and ours are other random draws."""
+    if "corruption" not in manifest.evaluations:
+        return ""
+    found: dict[str, set[str]] = {}
+    for entry in manifest.entries:
+        found.setdefault(entry.label.dataset, set()).add(entry.corrupted)
+    texts = {dataset: WHOSE[" and ".join(sorted(sources))] for dataset, sources in found.items()}
+    if len(set(texts.values())) == 1:
+        return f"Corrupted images: {next(iter(texts.values()))}."
+    return f"Corrupted images: {'; '.join(f'{text} ({dataset})' for dataset, text in texts.items())}."
 
 
 def _data(manifest: Manifest) -> str:
@@ -170,16 +216,51 @@ def _jpeg(manifest: Manifest) -> list[str]:
     ]
 
 
+def _cost(results: Results, costs: Costs) -> str:
+    """Say what the column of the main table means, and how long an epoch of vanilla takes."""
+    if not shows_cost(results, costs):
+        return ""
+    # A process knows its own time only.
+    without = " and data loading in other processes" if "processor" in clocks(costs) else ""
+    return (
+        f"Cost: {clocks(costs)} of the median epoch of training, without validation{without}, divided by that of "
+        "vanilla with the same seed, data, network, augmentation and recipe on an equal machine; other programs that "
+        f"ran there disturb it. {capital(vanilla_seconds(results, costs))}."
+    )
+
+
+def clocks(costs: Costs) -> str:
+    """Name the time that the costs are."""
+    return " or ".join(f"{clock} time" for clock in sorted({cost.clock for cost in costs.values()}))
+
+
+def vanilla_seconds(results: Results, costs: Costs) -> str:
+    """Say how long vanilla's median epoch takes, mean over seeds, for each row of vanilla or from lowest to highest."""
+    rows = [label for label in dict.fromkeys(results.baselines.values()) if label is not None and label in costs]
+    means = {label: mean(list(costs[label].seconds.values())) for label in rows}
+    if len(rows) > MOST_TIMES:
+        return f"such an epoch of vanilla takes {_three(min(means.values()))} to {_three(max(means.values()))} s"
+    varying = [axis for axis in AXES if len({label.value(axis) for label in rows}) > 1]
+    names = {label: " ".join(label.value(axis) for axis in varying) for label in rows}
+    times = [f"{_three(value)} s{f' ({names[label]})' if names[label] else ''}" for label, value in means.items()]
+    return f"such an epoch of vanilla takes {listing(times)}"
+
+
+def _three(value: float) -> str:
+    """Write a number with at least three digits."""
+    return f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:.0f}"
+
+
+def machine(record: Mapping[str, Any]) -> str:
+    """Name what a run was trained on; "" where its record does not tell."""
+    found = record.get("hardware") or {}
+    name, threads = found.get("gpu") or found.get("cpu") or found.get("device"), found.get("threads")
+    return f"{name} ({plural(threads, 'thread')})" if name and threads and not found.get("gpu") else str(name or "")
+
+
 def hardware(records: Records) -> str:
     """Summarise what the runs were trained on and how long that took."""
-    kinds: Counter[str] = Counter()
-    for record in records:
-        machine = record.get("hardware") or {}
-        threads = machine.get("threads")
-        name = machine.get("gpu") or machine.get("cpu") or machine.get("device")
-        if name:
-            cores = f" ({plural(threads, 'thread')})" if threads and not machine.get("gpu") else ""
-            kinds[f"{name}{cores}"] += 1
+    kinds = Counter(name for record in records if (name := machine(record)))
     if not kinds:
         return ""
     unique = {record.get("run"): record for record in records}

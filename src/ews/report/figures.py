@@ -10,6 +10,7 @@ from ews.report.manifest import Manifest
 from ews.report.measurements import Measurement
 from ews.report.plot_controller import controller, kept
 from ews.report.plot_corruption import corruption, severity
+from ews.report.plot_sweep import sweep
 from ews.report.plot_training import training
 from ews.report.runs import Study
 
@@ -17,6 +18,7 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
     "training": training,
     "corruption": corruption,
     "severity": severity,
+    "sweep": sweep,
     "controller": controller,
     "kept": kept,
 }

@@ -101,6 +101,16 @@ def read_clean(path: Path, *, record: Path) -> dict[str, Score]:
     return scores
 
 
+def check_weights(about: Path, *, record: Path) -> None:
+    """Refuse an evaluation, described by the JSON file ``about`` if there is one, of other weights than the record's.
+
+    Raises:
+        EwsError: the file is damaged, or of weights that another record than ``record`` describes.
+    """
+    if about.exists() and _object(about, REEVALUATE).get("record") != sha256(record):
+        raise EwsError(f"{about}: is of an earlier training than {record.name} describes. {REEVALUATE}")
+
+
 def read_corruption(path: Path, corruptions: Sequence[str]) -> dict[str, dict[int, Score]]:
     """Read corruption.csv: the score by corruption and severity, for exactly the study's corruptions.
 
@@ -123,6 +133,30 @@ def read_corruption(path: Path, corruptions: Sequence[str]) -> dict[str, dict[in
     if lacking:
         raise EwsError(f"{path}: lacks {', '.join(lacking[:5])}{', ...' if len(lacking) > 5 else ''}. {REEVALUATE}")
     return scores
+
+
+def read_perturbation(path: Path, perturbations: Sequence[str], *, record: Path) -> dict[str, Score]:
+    """Read perturbation.csv: the flip probability by perturbation, for exactly the study's perturbations.
+
+    Raises:
+        EwsError: a perturbation is missing, stands twice, or is not asked for; or the weights are those that another
+            record than ``record`` describes.
+    """
+    about = path.with_suffix(".json")
+    if _object(about, REEVALUATE).get("record") != sha256(record):
+        raise EwsError(f"{about}: is of an earlier training than {record.name} describes. {REEVALUATE}")
+    scores: dict[str, Score] = {}
+    for place, row in enumerate(read_rows(path, remedy=REEVALUATE)):
+        where, name = f"{path}: row {place + 2}", row.get("perturbation", "")
+        if name not in perturbations:
+            raise EwsError(f"{where}: {name!r} is not in the study ({', '.join(perturbations)}). {REEVALUATE}")
+        if name in scores:
+            raise EwsError(f"{where}: {name} stands twice. {REEVALUATE}")
+        scores[name] = _score(row, where, column="flip_probability")
+    lacking = [name for name in perturbations if name not in scores]
+    if lacking:
+        raise EwsError(f"{path}: lacks {', '.join(lacking)}. {REEVALUATE}")
+    return {name: scores[name] for name in perturbations}
 
 
 @dataclass(frozen=True)
@@ -232,8 +266,8 @@ def _object(path: Path, remedy: str) -> dict[str, Any]:
     return raw
 
 
-def _score(row: Mapping[str, Any], where: str) -> Score:
-    error = percent(row, "error", where=where, remedy=REEVALUATE)
+def _score(row: Mapping[str, Any], where: str, *, column: str = "error") -> Score:
+    error = percent(row, column, where=where, remedy=REEVALUATE)
     images = number(row, "n", where=where, remedy=REEVALUATE)
     if images < 1 or images != int(images):
         raise EwsError(f"{where}: n is {images:g}, not a number of images. {REEVALUATE}")

@@ -1,16 +1,20 @@
 """From numbers to grids of text, alike for every format: the paper's layout, per corruption, and the comparison."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ews.report.cost import Costs
 from ews.report.manifest import AXES, Label, Manifest
-from ews.report.metrics import PER_CORRUPTION, short
-from ews.report.table_data import Results, Value, best
+from ews.report.metrics import PER_CORRUPTION, PER_PERTURBATION, PER_RATE, short
+from ews.report.statistics import Paired, deviation, mean, paired
+from ews.report.sweeps import find
+from ews.report.table_data import Results, best
 
 DIGITS = 2
 CORRUPTION_DIGITS = 1  # Fifteen columns have to fit on a page; the CSV has one digit more.
 WIDEST = 3  # Groups of columns beyond this many become rows.
 NONE = "–"
+COST = "cost (× vanilla)"
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,8 @@ def axes(manifest: Manifest) -> tuple[list[str], list[str]]:
     return [axis for axis in shown if axis not in columns], columns
 
 
-def main_grid(manifest: Manifest, results: Results, *, caption: str) -> Grid:
-    """Lay out the study's main metrics as the paper does, with the paper's own numbers beside them."""
+def main_grid(manifest: Manifest, results: Results, *, caption: str, costs: Costs) -> Grid:
+    """Lay out the study's main metrics as the paper does, with the paper's own numbers beside them, and the cost."""
     row_axes, column_axes = axes(manifest)
     bold = {metric: best(results, metric, digits=DIGITS) for metric in results.headline}
     notes: dict[str, str] = {}
@@ -104,6 +108,9 @@ def main_grid(manifest: Manifest, results: Results, *, caption: str) -> Grid:
             if any(results.values[label][metric].reported for label in members):
                 columns.append(Column("paper", group))
                 makers.append((key, lambda label, metric=metric: _reported(results, label, metric, notes)))  # type: ignore[misc]
+        if shows_cost(results, costs):
+            columns.append(Column(COST, group))
+            makers.append((key, lambda label: _cost(results, costs, label)))
     rows = []
     for heads in _ordered(results.labels, row_axes):
         cells = []
@@ -138,28 +145,81 @@ def corruption_grid(manifest: Manifest, results: Results) -> Grid | None:
     return Grid("corruptions", caption, tuple(heads), columns, tuple(rows), wide=True)
 
 
-def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
-    """Lay out the paired comparison with vanilla over seeds; None if no row has two pairs."""
+def perturbation_grid(manifest: Manifest, results: Results) -> Grid | None:
+    """Lay out the flips per perturbation, mean over seeds, as the paper's Table 3; None if none was evaluated."""
+    if not results.perturbations:
+        return None
     heads = _all_rows(manifest)
+    bold = {metric: best(results, metric, digits=CORRUPTION_DIGITS) for metric in results.perturbations}
     rows = []
     for key in _ordered(results.labels, heads):
         label = next(label for label in results.labels if _key(label, heads) == key)
-        values = [results.values[label][metric] for metric in results.headline]
-        if all(value.paired is None or value.paired.low is None for value in values):
-            continue
-        pairs = {str(value.paired.pairs) for value in values if value.paired}
-        cells = [_interval(value) for value in values]
-        rows.append(Row(_shown(key, heads), (*cells, Cell("/".join(sorted(pairs))))))
-    if not rows:
-        return None
+        means = {metric: fixed(results.values[label][metric].mean, CORRUPTION_DIGITS) for metric in bold}
+        cells = [Cell(text, bold=label in bold[metric]) for metric, text in means.items()]
+        rows.append(Row(_shown(key, heads), tuple(cells)))
+    rates = results.perturbations[0].startswith(PER_RATE)
+    prefix = PER_RATE if rates else PER_PERTURBATION
+    columns = tuple(Column(short(metric.removeprefix(prefix))) for metric in results.perturbations)
+    what = "Flip rate, in percent of AlexNet's flip probability," if rates else "Flip probability in percent"
+    caption = (
+        f"{what} per perturbation, mean over all seeds: how often the prediction differs from that on the previous "
+        "frame (noise: on the first); in bold the lowest mean of each group of methods. The standard deviations are in "
+        "table.csv."
+    )
+    return Grid("perturbations", caption, tuple(heads), columns, tuple(rows), wide=True)
+
+
+def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
+    """Lay out the paired comparison with vanilla over seeds; None if no row has two pairs."""
+    pairs = {label: [results.values[label][metric].paired for metric in results.headline] for label in results.labels}
     caption = (
         "Paired comparison with vanilla, percentage points: mean over seeds of (method − vanilla of the same seed, "
         "data, network, augmentation and recipe) and in square brackets its 95 % t interval. Negative: the method "
         "is better. The interval speaks of other seeds, not of other test images, and is not corrected for the "
         "number of comparisons."
     )
+    return _paired(manifest, results, pairs, name="paired", caption=caption)
+
+
+def reference_grid(manifest: Manifest, results: Results) -> Grid | None:
+    """Lay out the paired comparison of a swept parameter's values with its reference; None if it has none or no pairs.
+
+    Vanilla stands in the other comparison.
+    """
+    sweep = find(manifest)
+    if sweep is None or sweep.reference is None:
+        return None
+    pairs: dict[Label, list[Paired | None]] = {}
+    for line in sweep.lines:
+        reference = next((label for value, label in line.points if value == sweep.reference), None)
+        for _, label in line.points:
+            if reference is not None and label != reference:
+                own, other = results.values[label], results.values[reference]
+                pairs[label] = [paired(own[metric].by_seed, other[metric].by_seed) for metric in results.headline]
+    caption = (
+        f"Paired comparison with {sweep.parameter} = {sweep.reference}, percentage points: mean over seeds of (this "
+        "value − the reference of the same seed, all else alike) and in square brackets its 95 % t interval. Negative: "
+        "this value is better. Not corrected for the number of comparisons."
+    )
+    return _paired(manifest, results, pairs, name="reference", caption=caption)
+
+
+def _paired(
+    manifest: Manifest, results: Results, pairs: Mapping[Label, Sequence[Paired | None]], *, name: str, caption: str
+) -> Grid | None:
+    """Lay out paired differences by row, one for each main metric; rows without an interval are left out."""
+    heads = _all_rows(manifest)
+    rows = []
+    for key in _ordered(list(pairs), heads):
+        found = next(found for label, found in pairs.items() if _key(label, heads) == key)
+        if all(pair is None or pair.low is None for pair in found):
+            continue
+        counts = {str(pair.pairs) for pair in found if pair}
+        rows.append(Row(_shown(key, heads), (*map(_interval, found), Cell("/".join(sorted(counts))))))
+    if not rows:
+        return None
     columns = (*(Column(f"{metric}: difference") for metric in results.headline), Column("pairs"))
-    return Grid("paired", caption, tuple(heads), columns, tuple(rows))
+    return Grid(name, caption, tuple(heads), columns, tuple(rows))
 
 
 def _measured(results: Results, label: Label, metric: str, bold: set[Label]) -> Cell:
@@ -182,13 +242,28 @@ def _reported(results: Results, label: Label, metric: str, notes: dict[str, str]
     return Cell(fixed(number.value), note=notes.get(number.footnote, ""))
 
 
-def _interval(value: Value) -> Cell:
-    if value.paired is None:
+def shows_cost(results: Results, costs: Costs) -> bool:
+    """Tell whether the main table has a column for the cost: all rows have one, and some can be compared to vanilla."""
+    compared = [label for label in costs if costs[label].relative and results.baselines[label] != label]
+    return set(costs) == set(results.labels) and bool(compared)
+
+
+def _cost(results: Results, costs: Costs, label: Label) -> Cell:
+    """Return how many times vanilla's a row's cost is; that of vanilla itself is 1 and has no spread."""
+    ratios = list(costs[label].relative.values())
+    if not ratios:
         return Cell(NONE)
-    centre = signed(value.paired.mean)
-    if value.paired.low is None or value.paired.high is None:
+    spread = None if results.baselines[label] == label else deviation(ratios)
+    return Cell(fixed(mean(ratios)), spread="" if spread is None else fixed(spread))
+
+
+def _interval(pair: Paired | None) -> Cell:
+    if pair is None:
+        return Cell(NONE)
+    centre = signed(pair.mean)
+    if pair.low is None or pair.high is None:
         return Cell(centre)
-    return Cell(f"{centre} [{signed(value.paired.low)}, {signed(value.paired.high)}]")
+    return Cell(f"{centre} [{signed(pair.low)}, {signed(pair.high)}]")
 
 
 def _all_rows(manifest: Manifest) -> list[str]:

@@ -10,7 +10,7 @@ from ews.files import read_json
 from ews.study.naming import spell
 
 AXES = ("dataset", "architecture", "augmentation", "method")
-EVALUATIONS = ("clean", "corruption", "adversarial")
+EVALUATIONS = ("clean", "corruption", "perturbation", "adversarial")
 REMAKE = "Make the manifest again with `python -m ews.study manifest STUDY --out ...`."
 
 
@@ -47,6 +47,7 @@ class Entry:
         seed: the training's seed.
         cell: the resolved parameters.
         differs: the values that are not the defaults, as ``ews.width=0.5``.
+        corrupted: whose corrupted images were measured: ``generated`` here, or the ``official`` published ones.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Entry:
     seed: int
     cell: Mapping[str, Any]
     differs: tuple[str, ...]
+    corrupted: str = "generated"
 
     @property
     def setting(self) -> str:
@@ -92,6 +94,8 @@ class Manifest:
     test_images: int | None
     rows: tuple[str, ...] | None
     entries: tuple[Entry, ...]
+    perturbations: tuple[str, ...] = ()
+    imagenet: tuple[str, ...] = ()
     adversarial: Mapping[str, Any] | None = None
 
     @property
@@ -121,6 +125,7 @@ def load(path: Path | str) -> Manifest:
     """Read and check a manifest.
 
     Keys: ``study``, ``title``, ``evaluations`` (of :data:`EVALUATIONS`), ``corruptions`` (names),
+    ``perturbations`` (names, where evaluated), ``imagenet`` (data sets with the constants of ImageNet, if any),
     ``adversarial`` (settings of the attacks, where evaluated), ``test_images`` (null: all), ``cells``
     (objects with ``run``, ``evaluation``, ``label``, ``seed``, ``cell``) and optionally ``rows`` (which
     of :data:`AXES` become rows of the table; the others become groups of columns).
@@ -138,6 +143,8 @@ def load(path: Path | str) -> Manifest:
             test_images=raw.get("test_images"),
             rows=tuple(raw["rows"]) if raw.get("rows") else None,
             entries=tuple(_entry(cell) for cell in raw["cells"]),
+            perturbations=tuple(raw.get("perturbations") or ()),
+            imagenet=tuple(raw.get("imagenet") or ()),
             adversarial=_adversary(raw),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -181,4 +188,5 @@ def _entry(raw: Mapping[str, Any]) -> Entry:
         seed=int(raw["seed"]),
         cell=cell,
         differs=tuple(f"{key}={spell(value)}" for key, value in raw["differs"].items()),
+        corrupted=str(raw.get("corrupted", "generated")),
     )

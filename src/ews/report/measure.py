@@ -5,22 +5,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ews.evaluate import alexnet, stability
+from ews.evaluate.metrics import mce
 from ews.files import write_json, write_text
 from ews.report import inputs, measurements
 from ews.report.manifest import Entry, Manifest
 from ews.report.measurements import Measurement
 from ews.report.metrics import (
     AUTOATTACK,
+    BENCHMARK,
     BEST,
     CLEAN,
+    MCE,
+    MFP,
+    MFR,
     PER_CORRUPTION,
+    PER_PERTURBATION,
+    PER_RATE,
     SELECTED,
+    SINGLE,
     TRAIN,
     VALIDATION,
     averaged,
     ordered,
     pgd,
 )
+from ews.report.metrics import stability as stability_name
 from ews.report.reported import Reported
 from ews.report.statistics import mean
 
@@ -62,8 +72,8 @@ def measure(manifest: Manifest, *, runs: Path, reported: Reported) -> tuple[list
 
 
 def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
-    """Return a cell's errors on test images: clean, over the corruptions, and per corruption (mean over severities)."""
-    folder = entry.results_folder(runs)
+    """Return a cell's errors on test images and its flips: clean, means, and each corruption and perturbation alone."""
+    folder, imagenet = entry.results_folder(runs), entry.label.dataset in manifest.imagenet
     scores: Scores = {}
     if "clean" in manifest.evaluations:
         clean = inputs.read_clean(folder / "clean.json", record=entry.run_folder(runs) / "record.json")
@@ -71,18 +81,41 @@ def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
         if "best" in clean:
             scores[BEST] = clean["best"]
     if "corruption" in manifest.evaluations:
+        inputs.check_weights(folder / "corruption.json", record=entry.run_folder(runs) / "record.json")
         table = inputs.read_corruption(folder / "corruption.csv", manifest.corruptions)
         single = {name: summary(list(table[name].values())) for name in ordered(manifest.corruptions)}
         metric, members = averaged(manifest.corruptions)
         # As many severities for each: the mean of the corruptions' means is the mean over all of their cells.
         scores[metric] = summary([single[name] for name in members])
+        if members == BENCHMARK and imagenet:
+            errors = {name: [single[name].error] for name in BENCHMARK}
+            relative = mce(errors, {name: [alexnet.ERRORS[name]] for name in BENCHMARK})
+            scores[MCE] = inputs.Score(relative, scores[metric].n)
         scores |= {PER_CORRUPTION + name: score for name, score in single.items()}
+    if "perturbation" in manifest.evaluations:
+        record = entry.run_folder(runs) / "record.json"
+        flips = inputs.read_perturbation(folder / "perturbation.csv", manifest.perturbations, record=record)
+        scores |= flipped(flips, imagenet=imagenet)
     for weights, found in attacked(manifest, entry, runs=runs).items():
         suffix = "" if weights == "last" else SELECTED
         assert manifest.adversarial is not None
         scores[pgd(manifest.adversarial["steps"]) + suffix] = found.pgd
         scores[AUTOATTACK + suffix] = found.autoattack
     return scores
+
+
+def flipped(flips: Mapping[str, inputs.Score], *, imagenet: bool) -> Scores:
+    """Return the flip probabilities, their mean, and with ``imagenet`` both normalised by AlexNet's."""
+    metric, probabilities = stability_name(list(flips)), {name: score.error for name, score in flips.items()}
+    images = summary(list(flips.values())).n
+    scores = {metric: inputs.Score(stability.mean_flip_probability(probabilities), images)}
+    if imagenet:
+        rates = stability.flip_rates(probabilities, alexnet.FLIP_PROBABILITIES)
+        if metric == MFP:
+            relative = stability.mean_flip_rate(probabilities, alexnet.FLIP_PROBABILITIES)
+            scores[MFR] = inputs.Score(relative, images)
+        scores |= {PER_RATE + name: inputs.Score(rate, flips[name].n) for name, rate in rates.items()}
+    return scores | {PER_PERTURBATION + name: score for name, score in flips.items()}
 
 
 def attacked(manifest: Manifest, entry: Entry, *, runs: Path) -> dict[str, inputs.Attacked]:
@@ -122,10 +155,10 @@ def summary(scores: list[inputs.Score]) -> inputs.Score:
 
 
 def means(manifest: Manifest, found: list[Measurement]) -> dict[str, dict[str, float]]:
-    """Return the mean over seeds by row and metric, without the single corruptions: what `dvc metrics` shows."""
+    """Return the mean over seeds by row and metric, single corruptions aside: what `dvc metrics` shows."""
     rows: dict[str, dict[str, float]] = {}
     for label in manifest.labels:
-        own = [one for one in found if one.label == label and not one.metric.startswith(PER_CORRUPTION)]
+        own = [one for one in found if one.label == label and not one.metric.startswith(SINGLE)]
         rows[str(label)] = {
             metric: mean([one.value for one in own if one.metric == metric]) for metric in {one.metric for one in own}
         }

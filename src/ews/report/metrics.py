@@ -1,4 +1,4 @@
-"""What the measured numbers are called: metrics, corruptions and their short names."""
+"""What the measured numbers are called: metrics, corruptions, perturbations and their short names."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,13 @@ CORRUPTION = "corruption error"
 VALIDATION = "validation error"
 TRAIN = "train error"
 PER_CORRUPTION = "error: "
+# Normalised by AlexNet's published numbers, and so for data sets with the constants of ImageNet alone.
+MCE = "mCE"
+MFR = "mFR"
+MFP = "mFP"
+PER_PERTURBATION = "flip probability: "
+PER_RATE = "flip rate: "
+SINGLE = (PER_CORRUPTION, PER_PERTURBATION, PER_RATE)
 AUTOATTACK = "autoattack error"
 SELECTED = " (best)"  # Ends the name of a metric of the weights that validation images selected.
 
@@ -31,6 +38,19 @@ BENCHMARK = (
     "jpeg_compression",
 )
 SEVERITIES = (1, 2, 3, 4, 5)
+# The 10 perturbations that mFP and mFR are defined over, in their order; a test holds this list to the sequences.
+PERTURBATIONS = (
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+)
 _SHORT = {
     "gaussian_noise": "Gauss.",
     "shot_noise": "Shot",
@@ -67,6 +87,37 @@ def averaged(corruptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     if set(BENCHMARK) <= set(corruptions):
         return CORRUPTION, BENCHMARK
     return f"error on {len(corruptions)} corruption{'s' if len(corruptions) > 1 else ''}", tuple(corruptions)
+
+
+def stability(perturbations: Sequence[str]) -> str:
+    """Return what the mean flip probability over the evaluated perturbations is called: "mFP" means all ten."""
+    if set(PERTURBATIONS) <= set(perturbations):
+        return MFP
+    return f"flip probability on {len(perturbations)} perturbation{'s' if len(perturbations) > 1 else ''}"
+
+
+def headline(
+    evaluations: Sequence[str], corruptions: Sequence[str], perturbations: Sequence[str], *, imagenet: bool
+) -> list[str]:
+    """Return the metrics of the main table.
+
+    Args:
+        evaluations: the study's.
+        corruptions: those evaluated.
+        perturbations: likewise.
+        imagenet: whether every row is of a data set with the constants of ImageNet; then mCE and mFR stand for
+            the plain means, provided that nothing of the benchmark is missing.
+    """
+    metrics = []
+    if "clean" in evaluations:
+        metrics.append(CLEAN)
+    if "corruption" in evaluations:
+        plain = averaged(corruptions)[0]
+        metrics.append(MCE if imagenet and plain == CORRUPTION else plain)
+    if "perturbation" in evaluations:
+        plain = stability(perturbations)
+        metrics.append(MFR if imagenet and plain == MFP else plain)
+    return metrics
 
 
 def ordered(corruptions: Sequence[str]) -> list[str]:

@@ -24,8 +24,12 @@ def corruption(study: Study) -> Figure:
 def _columns(study: Study) -> tuple[list[str], list[str]]:
     """Return the metrics along the axis and their names: the main ones, then the single corruptions."""
     names = {CLEAN: "clean", averaged(study.manifest.corruptions)[0]: "mean"}
-    metrics = [*study.results.headline, *study.results.corruptions]
+    metrics = [*(metric for metric in names if _everywhere(study, metric)), *study.results.corruptions]
     return metrics, [names.get(metric) or short(metric.removeprefix(PER_CORRUPTION)) for metric in metrics]
+
+
+def _everywhere(study: Study, metric: str) -> bool:
+    return all(metric in row for row in study.results.values.values())
 
 
 def _points(study: Study) -> Figure:
@@ -48,7 +52,7 @@ def _points(study: Study) -> Figure:
             axes.plot(x, means, color=look.colour, linestyle="", marker=look.marker, markersize=4)
         for stripe in range(1, len(metrics), 2):
             axes.axvspan(stripe - 0.5, stripe + 0.5, color="#f3f3f3", zorder=0, linewidth=0)
-        axes.axvline(len(study.results.headline) - 0.5, color="#8a8a8a", linewidth=0.8)
+        axes.axvline(len(metrics) - len(study.results.corruptions) - 0.5, color="#8a8a8a", linewidth=0.8)
         axes.grid(axis="x", visible=False)
         axes.set_xlim(-0.5, len(metrics) - 0.5)
         axes.set_ylim(bottom=0)

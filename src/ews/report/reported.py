@@ -9,11 +9,13 @@ from typing import Any
 import yaml
 
 from ews.errors import EwsError, unknown
+from ews.report.metrics import MCE, MFR, PER_RATE, PERTURBATIONS
 
 DEFAULT = Path(__file__).with_name("reported.yaml")
 # The data sets that the papers use. A re-encoded copy (cifar10_jpeg) is other data: no number may claim it.
 DATASETS = ("cifar10", "cifar100", "imagenet")
-METRICS = ("clean error", "corruption error", "mCE", "pgd-20 error", "autoattack error")
+_RATES = tuple(PER_RATE + name for name in PERTURBATIONS)
+METRICS = ("clean error", "corruption error", MCE, MFR, *_RATES, "pgd-20 error", "autoattack error")
 _BLOCK = {"paper", "table", "dataset", "architecture", "metrics", "rows"}
 _OPTIONAL = {"variant", "footnotes"}
 

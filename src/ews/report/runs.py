@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,13 @@ def controllers(study: Study, label: Label) -> list[dict[str, list[float]]]:
         for entry in study.manifest.of(label)
     ]
     return [log for log in logs if log]
+
+
+def records(study: Study) -> list[dict[str, Any]]:
+    """Return record.json of each entry of the manifest."""
+    return [
+        inputs.read_record(entry.run_folder(study.runs) / "record.json", entry.cell) for entry in study.manifest.entries
+    ]
 
 
 def kept(study: Study, entry: Entry) -> Kept | None:

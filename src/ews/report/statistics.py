@@ -44,8 +44,13 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired | 
     differences = [first[seed] - second[seed] for seed in sorted(first) if seed in second]
     if not differences:
         return None
-    centre, spread, count = mean(differences), deviation(differences), len(differences)
+    return Paired(*interval(differences), len(differences))
+
+
+def interval(values: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """Return the mean and the ends of its 95 % t interval, mean +- t(0.975, n - 1) s / sqrt(n); None for one value."""
+    centre, spread, count = mean(values), deviation(values), len(values)
     if spread is None:
-        return Paired(centre, None, None, count)
+        return centre, None, None
     half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * spread / math.sqrt(count)
-    return Paired(centre, centre - half, centre + half, count)
+    return centre, centre - half, centre + half

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from ews.errors import EwsError
 from ews.files import read_json, write_text
-from ews.report import captions, html, latex, layout, markdown
+from ews.report import captions, cost, html, latex, layout, markdown
 from ews.report.manifest import AXES, Manifest
 from ews.report.measurements import Measurement
 from ews.report.reported import Reported
+from ews.report.statistics import deviation, mean
 from ews.report.table_data import Results, best, build
+
+SECONDS = 3  # decimals of a time, as records have them
 
 
 def tables(
@@ -18,13 +21,19 @@ def tables(
 ) -> dict[str, str]:
     """Return the files' texts by name."""
     results = build(manifest, measured, reported)
-    caption = captions.caption(manifest, results, records=records, reported=reported)
-    main = layout.main_grid(manifest, results, caption=caption)
-    others = [layout.corruption_grid(manifest, results), layout.paired_grid(manifest, results)]
+    costs = cost.costs(manifest, records)
+    caption = captions.caption(manifest, results, records=records, reported=reported, costs=costs)
+    main = layout.main_grid(manifest, results, caption=caption, costs=costs)
+    others = [
+        layout.corruption_grid(manifest, results),
+        layout.perturbation_grid(manifest, results),
+        layout.paired_grid(manifest, results),
+        layout.reference_grid(manifest, results),
+    ]
     grids = [main, *(grid for grid in others if grid is not None)]
     title = manifest.title or manifest.study
     return {
-        "table.csv": table_csv(results),
+        "table.csv": table_csv(results, costs),
         "table.md": markdown.render(title, grids),
         "table.tex": latex.render(grids, study=manifest.study),
         "table.html": html.render(title, grids),
@@ -32,12 +41,13 @@ def tables(
     }
 
 
-def table_csv(results: Results) -> str:
+def table_csv(results: Results, costs: cost.Costs) -> str:
     """Return one line per row of the table and plain numbers, rounded as they are printed.
 
     For each metric the mean and its standard deviation over seeds ("std"); for those of the main
     table also the difference to vanilla, the ends of its paired 95 % interval and the number of
-    pairs, the paper's number, and whether the row is printed in bold.
+    pairs, the paper's number, and whether the row is printed in bold. Last what a training costs:
+    seconds of the median epoch, by which clock, and how many times those of vanilla.
     """
     bold = {metric: best(results, metric, digits=layout.DIGITS) for metric in results.headline}
     lines = []
@@ -58,6 +68,14 @@ def table_csv(results: Results) -> str:
             line[f"{metric} difference pairs"] = pair.pairs if pair else None
             line[f"{metric} reported"] = _plain(value.reported.value if value.reported else None)
             line[f"{metric} best"] = "yes" if label in bold[metric] else "no"
+        own = costs.get(label)
+        line["cost clock"] = own.clock if own else ""
+        for column, digits, values in (
+            ("cost", SECONDS, list(own.seconds.values()) if own else []),
+            ("cost relative", layout.DIGITS, list(own.relative.values()) if own else []),
+        ):
+            line[column] = _plain(mean(values) if values else None, digits)
+            line[f"{column} std"] = _plain(deviation(values), digits)
         lines.append(line)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
@@ -88,6 +106,6 @@ def save(texts: dict[str, str], folder: Path) -> None:
         write_text(folder / name, text)
 
 
-def _plain(value: float | None) -> str:
+def _plain(value: float | None, digits: int = layout.DIGITS) -> str:
     """Round as in the printed table, with an ASCII minus; empty for None."""
-    return "" if value is None else layout.fixed(value).replace("−", "-")
+    return "" if value is None else layout.fixed(value, digits).replace("−", "-")

@@ -1,12 +1,21 @@
 """What a table says, before any layout: per row and metric the mean, the spread, the comparison and the best."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ews.errors import EwsError
 from ews.report.manifest import Label, Manifest
 from ews.report.measurements import Measurement
-from ews.report.metrics import AUTOATTACK, CLEAN, PER_CORRUPTION, averaged, ordered, pgd
+from ews.report.metrics import (
+    AUTOATTACK,
+    MFR,
+    PER_CORRUPTION,
+    PER_PERTURBATION,
+    PER_RATE,
+    headline,
+    ordered,
+    pgd,
+)
 from ews.report.reported import Number, Reported
 from ews.report.statistics import Paired, deviation, mean, paired
 
@@ -43,6 +52,7 @@ class Results:
         headline: the metrics of the main table.
         corruptions: the single corruptions, as metrics, in the benchmark's order.
         baselines: the vanilla row that each row is compared with, itself included; None without one.
+        perturbations: the single perturbations, as metrics.
     """
 
     labels: list[Label]
@@ -50,13 +60,14 @@ class Results:
     headline: list[str]
     corruptions: list[str]
     baselines: Mapping[Label, Label | None]
+    perturbations: list[str] = field(default_factory=list)
 
     @property
     def metrics(self) -> list[str]:
-        """Every metric of any row: the main ones, the others, then the single corruptions."""
+        """Every metric of any row: the main ones, the others, then the single corruptions and perturbations."""
         names = dict.fromkeys(name for row in self.values.values() for name in row)
-        others = [name for name in names if name not in self.headline and name not in self.corruptions]
-        return [*self.headline, *others, *self.corruptions]
+        single = [*self.corruptions, *self.perturbations]
+        return [*self.headline, *(name for name in names if name not in [*self.headline, *single]), *single]
 
     @property
     def groups(self) -> list[tuple[str, str, str]]:
@@ -70,19 +81,21 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
     Raises:
         EwsError: a row lacks a metric of the main table.
     """
-    headline, corruptions = [], []
-    if "clean" in manifest.evaluations:
-        headline.append(CLEAN)
+    imagenet = all(label.dataset in manifest.imagenet for label in manifest.labels)
+    main = headline(manifest.evaluations, manifest.corruptions, manifest.perturbations, imagenet=imagenet)
+    corruptions, perturbations = [], []
     if "corruption" in manifest.evaluations:
-        headline.append(averaged(manifest.corruptions)[0])
         corruptions = [PER_CORRUPTION + name for name in ordered(manifest.corruptions)]
+    if "perturbation" in manifest.evaluations:
+        kind = PER_RATE if MFR in main else PER_PERTURBATION
+        perturbations = [kind + name for name in manifest.perturbations]
     if manifest.adversarial is not None:
-        headline += [pgd(manifest.adversarial["steps"]), AUTOATTACK]
+        main += [pgd(manifest.adversarial["steps"]), AUTOATTACK]
     by_row: dict[Label, dict[str, list[Measurement]]] = {label: {} for label in manifest.labels}
     for one in measured:
         by_row[one.label].setdefault(one.metric, []).append(one)
     for label, row in by_row.items():
-        for metric in headline:
+        for metric in main:
             if metric not in row:
                 raise EwsError(f"measurements.csv: {label} lacks {metric!r}. Run `python -m ews.report measure` again.")
     baselines = {label: manifest.baseline(label) for label in by_row}
@@ -97,7 +110,7 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
         }
         for label, row in by_row.items()
     }
-    return Results(list(by_row), values, headline, corruptions, baselines)
+    return Results(list(by_row), values, main, corruptions, baselines, perturbations)
 
 
 def _others(

@@ -20,6 +20,7 @@ BY_OBJECTIVE = {
     for name, entry in Methods.model_fields.items()
     if isinstance(entry.annotation, type) and issubclass(entry.annotation, ByObjective)
 }
+GENERATED, OFFICIAL = "generated", "official"
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class Planned:
         run: folder below results/runs.
         cell: resolved parameters, JSON types only.
         evaluation: subfolder of the run for evaluation settings that differ from the defaults; "" for the defaults.
-        settings: resolved evaluation settings.
+        settings: resolved evaluation settings: those of `evaluation`, and `corrupted.source` of the dataset.
         label: dataset, architecture, augmentation and method as tables name them.
         differs: the parameters that are not the defaults, which a hash in the folder's name stands for.
+        stored: whether corrupted images are read from disk (official ones always are) or made while they are measured;
+            no result depends on it.
     """
 
     run: str
@@ -41,6 +44,7 @@ class Planned:
     settings: dict[str, Any]
     label: dict[str, str]
     differs: dict[str, Any]
+    stored: bool
 
     @property
     def results(self) -> str:
@@ -63,8 +67,9 @@ def plan(params: Params, study: str) -> list[Planned]:
         for dataset, architecture, augmentation, method, seed in _axes(spec, params):
             names = (dataset, architecture, augmentation, method, seed)
             cell, default = _resolve(changed, *names), _resolve(params, *names)
-            settings = changed.evaluation.model_dump()
-            evaluation = differences(_flat(settings), _flat(params.evaluation.model_dump()))
+            settings = _settings(changed, changed.datasets[dataset].corrupted.source)
+            # Official images are told apart from generated ones even where params.yaml makes them the default.
+            evaluation = differences(_flat(settings), _flat(_settings(params, GENERATED)))
             swept = {path: value for path, value in overrides.items() if _touches(path, cell)}
             touched |= set(swept)
             sweep = {path: value for path, value in swept.items() if _is_sweep(spec.overrides[path], path, raw)}
@@ -80,6 +85,7 @@ def plan(params: Params, study: str) -> list[Planned]:
                     "method": ", ".join([method, *(f"{_short(path)}={spell(value)}" for path, value in sweep.items())]),
                 },
                 differs=differences(flatten(cell), flatten(default)),
+                stored=changed.evaluation.corruption.stored or settings["corrupted"]["source"] == OFFICIAL,
             )
             _place(planned, entry, f"params.yaml: studies.{study}")
     for path in spec.overrides:
@@ -92,13 +98,18 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
     """Return what the reports need to know of a study: results/<study>/study.json."""
     spec = params.studies[study]
     cells = plan(params, study)
+    settings = cells[0].settings
+    imagenet = [name for name in spec.dataset if params.datasets[name].corrupted.profile == "imagenet"]
     return {
         "study": study,
         "title": spec.title,
         "evaluations": list(spec.evaluations),
-        "corruptions": list(cells[0].settings["corruption"]["names"]),
-        "test_images": cells[0].settings["test_images"],
-        **({"adversarial": cells[0].settings["adversarial"]} if "adversarial" in spec.evaluations else {}),
+        "corruptions": list(settings["corruption"]["names"]),
+        "test_images": settings["test_images"],
+        # Only where they matter, so that the manifests of other studies stay as they are.
+        **({"perturbations": list(settings["perturbation"]["names"])} if "perturbation" in spec.evaluations else {}),
+        **({"imagenet": imagenet} if imagenet else {}),
+        **({"adversarial": settings["adversarial"]} if "adversarial" in spec.evaluations else {}),
         "cells": [
             {
                 "run": entry.run,
@@ -107,6 +118,8 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
                 "seed": entry.cell["seed"],
                 "cell": entry.cell,
                 "differs": entry.differs,
+                # Only where it is not the rule, so that the manifests of other studies stay as they are.
+                **({"corrupted": OFFICIAL} if entry.settings["corrupted"]["source"] == OFFICIAL else {}),
             }
             for entry in cells
         ],
@@ -116,6 +129,8 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
 def all_cells(params: Params) -> dict[str, Planned]:
     """Return every study's cells by results folder; the same cell of two studies stands once.
 
+    Where one of them stores no corrupted images, it stands without.
+
     Raises:
         EwsError: two different cells would share a folder.
     """
@@ -124,6 +139,8 @@ def all_cells(params: Params) -> dict[str, Planned]:
     for study in params.studies:
         for entry in plan(params, study):
             _place(found, entry, f"params.yaml: studies.{study}")
+            if not entry.stored:
+                found[entry.results] = entry
             content = canonical(entry.cell)
             if runs.setdefault(entry.run, content) != content:
                 raise EwsError(f"params.yaml: studies.{study}: two different cells would share {entry.run}.")
@@ -216,6 +233,11 @@ def _recipe(params: Params, dataset: str, names: list[str]) -> dict[str, Any]:
     return values
 
 
+def _settings(params: Params, source: str) -> dict[str, Any]:
+    """Spell out everything that decides how a trained network is measured."""
+    return {**params.evaluation.model_dump(exclude={"corruption": {"stored"}}), "corrupted": {"source": source}}
+
+
 def _kind(names: list[str]) -> str:
     """Return the kind of training, a key below recipes.<dataset>, that a method's components ask for."""
     return next((KINDS[name] for name in names if name in KINDS), "standard")
@@ -231,8 +253,11 @@ def _combinations(spec: Study, raw: dict[str, Any], study: str) -> Iterator[dict
             raise EwsError(f"{where}: an empty list; give at least one value.")
         if any(value in values[:place] for place, value in enumerate(values)):
             raise EwsError(f"{where}: a value stands twice in {values}.")
-        if len(values) > 1 and path.startswith("evaluation.corruption."):
-            raise EwsError(f"{where}: a study has one list of corruptions; make a study for each.")
+        if len(values) > 1 and path == "evaluation.corruption.stored":
+            raise EwsError(f"{where}: changes no result; give one value.")
+        for kind in ("corruption", "perturbation"):
+            if len(values) > 1 and path.startswith(f"evaluation.{kind}."):
+                raise EwsError(f"{where}: a study has one list of {kind}s; make a study for each.")
         if len(values) > 1 and path.startswith("evaluation.adversarial."):
             raise EwsError(f"{where}: a study has one adversary; make a study for each.")
         choices.append([(path, choice) for choice in values])
@@ -277,6 +302,7 @@ def _touches(path: str, cell: dict[str, Any]) -> bool:
     names = [component["name"] for component in cell["method"]["components"]]
     used = [
         "evaluation",
+        f"datasets.{cell['dataset']}.corrupted",
         f"recipes.{cell['dataset']}.{_kind(names)}",
         f"augmentations.{cell['augmentation']['name']}",
         f"architectures.{cell['architecture']['name']}",

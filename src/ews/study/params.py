@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ews.errors import EwsError, unknown
 from ews.study.methods import components
-from ews.study.schema import Params
+from ews.study.schema import OFFICIAL, Dataset, Params
 
 SOURCES = Path("data/sources.yaml")
 
@@ -84,15 +84,20 @@ def _check_references(params: Params, *, where: str, sources: Iterable[str] | No
     for name in params.reproduce:
         _known(name, params.studies, "study", f"{where}: reproduce")
     for name, dataset in params.datasets.items():
+        _check_corrupted(dataset, f"{where}: datasets.{name}")
         if sources is not None:
             _known(dataset.source, sources, "source", f"{where}: datasets.{name}.source")
         _known(dataset.architecture, params.architectures, "architecture", f"{where}: datasets.{name}.architecture")
+        if sources is not None and dataset.corrupted.source == "official":
+            _known(f"{dataset.source}_c", sources, "source", f"{where}: datasets.{name}.corrupted.source = 'official'")
         if name not in params.recipes:
             raise EwsError(f"{where}: recipes has no entry for dataset {name!r}; add recipes.{name}.standard.")
     for name in params.recipes:
         _known(name, params.datasets, "dataset", f"{where}: recipes")
     for name, study in params.studies.items():
         at = f"{where}: studies.{name}"
+        if name in {f"{dataset}{suffix}" for dataset in params.datasets for suffix in ("-c", "-c-official")}:
+            raise EwsError(f"{at}: a study cannot be called so: results/{name} is the dataset's. Choose another name.")
         for dataset_name in study.dataset:
             _known(dataset_name, params.datasets, "dataset", f"{at}.dataset")
         for architecture in study.architecture or []:
@@ -107,11 +112,32 @@ def _check_references(params: Params, *, where: str, sources: Iterable[str] | No
                 raise EwsError(f"{at}.{axis}: a value stands twice in {values}.")
         for path in study.overrides:
             section = path.split(".")[0]
-            if section not in ("methods", "recipes", "augmentations", "architectures", "evaluation"):
-                raise EwsError(
-                    f"{at}.overrides: {path!r} cannot be overridden. Valid: key paths that begin with methods, "
-                    "recipes, augmentations, architectures or evaluation. For other data define another dataset."
-                )
+            if section in ("methods", "recipes", "augmentations", "architectures", "evaluation"):
+                continue
+            # Which corrupted images are measured is no property of the training.
+            if section == "datasets" and path.split(".")[2:] == ["corrupted", "source"]:
+                continue
+            raise EwsError(
+                f"{at}.overrides: {path!r} cannot be overridden. Valid: key paths that begin with methods, recipes, "
+                "augmentations, architectures or evaluation, and datasets.<name>.corrupted.source. For other data "
+                "define another dataset."
+            )
+
+
+def _check_corrupted(dataset: Dataset, where: str) -> None:
+    """Check that a dataset is one, and that the corrupted images it asks for exist."""
+    sets = {f"{source}_c": source for source in OFFICIAL}
+    if dataset.source in sets:
+        raise EwsError(
+            f"{where}.source: {dataset.source} is a corrupted test set. Write source: {sets[dataset.source]}, and "
+            "`source: official` below corrupted."
+        )
+    if dataset.corrupted.source == "official" and dataset.source not in OFFICIAL:
+        raise EwsError(
+            f"{where}.corrupted.source = 'official': corrupted images are published for the sources "
+            f"{' and '.join(OFFICIAL)} ({', '.join(sets)} in data/sources.yaml); the test images of {dataset.source!r} "
+            "are others. Use generated."
+        )
 
 
 def _known(name: str, valid: Iterable[str], kind: str, where: str) -> None:

@@ -61,13 +61,28 @@ Corruption = Literal[
     "pixelate",
     "jpeg_compression",
 ]
-Evaluation = Literal["clean", "corruption", "adversarial"]
+Perturbation = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+]
+Evaluation = Literal["clean", "corruption", "perturbation", "adversarial"]
+# Sources whose corrupted test images are published, as the source `<source>_c` of the manifest.
+OFFICIAL = ("cifar10", "cifar100")
 # Names of the workflow's own rules; a study of that name would hide one (a test holds the two together).
 RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
     | {"dataset", "extra_images", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
-    | {"evaluate_clean", "evaluate_corruption", "measure", "table", "figure"}
-    | {"evaluate_adversarial"}
+    | {"official_corruption", "contact_sheet"}
+    | {"evaluate_clean", "evaluate_corruption", "evaluate_perturbation", "evaluate_adversarial"}
+    | {"measure", "table", "figure"}
 )
 
 
@@ -85,8 +100,11 @@ class Standard(Section):
 
 
 class CorruptedSet(Section):
-    """How the corrupted test set of a dataset is made."""
+    """Where the corrupted test set of a dataset comes from, and how it is made."""
 
+    source: Literal["generated", "official"] = Field(
+        default="generated", description="generated: made here; official: the published files (cifar10, cifar100)."
+    )
     profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose severity constants: 32, 64 or 224 pixels.")
     seed: Seed = Field(description="Seed of the random corruptions.")
 
@@ -330,12 +348,30 @@ class CorruptionEvaluation(Section):
     """Which corruptions are evaluated."""
 
     names: Annotated[list[Corruption], Field(min_length=1)] = Field(description="Corruptions, all at 5 severities.")
+    # No part of a result, and so of no folder's name.
+    stored: bool = Field(
+        default=True,
+        description="true: sets on disk, made once; false: images are corrupted while they are measured.",
+    )
 
     @field_validator("names")
     @classmethod
     def _distinct(cls, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):
             raise ValueError("a corruption stands twice")
+        return names
+
+
+class PerturbationEvaluation(Section):
+    """Which perturbation sequences are evaluated."""
+
+    names: Annotated[list[Perturbation], Field(min_length=1)] = Field(description="Perturbations; mFP: over all ten.")
+
+    @field_validator("names")
+    @classmethod
+    def _distinct(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names):
+            raise ValueError("a perturbation stands twice")
         return names
 
 
@@ -362,6 +398,7 @@ class EvaluationSettings(Section):
 
     test_images: Count | None = Field(description="Stratified subset of the test images; null: all.")
     corruption: CorruptionEvaluation
+    perturbation: PerturbationEvaluation
     adversarial: AdversarialEvaluation
 
 
@@ -401,8 +438,8 @@ class Params(Section):
     @classmethod
     def _no_suffix(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
         for name in datasets:
-            if name.endswith(("-c", "-extra")):
-                kind = "a corrupted set lies" if name.endswith("-c") else "extra images lie"
+            if name.endswith(("-c", "-c-official", "-extra")):
+                kind = "extra images lie" if name.endswith("-extra") else "a corrupted set lies"
                 raise ValueError(f"a dataset cannot be called {name!r}: data/{name} is where {kind}")
         return datasets
 

@@ -1,0 +1,216 @@
+"""Generation that is killed goes on where it was, ends with the same bytes, and never continues another's work."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ews.corruptions import corrupt, generate
+from ews.corruptions.generate import corrupt_file
+from ews.errors import EwsError
+from ews.files import exclusive, sha256
+
+NAME = "gaussian_noise"
+SETTINGS = {"name": NAME, "seed": 3, "profile": "cifar", "source": "test"}
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Return a file of 20 images; with small pieces, 25 of them."""
+    path = tmp_path / "images.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make pieces of 4 images, each noted when it is done."""
+    monkeypatch.setattr(generate, "PIECE", 4 * 32 * 32 * 3)
+    monkeypatch.setattr(generate, "NOTE_SECONDS", 0.0)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that makes the work end after so many pieces, or counts those that are done."""
+    write = generate._write_piece
+    done: list[tuple[int, int]] = []
+
+    def limit(count: int | None) -> list[tuple[int, int]]:
+        done.clear()
+
+        def piece(item: tuple[int, int], **options: object) -> None:
+            if count is not None and len(done) == count:
+                raise Killed
+            done.append(item)
+            write(item, **options)
+
+        monkeypatch.setattr(generate, "_write_piece", piece)
+        return done
+
+    return limit
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_done_is_not_done_again(images: Path, tmp_path: Path, stop_after) -> None:
+    corrupt_file(images, tmp_path / "whole" / "set.npy", workers=1, **SETTINGS)
+    out = tmp_path / "broken" / "set.npy"
+    with stop_after(11) is None or pytest.raises(Killed):
+        corrupt_file(images, out, workers=1, **SETTINGS)
+    assert names(out.parent) == [".set.npy.partial"]
+    done = stop_after(None)
+    corrupt_file(images, out, workers=1, **SETTINGS)
+    assert len(done) == 25 - 11
+    assert names(out.parent) == names(tmp_path / "whole") == ["set.json", "set.npy"]
+    for file in ("set.npy", "set.json"):
+        assert (out.parent / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    clean = np.load(images)
+    made = np.load(out).reshape(5, 20, 32, 32, 3)
+    for severity in range(1, 6):
+        np.testing.assert_array_equal(made[severity - 1], corrupt(clean, name=NAME, severity=severity, seed=3))
+    assert json.loads(out.with_suffix(".json").read_text())["sha256"] == sha256(out)
+
+
+@pytest.mark.parametrize("change", ["seed", "profile", "images", "code", "piece", "truncated", "note"])
+def test_work_of_other_settings_or_damaged_begins_anew(
+    images: Path, tmp_path: Path, stop_after, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    out = tmp_path / "set" / "set.npy"
+    with stop_after(11) is None or pytest.raises(Killed):
+        corrupt_file(images, out, workers=1, **SETTINGS)
+    settings = dict(SETTINGS)
+    partial = out.with_name(".set.npy.partial")
+    (half,) = partial.glob("*.npy")
+    pieces = 25
+    if change == "seed":
+        settings["seed"] = 4
+    elif change == "profile":
+        settings["profile"] = "tiny"
+    elif change == "images":
+        np.save(images, 255 - np.load(images))
+    elif change == "code":
+        monkeypatch.setattr(generate, "code_of", lambda name: "0123456789abcdef")
+    elif change == "piece":
+        monkeypatch.setattr(generate, "PIECE", 5 * 32 * 32 * 3)
+        pieces = 20
+    elif change == "truncated":
+        half.write_bytes(half.read_bytes()[:-1])
+    else:
+        (partial / "state.json").write_text("{")
+    done = stop_after(None)
+    corrupt_file(images, out, workers=1, **settings)
+    assert len(done) == pieces
+    assert names(out.parent) == ["set.json", "set.npy"]
+    expected = corrupt(np.load(images), name=NAME, severity=2, seed=settings["seed"], profile=settings["profile"])
+    np.testing.assert_array_equal(np.load(out)[20:40], expected)
+
+
+def test_a_kill_between_the_name_and_the_end_costs_nothing(
+    images: Path, tmp_path: Path, stop_after, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has its name, and the folder of the half-done work is still there."""
+    out = tmp_path / "set" / "set.npy"
+    replace = Path.replace
+
+    def rename(self: Path, target: Path) -> Path:
+        renamed = replace(self, target)
+        if Path(target) == out:
+            raise Killed
+        return renamed
+
+    monkeypatch.setattr(Path, "replace", rename)
+    with pytest.raises(Killed):
+        corrupt_file(images, out, workers=1, **SETTINGS)
+    monkeypatch.undo()
+    before = sha256(out)
+    done = stop_after(None)
+    monkeypatch.setattr(generate, "PIECE", 4 * 32 * 32 * 3)
+    corrupt_file(images, out, workers=1, **SETTINGS)
+    assert done == []
+    assert names(out.parent) == ["set.json", "set.npy"]
+    assert sha256(out) == before
+
+
+def test_a_second_process_is_refused(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set" / "set.npy"
+    out.parent.mkdir()
+    with exclusive(out.with_name(".set.npy.partial")), pytest.raises(EwsError, match="another process"):
+        corrupt_file(images, out, workers=1, **SETTINGS)
+    corrupt_file(images, out, workers=1, **SETTINGS)
+    assert names(out.parent) == ["set.json", "set.npy"]
+
+
+def test_a_mistake_leaves_nothing(images: Path, tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match="1 or more"):
+        corrupt_file(images, tmp_path / "set" / "set.npy", workers=0, **SETTINGS)
+    assert not (tmp_path / "set").exists()
+
+
+def test_code_other_than_planned_is_refused(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match="0123456789abcdef"):
+        generate.generate(
+            data=dataset, name=NAME, seed=0, profile="cifar", out=tmp_path / "x.npy", workers=1,
+            fingerprint="0123456789abcdef",
+        )  # fmt: skip
+    assert not (tmp_path / "x.npy").exists()
+
+
+def start(images: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
+    command = ("npy", "--images", images, "--out", out, "--seed", 1, "--names", "glass_blur", "--workers", workers)
+    return subprocess.Popen(
+        [sys.executable, "-m", "ews.corruptions", *map(str, command)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+    )
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigkill_costs_a_few_seconds_of_work_and_no_byte(tmp_path: Path, workers: int) -> None:
+    """Killed, and gone on with by another number of workers; workers end with the process that started them."""
+    images = tmp_path / "images.npy"
+    np.save(images, np.random.default_rng(0).integers(0, 256, (350, 128, 128, 3), dtype=np.uint8))
+    out = tmp_path / "out"
+    state = out / ".glass_blur.npy.partial" / "state.json"
+    process = start(images, out, workers)
+    deadline = time.monotonic() + 60
+    while not state.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    assert process.poll() is None, "it ended before it could be killed"
+    helpers = children(process.pid)
+    assert len(helpers) >= (workers if workers > 1 else 0)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}/exe").exists() for pid in helpers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in helpers)
+    assert not (out / "glass_blur.npy").exists()
+    reached = json.loads(state.read_text())["done"]
+    assert reached > 0
+    process = start(images, out, 3 - workers)
+    _, said = process.communicate()
+    assert process.returncode == 0
+    assert f"goes on after {reached} of" in said.decode()
+    assert names(out) == ["glass_blur.json", "glass_blur.npy"]
+    made = np.load(out / "glass_blur.npy", mmap_mode="r").reshape(5, 350, 128, 128, 3)
+    for severity, image in ((1, 0), (1, 349), (3, 7), (5, 349)):
+        clean = np.load(images)[image : image + 1]
+        options = {"name": "glass_blur", "severity": severity, "seed": 1, "profile": "imagenet"}
+        np.testing.assert_array_equal(made[severity - 1, image], corrupt(clean, indices=[image], **options)[0])
