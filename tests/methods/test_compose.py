@@ -13,7 +13,7 @@ from ews.errors import EwsError
 from ews.methods import REGISTRY
 from ews.methods.component import Batch, Component, Context, Gradients, Metrics, Objective, Pass, Target, Wrapper
 from ews.methods.compose import Method, compose
-from ews.methods.ews import Ews
+from ews.methods.ews import Ews, part_of
 from ews.methods.objective import CrossEntropy
 from ews.registry import lookup
 from ews.seeds import torch_stream
@@ -109,6 +109,24 @@ def test_gradient_is_that_of_the_sum_of_losses(views: int, reduction: str, batch
     torch.testing.assert_close(metrics["loss"], loss.detach(), rtol=1e-12, atol=0.0)
     torch.testing.assert_close(metrics["distillation"].double(), divergence.detach(), rtol=1e-5, atol=0.0)
     assert divergence > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("images", "fraction", "part"),
+    # In floating point 0.07 * 100 and 0.55 * 100 are above, 0.29 * 100 is below the whole number.
+    [
+        (100, 0.07, 7),
+        (100, 0.55, 55),
+        (100, 0.29, 29),
+        (10, 0.45, 5),
+        (128, 0.5, 64),
+        (3, 0.01, 1),
+        (4, 1e-9, 1),
+        (7, 1.0, 7),
+    ],
+)
+def test_part_of_a_batch_is_rounded_up_but_not_past_a_whole_product(images: int, fraction: float, part: int) -> None:
+    assert part_of(images, fraction) == part
 
 
 def test_cross_entropy_distillation_uses_the_labels() -> None:

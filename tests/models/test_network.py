@@ -143,6 +143,38 @@ def test_captured_effects_are_those_that_the_weights_show(network, images):
     assert network.take_effects() is None
 
 
+def scaled_paths(block, x, scales):
+    """The full pass of a block whose paths are multiplied by ``scales``."""
+    source = block.norms[0](x).relu() if block.preactivation else x
+    residual = scales[0] * block._residual(source, None)
+    out = residual + scales[1] * block._shortcut(x, source, None)
+    return out if block.preactivation else out.relu()
+
+
+def test_captured_effects_of_paths_are_finite_differences_of_their_scale(network, images, monkeypatch):
+    """sum(a dL/da) is dL/ds at s = 1 where s multiplies a: a shortcut's alone, also where it is the block's input."""
+
+    def loss(block, scales):
+        with monkeypatch.context() as patch, torch.no_grad():
+            patch.setattr(block, "forward", lambda x: scaled_paths(block, x, scales), raising=False)
+            return network(x).sin().sum()
+
+    # So small a step that no ReLU's kink lies within.
+    network, x, step = network.double(), images(8, dtype=torch.float64), 1e-7
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            # Else no branch answers its input's scale, and the input's whole gradient passes for the shortcut's.
+            module.eps = 0.5
+    network.capture_effects(True, paths=True)
+    network(x).sin().sum().backward()
+    for block, effects in zip(network.blocks, network.take_effects(), strict=True):
+        for found, more, less in zip(
+            effects.paths, ((1 + step, 1), (1, 1 + step)), ((1 - step, 1), (1, 1 - step)), strict=True
+        ):
+            expected = (loss(block, more) - loss(block, less)) / (2 * step)
+            torch.testing.assert_close(found, expected.float(), atol=1e-5, rtol=1e-4)
+
+
 def test_capture_changes_no_gradient_and_other_passes_are_not_captured(network, images):
     x = images(8)
     subnet = network.space.everything(device="cpu")

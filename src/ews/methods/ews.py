@@ -26,6 +26,16 @@ LOG = (
     "full_accuracy",
 )
 COUNTS = ("block", "layer", "channel", "kept", "subnets")
+MARGIN = 1e-6
+"""Taken from a number of images before rounding up: floating point may be above a whole product, by less."""
+
+
+def part_of(images: int, fraction: float) -> int:
+    """Return how many of a batch's images a fraction in (0, 1] is: rounded up, at least 1.
+
+    A product that is whole stays itself: 0.07 * 100 is 7.000000000000001 in floating point, and 7 images here.
+    """
+    return max(1, math.ceil(images * fraction - MARGIN))
 
 
 class Ews(Extra):
@@ -131,7 +141,7 @@ class Ews(Extra):
         self._finish_row(full)
         total = torch.zeros((), device=self.context.device)
         for target in full.targets:
-            images = math.ceil(self.batch_fraction * len(target.labels))
+            images = part_of(len(target.labels), self.batch_fraction)
             views = len(target.images)
             logits = self.context.view_logits(target.images[:, :images], self._subnet)
             term = target.weight * distillation(

@@ -126,6 +126,8 @@ class Block(nn.Module):
         if choice is None or choice.shortcut:
             other = self._shortcut(x, source, choice)
             if choice is None and self._captures() and self._capture_paths:
+                # An identity shortcut is the block's input itself, to whose gradient the residual branch adds its part.
+                other = other.view_as(other)
                 self._watch_paths(out, other)
                 out = out + other
             else:
