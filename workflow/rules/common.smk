@@ -243,12 +243,10 @@ def dataset_of(wildcards):
     return f"data/{wildcards.run.split('/')[0]}/dataset.json"
 
 
-def training_data(wildcards):
-    """The dataset, and its extra images where the method takes some."""
-    dataset = wildcards.run.split("/")[0]
+def extra_of(wildcards):
+    """The dataset's extra images, where the method takes some."""
     components = [component["name"] for component in cell_of(wildcards)["method"]["components"]]
-    extra = [f"data/{dataset}-extra/extra.json"] if "rst" in components else []
-    return [f"data/{dataset}/dataset.json", *extra]
+    return [f"data/{wildcards.run.split('/')[0]}-extra/extra.json"] if "rst" in components else []
 
 
 def extra_options(wildcards):

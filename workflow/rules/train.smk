@@ -6,7 +6,8 @@ SEARCHING = r"[^/]+/[^/]+/[^/]+/(?:[a-z0-9_]+\+)*ews(?:[+,][^/]*)?/seed\d+"
 
 rule train_cell:
     input:
-        training_data,
+        data=dataset_of,
+        extra=extra_of,
     output:
         model=f"{RUNS}/{{run}}/model.safetensors",
         epochs=f"{RUNS}/{{run}}/epochs.csv",
@@ -28,7 +29,7 @@ rule train_cell:
         cell=cell_json,
         code=train_code,
     shell:
-        "python -m ews.train --cell {params.cell:q} --fingerprint {params.code} --data $(dirname {input[0]})"
+        "python -m ews.train --cell {params.cell:q} --fingerprint {params.code} --data $(dirname {input.data})"
         f" --out {RUNS}/{{wildcards.run}} --threads {{threads}} > {{log}} 2>&1"
 
 
