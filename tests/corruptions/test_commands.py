@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -108,7 +109,7 @@ def test_folder_of_pictures(pictures: Path, tmp_path: Path) -> None:
     assert (out / "snow/5/b.png").stat().st_mtime_ns == kept
 
     said = run("folder", "--images", pictures, "--out", out, "--seed", 3, status=1)
-    assert "other settings" in said
+    assert "another seed (2 there, 3 now)" in said
 
 
 def test_folder_stores_jpeg_as_imagenet_c(pictures: Path, tmp_path: Path) -> None:
@@ -140,6 +141,12 @@ def test_folder_stores_jpeg_as_imagenet_c(pictures: Path, tmp_path: Path) -> Non
         (["npy", "--images", "empty.npy", "--out", "o", "--seed", "0"], "at least 1"),
         (["npy", "--images", "good.npy", "--labels", "float.npy", "--out", "o", "--seed", "0"], "3 integers"),
         (["npy", "--images", "good.npy", "--out", "o", "--seed", "0", "--workers", "0"], "1 or more"),
+        (["npy", "--images", "good.npy", "--labels", "half.npy", "--out", "o", "--seed", "0"], "3 integers"),
+        (["npy", "--images", "good.npy", "--labels", "huge.npy", "--out", "o", "--seed", "0"], "2^63"),
+        (["npy", "--images", "cut.npy", "--out", "o", "--seed", "0"], "cut.npy"),
+        (["folder", "--images", "pictures", "--out", "o", "--seed", "0", "--workers", "0"], "1 or more"),
+        (["folder", "--images", "pictures", "--out", "good.npy", "--seed", "0"], "is no folder"),
+        (["folder", "--images", "small", "--out", "o", "--seed", "0", "--profile", "cifar"], "b.png: 15 x 40 pixels"),
         (["folder", "--images", "nothing", "--out", "o", "--seed", "0"], "no pictures"),
         (["folder", "--images", "bad", "--out", "o", "--seed", "0", "--profile", "cifar"], "not a readable picture"),
         (["folder", "--images", "bad", "--out", "bad/out", "--seed", "0"], "lies inside"),
@@ -150,6 +157,13 @@ def test_mistakes_end_in_one_message(arguments: list[str], words: str, tmp_path:
     np.save(tmp_path / "good.npy", np.zeros((3, 32, 32, 3), np.uint8))
     np.save(tmp_path / "float.npy", np.zeros((3, 32, 32, 3)))
     np.save(tmp_path / "empty.npy", np.zeros((0, 32, 32, 3), np.uint8))
+    np.save(tmp_path / "half.npy", np.array([0, 1, 0.5]))
+    np.save(tmp_path / "huge.npy", np.array([0, 1, 2**63], np.uint64))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:-1])
+    for folder in ("pictures", "small"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / folder / "a.png")
+    Image.fromarray(np.zeros((40, 15, 3), np.uint8)).save(tmp_path / "small" / "b.png")
     (tmp_path / "nothing").mkdir()
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.png").write_bytes(b"no picture")
@@ -164,8 +178,99 @@ def test_mistakes_end_in_one_message(arguments: list[str], words: str, tmp_path:
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert words in result.stderr
     assert "Traceback" not in result.stderr
-    # No images are written, whole or half.
-    assert not [path for path in tmp_path.rglob("o/*") if path.name != "corruptions.json"]
+    # Nothing is written, no record either: the next start may be with other settings.
+    assert not [path for path in tmp_path.rglob("*") if "o" in path.relative_to(tmp_path).parts]
+    assert sorted(path.name for path in (tmp_path / "bad").iterdir()) == ["x.png"]
+
+
+def limited(kilobytes: int, *command: object) -> str:
+    """Run a command that may write files up to a size, and return the last line of its one message."""
+    result = subprocess.run(
+        ["bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "bash", sys.executable, "-m", *map(str, command)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_file_without_room_is_one_message(dataset: Path, tmp_path: Path, workers: int) -> None:
+    out = tmp_path / "c" / "fog.npy"
+    command = ("ews.corruptions", "generate", "--data", dataset, "--name", "fog", "--seed", 0, "--profile", "cifar")
+    said = limited(100, *command, "--out", out, "--workers", workers)
+    assert said.startswith(f"error: {out}: cannot be written: File too large. The file takes 921,600 bytes.")
+    assert not list(out.parent.glob("*.npy"))
+    run(*command[1:], "--out", out, "--workers", workers)
+    assert sorted(path.name for path in out.parent.iterdir()) == ["fog.json", "fog.npy"]
+
+
+def test_a_picture_without_room_is_one_message(pictures: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)).save(pictures / "c.png")
+    out = tmp_path / "out"
+    command = ("ews.corruptions", "folder", "--images", pictures, "--out", out, "--seed", 0, "--names", "contrast")
+    said = limited(40, *command)
+    assert said.startswith(f"error: {out / 'contrast'}")
+    assert "c.png: cannot be written: " in said
+    run(*command[1:])
+    assert len(list(out.rglob("*.png"))) == 5 * 4
+    assert not list(out.glob(".unfinished"))
+
+
+def test_labels_without_room_are_one_message(dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c" / "labels.npy"
+    said = limited(1, "ews.corruptions", "labels", "--data", dataset, "--out", out)
+    assert said.startswith(f"error: {out}: cannot be written: ") and "2,400 bytes" in said
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["generate", "labels"])
+def test_outputs_that_cannot_be_right_are_refused(dataset: Path, tmp_path: Path, command: str) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(dataset, copy)
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    (tmp_path / "link.npy").symlink_to(copy / "test_images.npy")
+    arguments = [command, "--data", copy]
+    if command == "generate":
+        arguments += ["--name", "fog", "--seed", 0, "--profile", "cifar"]
+    for out in ("fog", "fog.npz", "fog.npy.tmp"):
+        assert "must end in .npy" in run(*arguments, "--out", tmp_path / "c" / out, status=1)
+    # The last would write its record over the dataset's.
+    for place in (copy / "test_images.npy", copy / "test_labels.npy", tmp_path / "link.npy", copy / "dataset.npy"):
+        assert "would overwrite" in run(*arguments, "--out", place, status=1)
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "link.npy"]
+
+
+def test_an_array_is_not_corrupted_onto_itself(tmp_path: Path) -> None:
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    np.save(tmp_path / "fog.npy", images)
+    said = run("npy", "--images", tmp_path / "fog.npy", "--out", tmp_path, "--seed", 0, "--names", "fog", status=1)
+    assert "would overwrite" in said
+    np.testing.assert_array_equal(np.load(tmp_path / "fog.npy"), images)
+    assert [path.name for path in tmp_path.iterdir()] == ["fog.npy"]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "word"),
+    [("fog", "labels", "fog.npy"), ("x", "labels", "labels.npy"), ("labels", "y", "labels")],
+)
+def test_npy_never_overwrites_what_it_reads(images: str, labels: str, word: str, tmp_path: Path) -> None:
+    out = tmp_path / "ow"
+    out.mkdir()
+    np.save(out / f"{images}.npy", np.zeros((3, 32, 32, 3), np.uint8))
+    np.save(out / f"{labels}.npy", np.arange(3))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    said = run(
+        "npy", "--images", out / f"{images}.npy", "--labels", out / f"{labels}.npy", "--out", tmp_path / "." / "ow",
+        "--seed", 0, "--names", "snow", "fog", status=1,
+    )  # fmt: skip
+    assert "would overwrite" in said
+    assert word in said
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_unknown_name_lists_the_valid(dataset: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ews.corruptions import corrupt, generate
+from ews.corruptions import corrupt, generate, pieces
 from ews.corruptions.generate import corrupt_file
 from ews.errors import EwsError
 from ews.files import exclusive, sha256
@@ -32,7 +33,7 @@ def images(tmp_path: Path) -> Path:
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pieces of 4 images, each noted when it is done."""
     monkeypatch.setattr(generate, "PIECE", 4 * 32 * 32 * 3)
-    monkeypatch.setattr(generate, "NOTE_SECONDS", 0.0)
+    monkeypatch.setattr(pieces, "NOTE_SECONDS", 0.0)
 
 
 class Killed(BaseException):
@@ -42,19 +43,19 @@ class Killed(BaseException):
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch):
     """Return a function that makes the work end after so many pieces, or counts those that are done."""
-    write = generate._write_piece
-    done: list[tuple[int, int]] = []
+    write = pieces._write_piece
+    done: list[object] = []
 
-    def limit(count: int | None) -> list[tuple[int, int]]:
+    def limit(count: int | None) -> list[object]:
         done.clear()
 
-        def piece(item: tuple[int, int], **options: object) -> None:
+        def piece(item: object, **options: object) -> None:
             if count is not None and len(done) == count:
                 raise Killed
             done.append(item)
             write(item, **options)
 
-        monkeypatch.setattr(generate, "_write_piece", piece)
+        monkeypatch.setattr(pieces, "_write_piece", piece)
         return done
 
     return limit
@@ -93,7 +94,7 @@ def test_work_of_other_settings_or_damaged_begins_anew(
     settings = dict(SETTINGS)
     partial = out.with_name(".set.npy.partial")
     (half,) = partial.glob("*.npy")
-    pieces = 25
+    expected_pieces = 25
     if change == "seed":
         settings["seed"] = 4
     elif change == "profile":
@@ -104,14 +105,14 @@ def test_work_of_other_settings_or_damaged_begins_anew(
         monkeypatch.setattr(generate, "code_of", lambda name: "0123456789abcdef")
     elif change == "piece":
         monkeypatch.setattr(generate, "PIECE", 5 * 32 * 32 * 3)
-        pieces = 20
+        expected_pieces = 20
     elif change == "truncated":
         half.write_bytes(half.read_bytes()[:-1])
     else:
         (partial / "state.json").write_text("{")
     done = stop_after(None)
     corrupt_file(images, out, workers=1, **settings)
-    assert len(done) == pieces
+    assert len(done) == expected_pieces
     assert names(out.parent) == ["set.json", "set.npy"]
     expected = corrupt(np.load(images), name=NAME, severity=2, seed=settings["seed"], profile=settings["profile"])
     np.testing.assert_array_equal(np.load(out)[20:40], expected)
@@ -141,6 +142,96 @@ def test_a_kill_between_the_name_and_the_end_costs_nothing(
     assert done == []
     assert names(out.parent) == ["set.json", "set.npy"]
     assert sha256(out) == before
+
+
+@pytest.mark.parametrize("change", [None, "file", "record", "no record", "sha256", "code", "seed", "images", "profile"])
+def test_a_finished_file_is_made_again_only_if_something_changed(
+    images: Path, tmp_path: Path, stop_after, monkeypatch: pytest.MonkeyPatch, change: str | None
+) -> None:
+    out = tmp_path / "set" / "set.npy"
+    corrupt_file(images, out, workers=1, **SETTINGS)
+    settings, record = dict(SETTINGS), out.with_suffix(".json")
+    assert json.loads(record.read_text())["code"] == generate.code_of(NAME)
+    written = out.stat().st_mtime_ns
+    if change == "file":
+        content = bytearray(out.read_bytes())
+        content[-1] ^= 1
+        out.write_bytes(content)
+    elif change == "record":
+        record.write_text("[]")
+    elif change == "no record":
+        record.unlink()
+    elif change == "sha256":
+        record.write_text(json.dumps({**json.loads(record.read_text()), "sha256": "0" * 64}))
+    elif change == "code":
+        monkeypatch.setattr(generate, "code_of", lambda name: "0123456789abcdef")
+    elif change == "seed":
+        settings["seed"] = 4
+    elif change == "profile":
+        settings["profile"] = "tiny"
+    elif change == "images":
+        np.save(images, 255 - np.load(images))
+    done = stop_after(None)
+    corrupt_file(images, out, workers=1, **settings)
+    assert len(done) == (25 if change else 0)
+    assert (out.stat().st_mtime_ns == written) == (change is None)
+    assert names(out.parent) == ["set.json", "set.npy"]
+    expected = corrupt(np.load(images), name=NAME, severity=5, seed=settings["seed"], profile=settings["profile"])
+    np.testing.assert_array_equal(np.load(out)[80:], expected)
+    assert json.loads(record.read_text())["sha256"] == sha256(out)
+
+
+def test_of_several_names_the_finished_ones_are_kept(tmp_path: Path) -> None:
+    """Through the command: started again after a break, it makes what is missing."""
+    np.save(tmp_path / "images.npy", np.zeros((2, 32, 32, 3), np.uint8))
+    command = ["npy", "--images", "images.npy", "--out", "c", "--seed", "1", "--names"]
+
+    def call(*names: str) -> str:
+        result = subprocess.run(
+            [sys.executable, "-m", "ews.corruptions", *command, *names],
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return result.stderr
+
+    call("fog", "snow")
+    written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "c").iterdir()}
+    said = call("fog", "contrast", "snow")
+    assert "c/fog.npy: was made before" in said and "c/snow.npy: was made before" in said
+    assert "contrast.npy: was" not in said
+    now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "c").iterdir()}
+    assert now.keys() - written.keys() == {"contrast.json", "contrast.npy"}
+    assert {name: now[name] for name in written} == written
+
+
+def test_a_disk_that_fills_up_while_pieces_are_written(
+    images: Path, tmp_path: Path, stop_after, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done is kept: with room again the work goes on."""
+    out = tmp_path / "set" / "set.npy"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    piece = generate._piece
+    made = []
+
+    def full(*arguments: object, **options: object) -> np.ndarray:
+        rows = piece(*arguments, **options)
+        made.append(rows)
+        if len(made) == 8:
+            # Room for the notes, none for the end of the array.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
+        return rows
+
+    monkeypatch.setattr(generate, "_piece", full)
+    try:
+        with pytest.raises(EwsError, match=r"set\.npy: cannot be written: File too large\. .* 307,200 bytes"):
+            corrupt_file(images, out, workers=1, **SETTINGS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(out.parent) == [".set.npy.partial"]
+    monkeypatch.setattr(generate, "_piece", piece)
+    done = stop_after(None)
+    corrupt_file(images, out, workers=1, **SETTINGS)
+    assert len(done) == 25 - 7
+    np.testing.assert_array_equal(np.load(out)[80:], corrupt(np.load(images), name=NAME, severity=5, seed=3))
 
 
 def test_a_second_process_is_refused(images: Path, tmp_path: Path) -> None:

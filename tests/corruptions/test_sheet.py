@@ -12,6 +12,7 @@ from ews.corruptions import BENCHMARK, EXTRA, NAMES, corrupt
 from ews.corruptions.generate import generate
 from ews.corruptions.sheet import GAP, LABEL_WIDTH, LARGEST, LINE, draw, encode, main
 from ews.errors import EwsError
+from ews.files import sha256
 
 SCALED = 3 * 32  # a picture of 32 pixels on the sheet
 
@@ -32,6 +33,11 @@ def tile(picture: np.ndarray, row: int, column: int) -> np.ndarray:
     small = whole[::3, ::3]
     np.testing.assert_array_equal(whole, small.repeat(3, axis=0).repeat(3, axis=1))
     return small
+
+
+def change(record: Path, **values: object) -> None:
+    """Change values of a JSON file."""
+    record.write_text(json.dumps({**json.loads(record.read_text()), **values}))
 
 
 @pytest.fixture
@@ -63,6 +69,7 @@ def test_stored_files_and_images_made_now_give_the_same_bytes(dataset: Path, sto
 
 def test_what_is_stored_is_what_is_drawn(dataset: Path, stored: Path, tmp_path: Path) -> None:
     np.save(stored / "fog.npy", np.full_like(np.load(stored / "fog.npy"), 77))
+    change(stored / "fog.json", sha256=sha256(stored / "fog.npy"))
     picture = sheet(tmp_path / "x.png", "--data", dataset, "--corrupted", stored)
     assert (tile(picture, NAMES.index("fog"), 2) == 77).all()
     assert (tile(picture, NAMES.index("snow"), 2) != 77).any()
@@ -70,7 +77,8 @@ def test_what_is_stored_is_what_is_drawn(dataset: Path, stored: Path, tmp_path: 
 
 def test_of_a_published_set_nothing_is_made_up(dataset: Path, stored: Path, tmp_path: Path) -> None:
     for name in ("fog", "spatter"):
-        (stored / f"{name}.json").write_text(json.dumps({"source": "official", "sha256": "0"}))
+        record = {"source": "official", "sha256": sha256(stored / f"{name}.npy")}
+        (stored / f"{name}.json").write_text(json.dumps(record))
     picture = sheet(tmp_path / "x.png", "--data", dataset, "--corrupted", stored)
     assert len(picture) == 3 * LINE + 2 * (SCALED + GAP)
     expected = np.load(stored / "fog.npy")[np.linspace(0, 59, 19).astype(int)[NAMES.index("fog")]]
@@ -88,12 +96,52 @@ def test_bad_sets_are_refused(dataset: Path, stored: Path, tmp_path: Path) -> No
         sheet(tmp_path / "x.png", *arguments, "--seed", 4)
     with pytest.raises(EwsError, match=r"made with profile 'cifar', not 'tiny'"):
         sheet(tmp_path / "x.png", *arguments, "--profile", "tiny")
-    with pytest.raises(EwsError, match=r"snow\.npy: not a readable"):
+    with pytest.raises(EwsError, match=r"snow\.json: missing"):
         sheet(tmp_path / "x.png", *arguments, "--stored", "snow")
+    (stored / "spatter.npy").unlink()
+    with pytest.raises(EwsError, match=r"spatter\.npy: no such file"):
+        sheet(tmp_path / "x.png", *arguments, "--stored", "spatter")
+    for names in ([], ["fog"]):
+        with pytest.raises(EwsError, match="--corrupted"):
+            sheet(tmp_path / "x.png", "--data", dataset, "--stored", *names)
     np.save(stored / "fog.npy", np.zeros((10, 32, 32, 3), np.uint8))
     with pytest.raises(EwsError, match=r"fog\.npy: is uint8 \(10, 32, 32, 3\); valid is uint8 \(300, 32, 32, 3\)"):
         sheet(tmp_path / "x.png", *arguments)
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "changes"),
+    [
+        (r"fog\.json: missing", None),
+        (r"fog\.json: has no sha256", {"sha256": None}),
+        (r"fog\.json: images_sha256 is '00'", {"images_sha256": "00"}),
+        (r"fog\.json: corruption is 'snow'", {"corruption": "snow"}),
+        (r"fog\.npy: made with seed 4, not 3|spatter\.npy: made with seed 3, not 4", {"seed": 4}),
+        (r"made with profile '.*', not '", {"profile": "tiny"}),
+        (r"fog\.npy: damaged: its SHA-256 is .*fog\.json says 0000", {"sha256": "0" * 64}),
+    ],
+)
+def test_stored_images_without_a_fitting_record_are_refused(
+    dataset: Path, stored: Path, tmp_path: Path, said: str, changes: dict[str, object] | None
+) -> None:
+    if changes is None:
+        (stored / "fog.json").unlink()
+    else:
+        change(stored / "fog.json", **changes)
+    with pytest.raises(EwsError, match=said):
+        sheet(tmp_path / "x.png", "--data", dataset, "--corrupted", stored)
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_flipped_bit_is_not_drawn(dataset: Path, stored: Path, tmp_path: Path) -> None:
+    with (stored / "fog.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)[0]
+        file.seek(-1, 2)
+        file.write(bytes([last ^ 1]))
+    with pytest.raises(EwsError, match=r"fog\.npy: damaged: its SHA-256"):
+        sheet(tmp_path / "x.png", "--data", dataset, "--corrupted", stored)
 
 
 @pytest.mark.parametrize("side", [32, 64])

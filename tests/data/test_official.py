@@ -14,7 +14,7 @@ import yaml
 
 from ews.corruptions import NAMES
 from ews.data.dataset import load
-from ews.data.official import extract, read
+from ews.data.official import _array, extract, read
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
 from ews.errors import EwsError
@@ -236,6 +236,45 @@ def test_a_source_of_another_kind_is_refused(setting: Setting) -> None:
             dataset="x", source="small_c", validation=0.1, manifest=setting.manifest,
             downloads=setting.folder / "downloads", out=setting.folder / "x",
         )  # fmt: skip
+
+
+def test_wrong_arguments_are_found_out_before_anything_is_fetched(setting: Setting) -> None:
+    setting.publish(official_files())
+    setting.describe("other_c", "cifar_c", "OTHER-C.tar", setting.server.body)
+    asked = len(setting.server.seen)
+    with pytest.raises(EwsError, match=r"unknown corruption 'fgo'\. Did you mean 'fog'\?.* labels"):
+        setting.extract("fgo")
+    with pytest.raises(EwsError, match=r"made of the source 'small', whose .* would be small_c"):
+        setting.extract(source="other_c")
+    options = {
+        "data": setting.data, "source": "small_c", "manifest": setting.manifest, "name": "fog",
+        "downloads": setting.folder / "downloads",
+    }  # fmt: skip
+    with pytest.raises(EwsError, match=r"must end in \.npy"):
+        extract(**options, out=setting.folder / "fog")
+    before = (setting.data / "test_images.npy").read_bytes()
+    with pytest.raises(EwsError, match="would overwrite"):
+        extract(**options, out=setting.data / "test_images.npy")
+    assert (setting.data / "test_images.npy").read_bytes() == before
+    assert len(setting.server.seen) == asked
+    assert setting.written == []
+
+
+@pytest.mark.filterwarnings("ignore")  # of Python's parser, about what the damaged headers spell
+def test_a_flipped_bit_in_an_arrays_header_never_ends_in_a_traceback() -> None:
+    whole = npy(corrupted(1))
+    refused = 0
+    for place in range(8 * 128):
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        try:
+            array = _array(Path("x.tar"), "fog", bytes(content), kinds="B", shape=(5 * COUNT, 32, 32, 3))
+        except EwsError as error:
+            refused += 1
+            assert str(error).startswith("x.tar: fog.npy: ")
+        else:
+            np.testing.assert_array_equal(array, corrupted(1))
+    assert refused > 4 * 128
 
 
 def test_the_shipped_manifest_has_every_official_set() -> None:

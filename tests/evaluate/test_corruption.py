@@ -90,7 +90,11 @@ def test_pickled_arrays_are_refused(corruption, corrupted):
         corruption("fog")
 
 
-@pytest.mark.parametrize("change", [lambda labels: np.roll(labels, 1), lambda labels: labels[:40]], ids=["order", "N"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda labels: np.roll(labels, 1), lambda labels: labels[:40], lambda labels: labels.astype(float)],
+    ids=["order", "N", "type"],
+)
 def test_labels_of_other_images_are_refused(corruption, corrupted, change):
     np.save(corrupted / "labels.npy", change(np.load(corrupted / "labels.npy")))
     with pytest.raises(EwsError, match="not the test labels"):

@@ -1,6 +1,8 @@
 """The command: files in the published layout whatever the workers, nothing half-written, a sheet that shows frames."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ews.errors import EwsError
+from ews.files import sha256
 from ews.perturbations import NAMES, frames, perturb
 from ews.perturbations.__main__ import main
 from ews.perturbations.generate import generate
@@ -51,28 +54,95 @@ def test_workers_and_crop(images: Path, tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(np.load(tmp_path / "one.npy"), expected)
 
 
-def test_a_failure_leaves_nothing_behind(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = tmp_path / "p"
-    calls = []
+class Killed(BaseException):
+    """Stands for the end of the process."""
 
-    def broken(*arguments: object, **options: object) -> np.ndarray:
-        calls.append(arguments)
-        if len(calls) > 2:
-            raise OSError(28, "No space left on device")
+
+def test_killed_it_goes_on_and_ends_with_the_same_bytes(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ews.perturbations.generate.PIECE", 1)
+    monkeypatch.setattr("ews.corruptions.pieces.NOTE_SECONDS", 0.0)
+    settings = {"name": "snow", "seed": 1, "profile": "cifar", "workers": 1}
+    generate(images, tmp_path / "whole" / "snow.npy", **settings)
+    out = tmp_path / "p" / "snow.npy"
+    made: list[int] = []
+
+    def counted(*arguments: object, **options: object) -> np.ndarray:
+        # The first image is made once more at each start, to find out whether all arguments fit.
+        if "indices" in options:
+            if len(made) == 4:
+                raise Killed
+            made.append(1)
         return perturb(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ews.perturbations.generate.PIECE", 1)
-    monkeypatch.setattr("ews.perturbations.generate.perturb", broken)
-    with pytest.raises(OSError, match="No space"):
-        generate(images, out / "tilt.npy", name="tilt", seed=0, profile="cifar", workers=1)
-    assert list(out.iterdir()) == []
+    monkeypatch.setattr("ews.perturbations.generate.perturb", counted)
+    with pytest.raises(Killed):
+        generate(images, out, **settings)
+    assert [path.name for path in out.parent.iterdir()] == [".snow.npy.partial"]
+    made.clear()
+    generate(images, out, **settings)
+    assert len(made) == 7 - 4
+    made.clear()
+    generate(images, out, **settings)
+    assert made == []
+    for file in ("snow.npy", "snow.json"):
+        assert (out.parent / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert json.loads(out.with_suffix(".json").read_text())["sha256"] == sha256(out)
+    # Another seed: made anew, and never the new array beside the old record.
+    monkeypatch.setattr("ews.perturbations.generate.perturb", perturb)
+    generate(images, out, **{**settings, "seed": 2})
+    np.testing.assert_array_equal(np.load(out), perturb(np.load(images), name="snow", seed=2))
+    record = json.loads(out.with_suffix(".json").read_text())
+    assert (record["seed"], record["sha256"]) == (2, sha256(out))
+
+
+def test_a_file_without_room_is_one_message(images: Path, tmp_path: Path) -> None:
+    command = ("--images", images, "--out", tmp_path / "p", "--seed", 0, "--names", "tilt")
+    result = subprocess.run(
+        [
+            "bash",
+            "-c",
+            'ulimit -f 100; exec "$@"',
+            "bash",
+            sys.executable,
+            "-m",
+            "ews.perturbations",
+            "generate",
+            *map(str, command),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    out = tmp_path / "p" / "tilt.npy"
+    size = f"{7 * 31 * 32 * 32 * 3:,}"
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith(f"error: {out}: cannot be written: File too large. The file takes {size} bytes.")
+    assert list(out.parent.iterdir()) == []
+
+
+def test_outputs_that_cannot_be_right_are_refused(images: Path, tmp_path: Path) -> None:
+    settings = {"name": "tilt", "seed": 0, "profile": "cifar"}
+    before = images.read_bytes()
+    with pytest.raises(EwsError, match=r"must end in \.npy"):
+        generate(images, tmp_path / "p" / "tilt", **settings)
+    with pytest.raises(EwsError, match="would overwrite"):
+        generate(images, tmp_path / "images.npy", **settings)
+    images.rename(tmp_path / "tilt.npy")
+    with pytest.raises(EwsError, match="would overwrite"):
+        call("generate", "--images", tmp_path / "tilt.npy", "--out", tmp_path, "--seed", 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["tilt.npy"]
+    assert (tmp_path / "tilt.npy").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "not a readable .npy"),
-        (b"junk", "not a readable .npy"),
+        (None, "no such file"),
+        (b"junk", "damaged, or not an .npy file"),
         (np.zeros((2, 32, 32), np.uint8), r"uint8 \(2, 32, 32\); valid is uint8 \[N, H, W, 3\]"),
         (np.zeros((2, 32, 32, 3)), "float64"),
         (np.zeros((0, 32, 32, 3), np.uint8), "N at least 1"),

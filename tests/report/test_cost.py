@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ews.errors import EwsError
+from ews.files import sha256
 from ews.report import cost, manifest, measure, reported, table
 from ews.report.manifest import Label
 
@@ -27,6 +28,7 @@ def _edit(tree: Any, place: int, change: Callable[[dict[str, Any]], object]) -> 
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
+    path.with_name("corruption.json").write_text(json.dumps({"record": sha256(path)}))
 
 
 def _measure(tree: Any) -> tuple[manifest.Manifest, list[Any], list[dict[str, Any]]]:

@@ -109,7 +109,7 @@ def test_non_default_evaluation_is_read_from_its_folder(grow: Grow) -> None:
     tree.rewrite()
     folder = tree.folder(0) / cell["evaluation"]
     folder.mkdir()
-    for name in ("clean.json", "corruption.csv"):
+    for name in ("clean.json", "corruption.csv", "corruption.json"):
         (tree.folder(0) / name).rename(folder / name)
     (folder / "clean.json").write_text('{"error": 1.25, "n": 10}')
     assert _values(_measure(tree)[1], "vanilla", 0)["clean error"].value == 1.25
@@ -166,6 +166,7 @@ def _write(name: str, text: str) -> Callable[[Path], object]:
         ("clean.json", _write("clean.json", "[]"), "not a JSON object"),
         ("clean.json", _replace("clean.json", "{", '{"record": "0", '), "of an earlier training than record.json"),
         ("clean.json", _write("clean.json", "{"), "not valid JSON"),
+        ("corruption.json", lambda folder: (folder / "corruption.json").unlink(), "no such file. Evaluate"),
         ("corruption.json", _write("corruption.json", '{"record": "0"}'), "of an earlier training than record.json"),
         ("corruption.json", _write("corruption.json", "{}"), "of an earlier training than record.json"),
         ("corruption.csv", lambda folder: (folder / "corruption.csv").unlink(), "no such file. Evaluate"),

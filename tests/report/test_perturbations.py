@@ -125,6 +125,7 @@ def test_the_papers_numbers_stand_beside_with_their_footnotes(study) -> None:
         folder.rename(other)
         record = json.loads((other / "record.json").read_text()) | {"cell": cell["cell"]}
         (other / "record.json").write_text(json.dumps(record))
+        (other / "corruption.json").write_text(json.dumps({"record": sha256(other / "record.json")}))
         flips(other, PERTURBATIONS, level=5)
         clean = json.loads((other / "clean.json").read_text())
         clean.pop("record", None)

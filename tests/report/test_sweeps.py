@@ -1,5 +1,6 @@
 """What a study sweeps, the comparison with its reference, and the figure that is drawn of it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
+from ews.files import sha256
 from ews.report import figures, layout, manifest, measure, plot_sweep, plotting, reported, runs, sweeps, table_data
 
 Tree = Any
@@ -243,6 +245,7 @@ def test_odd_studies_are_drawn_the_same_twice(
         for place in range(len(tree.manifest["cells"])):
             path = tree.folder(place) / "record.json"
             path.write_text(path.read_text().replace("epoch_seconds", "unknown"))
+            path.with_name("corruption.json").write_text(json.dumps({"record": sha256(path)}))
     for name in ("first.svg", "second.svg"):
         with plotting.settings():
             plotting.save(plot_sweep.sweep(_study(tree)), tmp_path / name, title="sweep")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from ews.errors import EwsError
+from ews.files import sha256
 from ews.report import latex, layout, manifest, markdown, measure, reported, table, table_data
 from ews.report.layout import Column
 from ews.report.table_data import best
@@ -160,6 +162,7 @@ def test_caption_says_where_the_training_differs_from_the_paper(
     tree = grow(**plan, methods=("vanilla",), seeds=(0,), logs=False)
     path = tree.folder(0) / "record.json"
     path.write_text(path.read_text().replace("1293", str(images)))
+    path.with_name("corruption.json").write_text(json.dumps({"record": sha256(path)}))
     assert ("The paper differs" in _texts(tree)["caption.txt"]) == differs
 
 

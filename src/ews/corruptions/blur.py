@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ews.corruptions.filters import centre_zoom, gaussian
+from ews.corruptions.filters import Kept, centre_zoom, gaussian, sparse_centre_zoom
 from ews.corruptions.filters import motion_blur as move
 from ews.corruptions.streams import Streams
 
@@ -48,6 +48,10 @@ GAUSSIAN_BLUR = {
 
 # Grey levels. The script sums zooms in float32 and truncates; flat regions must keep their level here too.
 TIE = 1e-4
+# Bytes of a zoom blur as one matrix: the quicker way for a set of small images. Larger ones are blurred in strips.
+LARGEST_OPERATOR = 2**23
+# Values of a strip that all zooms hold together: half a MB of float64.
+STRIP = 2**16
 
 
 def gaussian_blur(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
@@ -92,13 +96,21 @@ def motion_blur(images: NDArray[np.uint8], *, profile: str, severity: int, strea
 def zoom_blur(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Average an image with a series of zooms into its centre."""
     count, height, width, channels = images.shape
-    operator = _zoom_operator(height, width, *ZOOM_BLUR[profile][severity - 1])
+    end, step = ZOOM_BLUR[profile][severity - 1]
+    if _operator_bytes(height, width, end, step) > LARGEST_OPERATOR:
+        return np.stack([_zoom_in_strips(image, end, step) for image in images])
+    operator = _zoom_operator(height, width, end, step)
     pixels = np.moveaxis(images, 0, 2).reshape(height * width, count * channels).astype(np.float64)
     blurred = np.clip(operator @ pixels + TIE, 0, 255).astype(np.uint8)
     return np.moveaxis(blurred.reshape(height, width, count, channels), 2, 0)
 
 
-@lru_cache(maxsize=8)
+def _operator_bytes(height: int, width: int, end: float, step: float) -> int:
+    """Return the most bytes that :func:`_zoom_operator` can take: four weights for each zoom and pixel."""
+    return height * width * (4 * len(np.arange(1, end, step)) + 1) * 12
+
+
+@Kept
 def _zoom_operator(height: int, width: int, end: float, step: float) -> sparse.csr_array:
     """Return the mean of the identity and all zooms on flattened pixels, float64 [H * W, H * W]."""
     factors = np.arange(1, end, step)
@@ -108,6 +120,44 @@ def _zoom_operator(height: int, width: int, end: float, step: float) -> sparse.c
         columns = sparse.csr_array(centre_zoom(width, float(factor)))
         total = total + sparse.kron(rows, columns, format="csr")
     return sparse.csr_array(total / (len(factors) + 1))
+
+
+def _zoom_in_strips(image: NDArray[np.uint8], end: float, step: float) -> NDArray[np.uint8]:
+    """Blur one image [H, W, C] by zooming its axes one after the other, a strip of columns at a time."""
+    height, width, channels = image.shape
+    rows, strips = _zoom_axes(height, width, end, step)
+    zooms = rows.shape[1] // height
+    # Columns first: sparse matrices act on the leading axis.
+    turned = np.ascontiguousarray(image.transpose(1, 0, 2)).reshape(width, height * channels).astype(np.float64)
+    blurred = np.empty_like(image)
+    start = 0
+    for strip in strips:
+        some = strip.shape[0] // zooms
+        zoomed = (strip @ turned).reshape(zooms, some, height, channels).transpose(0, 2, 1, 3)
+        mean = rows @ zoomed.reshape(zooms * height, some * channels)
+        blurred[:, start : start + some] = np.clip(mean + TIE, 0, 255).reshape(height, some, channels)
+        start += some
+    return blurred
+
+
+@Kept
+def _zoom_axes(
+    height: int, width: int, end: float, step: float
+) -> tuple[sparse.csr_array, tuple[sparse.csr_array, ...]]:
+    """Return the identity and all zooms, F in number, of the two axes.
+
+    Returns:
+        - float64 [H, F * H], of the rows: adds them up and divides by F.
+        - float64 [F * S, W] for each strip of S columns, the last one narrower.
+    """
+    factors = (1.0, *np.arange(1, end, step).tolist())
+    rows = sparse.hstack([sparse_centre_zoom(height, factor) for factor in factors], format="csr") / len(factors)
+    columns = [sparse_centre_zoom(width, factor) for factor in factors]
+    side = max(1, STRIP // (len(factors) * height * 3))
+    strips = [
+        sparse.vstack([axis[start : start + side] for axis in columns], format="csr") for start in range(0, width, side)
+    ]
+    return sparse.csr_array(rows), tuple(map(sparse.csr_array, strips))
 
 
 def glass_blur(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:

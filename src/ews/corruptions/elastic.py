@@ -4,13 +4,12 @@ Constants: ``make_cifar_c.py``, ``make_tinyimagenet_c.py`` and ``make_imagenet_c
 ``ImageNet-C/create_c`` of github.com/hendrycks/robustness. The 244 is that of the script.
 """
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ews.corruptions.filters import Kept
 from ews.corruptions.streams import Streams
 
 # Factor on the smoothed displacement, standard deviation of the smoothing and
@@ -73,7 +72,7 @@ def _smooth(fields: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     return rows @ fields @ columns.T
 
 
-@lru_cache(maxsize=16)
+@Kept
 def _smoothing(size: int, sigma: float) -> NDArray[np.float64]:
     """Return the Gaussian blur of an axis as a matrix, float64 [size, size], from SciPy's own filter."""
     matrix: NDArray[np.float64] = ndimage.gaussian_filter1d(np.eye(size), sigma, axis=0, mode="reflect", truncate=3)

@@ -1,14 +1,64 @@
 """Linear filters that several corruptions share: Gaussian blur, centre zoom and ImageMagick's motion blur."""
 
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from functools import update_wrapper
+from threading import Lock
+from typing import Generic, ParamSpec, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 # A tap lighter than this moves no 16-bit value; ImageMagick works in 16 bits.
 LIGHTEST_TAP = 1e-7
+# Bytes that each function that prepares something may hold between calls, whatever the sizes of the images.
+KEPT = 2**26
+
+
+class Kept(Generic[Given, Result]):
+    """A function that keeps its latest results, as many as fit into :data:`KEPT` bytes; a larger one is not kept.
+
+    Args:
+        function: of hashable arguments; returns an array, a sparse matrix, or tuples of these.
+    """
+
+    def __init__(self, function: Callable[Given, Result]) -> None:
+        update_wrapper(self, function)
+        self._function = function
+        self._results: OrderedDict[Hashable, Result] = OrderedDict()
+        self._lock = Lock()
+
+    def __call__(self, *arguments: Given.args, **named: Given.kwargs) -> Result:
+        """Return the function's result, from an earlier call with the same arguments where it is at hand."""
+        key = (arguments, tuple(sorted(named.items())))
+        with self._lock:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+        result = self._function(*arguments, **named)
+        with self._lock:
+            self._results[key] = result
+            while self.held() > KEPT:
+                self._results.popitem(last=False)
+        return result
+
+    def held(self) -> int:
+        """Return the bytes of the results at hand."""
+        return sum(map(_bytes, self._results.values()))
+
+
+def _bytes(value: object) -> int:
+    if isinstance(value, tuple):
+        return sum(map(_bytes, value))
+    if isinstance(value, sparse.csr_array):
+        return int(value.data.nbytes + value.indices.nbytes + value.indptr.nbytes)
+    assert isinstance(value, np.ndarray)
+    return value.nbytes
 
 
 def gaussian(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
@@ -24,7 +74,7 @@ def gaussian(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     return blurred
 
 
-@lru_cache(maxsize=256)
+@Kept
 def centre_zoom(size: int, factor: float) -> NDArray[np.float64]:
     """Return the zoom into the centre of an axis as a matrix, float64 [size, size].
 
@@ -40,6 +90,26 @@ def centre_zoom(size: int, factor: float) -> NDArray[np.float64]:
     matrix[:, top : top + crop] = zoomed[trim : trim + size]
     matrix.flags.writeable = False
     return matrix
+
+
+def sparse_centre_zoom(size: int, factor: float) -> sparse.csr_array:
+    """Return :func:`centre_zoom` up to rounding with the two weights of each row only, float64 [size, size].
+
+    Zoomed by SciPy are all ones, which tells the sum of a row's weights (0 where SciPy leaves the axis), and the
+    pixels' numbers, which tells where between two pixels a row lies.
+    """
+    crop = int(np.ceil(size / factor))
+    top = (size - crop) // 2
+    numbers = np.stack([np.ones(crop), np.arange(crop)], axis=1)
+    zoomed = ndimage.zoom(numbers, (factor, 1), order=1)
+    trim = (len(zoomed) - size) // 2
+    mass, place = zoomed[trim : trim + size].T
+    first = np.clip(np.floor(place), 0, max(crop - 2, 0)).astype(np.int32)
+    second = np.minimum(first + 1, crop - 1)
+    right = np.where(mass > 0, place - first, 0)
+    weights = np.stack([mass - right, right], axis=1).ravel()
+    columns = (np.stack([first, second], axis=1) + top).ravel()
+    return sparse.csr_array((weights, columns, np.arange(size + 1, dtype=np.int32) * 2), shape=(size, size))
 
 
 def motion_blur(

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from ews.arrays import read_npy
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
 from ews.corruptions.driver import profile_for
+from ews.corruptions.stored import TEST_IMAGES, read_record, verify
 from ews.data.dataset import Dataset, load
 from ews.errors import EwsError
-from ews.files import atomic, read_json
+from ews.files import atomic
 
 GAP = 4  # pixels between two pictures
 LABEL_WIDTH = 160
@@ -73,15 +75,21 @@ def sheet(
         profile: constants of what is made now; None: as stored, or by the images' size.
 
     Raises:
-        EwsError: a stored file is missing, damaged, or was made with another seed or other constants.
+        EwsError: a stored file or its record is missing or damaged; it was made of other images, with another seed or
+            other constants; or ``stored`` without ``corrupted``.
     """
     if corrupted is None:
+        if stored is not None:
+            raise EwsError(f"--stored {' '.join(stored)}: read from where? Give --corrupted as well, or neither.")
         stored = []
     elif stored is None:
         stored = [name for name in NAMES if (corrupted / f"{name}.npy").is_file()]
         if not stored:
             raise EwsError(f"{corrupted}: no corrupted sets here. Make them with 'python -m ews.corruptions generate'.")
-    records = {name: _record(corrupted, name) for name in stored} if corrupted else {}
+    images = {"images_sha256": dataset.info["files"][TEST_IMAGES]}
+    records = (
+        {name: read_record(corrupted, name, {**images, "corruption": name}) for name in stored} if corrupted else {}
+    )
     # What was made here has a seed, and may be of a dataset called so.
     official = [name for name, record in records.items() if record.get("source") == "official" and "seed" not in record]
     if official and len(official) < len(records):
@@ -94,7 +102,7 @@ def sheet(
     places = np.linspace(0, len(dataset.test_images) - 1, len(NAMES)).astype(np.int64)
     chosen = [int(place) for name, place in zip(NAMES, places, strict=True) if name in names]
     rows = [
-        _stored(corrupted, name, place, dataset) if corrupted and name in records
+        _stored(corrupted, name, place, dataset, record=records[name]) if corrupted and name in records
         else _now(dataset, name, place, seed=seed, profile=profile)
         for name, place in zip(names, chosen, strict=True)
     ]  # fmt: skip
@@ -102,13 +110,6 @@ def sheet(
     return encode(
         draw(np.asarray(dataset.test_images[chosen]), np.stack(rows), names, title=f"{dataset.name}, corrupted ({how})")
     )
-
-
-def _record(folder: Path, name: str) -> dict[str, Any]:
-    """Return what the JSON file beside a stored set says; nothing if there is none."""
-    path = folder / f"{name}.json"
-    record = read_json(path) if path.exists() else {}
-    return record if isinstance(record, dict) else {}
 
 
 def _agreed(key: str, value: Any, records: Mapping[str, Mapping[str, Any]], folder: Path | None) -> Any:
@@ -132,17 +133,15 @@ def _now(dataset: Dataset, name: str, place: int, *, seed: int, profile: str) ->
     )
 
 
-def _stored(folder: Path, name: str, place: int, dataset: Dataset) -> NDArray[np.uint8]:
-    """Read one image under a stored corruption at all severities, uint8 [5, H, W, 3]."""
+def _stored(folder: Path, name: str, place: int, dataset: Dataset, *, record: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Read one image under a stored corruption at all severities, uint8 [5, H, W, 3], once the file is checked."""
     path = folder / f"{name}.npy"
-    try:
-        blocks = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise EwsError(f"{path}: not a readable corrupted set ({error}). Generate it again.") from None
+    blocks = read_npy(path, mapped=True)
     count = len(dataset.test_images)
     expected = (len(SEVERITIES) * count, *dataset.test_images.shape[1:])
     if blocks.dtype != np.uint8 or blocks.shape != expected:
         raise EwsError(f"{path}: is {blocks.dtype} {blocks.shape}; valid is uint8 {expected}. Generate it again.")
+    verify(folder, name, record)
     return np.asarray(blocks[place + count * np.arange(len(SEVERITIES))])
 
 

@@ -1,29 +1,50 @@
 """Corrupting anyone's images: a folder of pictures, or one ``.npy`` array."""
 
+import hashlib
+import io
+import shutil
 import sys
+import warnings
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
+from ews.arrays import check_output, read_labels, write_npy
 from ews.corruptions import BENCHMARK, NAMES, PROFILES, SEVERITIES, corrupt
-from ews.corruptions.driver import check_name, profile_for
+from ews.corruptions.driver import SMALLEST_SIDE, InvalidInput, check_name, profile_for
 from ews.corruptions.generate import corrupt_file
 from ews.corruptions.images import open_images
-from ews.corruptions.workers import run_all
-from ews.errors import EwsError
-from ews.files import atomic, read_json, write_json
+from ews.corruptions.workers import check_workers, run_all
+from ews.errors import EwsError, unknown
+from ews.files import atomic, exclusive, read_json, write_json
+from ews.fingerprint import fingerprint
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 # The published ImageNet-C is stored so.
 JPEG = {"format": "JPEG", "quality": 85, "optimize": True}
 RECORD = "corruptions.json"
+# Below the folder that is written: pictures until they are whole, under names that are no picture's.
+UNFINISHED = ".unfinished"
+ENCODINGS = ("png", "jpeg")
+# What a record holds, but for the code, and how a difference is put into words.
+SETTINGS = {
+    "seed": "another seed",
+    "profile": "another profile",
+    "encoding": "another format",
+    "images": "another number of pictures",
+    "names_sha256": "pictures added, removed or renamed",
+    "images_sha256": "pictures with other content",
+}
+# More than 8 bits a channel: Pillow would cut them off at 255.
+DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def npy_main(arguments: Sequence[str]) -> None:
@@ -32,9 +53,14 @@ def npy_main(arguments: Sequence[str]) -> None:
     parser.add_argument("--images", type=Path, required=True, help=".npy file, uint8 [N, H, W, 3], RGB")
     parser.add_argument("--labels", type=Path, help=".npy file, integers [N]; written five times over to labels.npy")
     options = parser.parse_args(arguments)
+    check_workers(options.workers)
     images = open_images(options.images)
-    labels = _labels(options.labels, count=len(images)) if options.labels else None
+    labels = read_labels(options.labels, count=len(images)) if options.labels else None
+    inputs = [options.images, *([options.labels] if options.labels else [])]
+    for name in (*options.names, *(["labels"] if options.labels else [])):
+        check_output(options.out / f"{name}.npy", inputs=inputs)
     profile = options.profile or _choose(*images.shape[1:3])
+    _try_all(options.names, SEVERITIES, seed=options.seed, profile=profile)
     for name in options.names:
         corrupt_file(
             options.images,
@@ -46,23 +72,15 @@ def npy_main(arguments: Sequence[str]) -> None:
             source=options.images.name,
         )
     if labels is not None:
-        with atomic(options.out / "labels.npy") as temporary:
-            np.save(temporary, np.tile(labels, len(SEVERITIES)))
+        write_npy(options.out / "labels.npy", np.tile(labels, len(SEVERITIES)))
 
 
-def _labels(path: Path, *, count: int) -> NDArray[np.int64]:
-    """Read the labels of ``count`` images.
-
-    Raises:
-        EwsError: they cannot be read, or are not that many integers.
-    """
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise EwsError(f"{path}: not a readable .npy file of labels ({error}).") from None
-    if values.shape != (count,) or values.dtype.kind not in "iu":
-        raise EwsError(f"{path}: {values.dtype} {values.shape}; valid are {count} integers, one for each image.")
-    return values.astype(np.int64)
+def _try_all(names: Iterable[str], severities: Iterable[int], *, seed: int, profile: str) -> None:
+    """Corrupt a small image in every way, before anything is written: frost's photographs may be missing."""
+    small = np.zeros((1, SMALLEST_SIDE, SMALLEST_SIDE, 3), np.uint8)
+    for name in names:
+        for severity in severities:
+            corrupt(small, name=name, severity=severity, seed=seed, profile=profile)
 
 
 def folder_main(arguments: Sequence[str]) -> None:
@@ -74,7 +92,7 @@ def folder_main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--images", type=Path, required=True, help="folder, searched to any depth")
     parser.add_argument("--severities", type=_severity, nargs="+", default=list(SEVERITIES), help="default: 1 2 3 4 5")
-    parser.add_argument("--format", choices=("png", "jpeg"), default="png", help="jpeg: quality 85, as ImageNet-C")
+    parser.add_argument("--format", choices=ENCODINGS, default="png", help="jpeg: quality 85, as ImageNet-C")
     options = parser.parse_args(arguments)
     corrupt_folder(
         options.images,
@@ -101,6 +119,9 @@ def corrupt_folder(
 ) -> None:
     """Corrupt every picture of a folder; an image's index is its place in the sorted list of paths.
 
+    What ``out`` was made from and with stands in ``corruptions.json`` there. It is written when all arguments and the
+    sizes of all pictures have been checked, before the first picture.
+
     Args:
         images: the folder to read.
         out: the folder to write; pictures that are there already are kept.
@@ -112,16 +133,21 @@ def corrupt_folder(
         workers: processes, 1 or more.
 
     Raises:
-        EwsError: nothing to corrupt, an unreadable picture, an invalid argument, or ``out`` holds
-            pictures made with other settings.
+        EwsError: nothing to corrupt, an unreadable picture, an invalid argument, ``out`` holds what was made from
+            other pictures, with other settings or other code, or another process writes there.
     """
     for name in names:
         check_name(name, NAMES)
+    check_workers(workers)
+    if encoding not in ENCODINGS:
+        raise InvalidInput(str(unknown("encoding", encoding, ENCODINGS)))
     images, out = Path(images), Path(out)
+    if out.exists() and not out.is_dir():
+        raise EwsError(f"{out}: is no folder; choose another name.")
     if out.resolve().is_relative_to(images.resolve()):
         raise EwsError(f"{out}: lies inside {images}; choose a folder outside, or its pictures become input too.")
     found = sorted(
-        (path.relative_to(images) for path in images.rglob("*") if path.suffix.lower() in SUFFIXES),
+        (path.relative_to(images) for path in images.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()),
         key=lambda path: path.parts,
     )
     if not found:
@@ -129,25 +155,85 @@ def corrupt_folder(
     targets = {path.with_suffix(f".{encoding}") for path in found}
     if len(targets) != len(found):
         raise EwsError(f"{images}: two pictures have the same path but for the ending; rename one.")
-    if profile is None:
-        profile = _choose(*_read(images / found[0]).shape[:2])
-    settings = {"encoding": encoding, "images": len(found), "profile": profile, "seed": seed}
+    identity, first = _look_at_all(images, found)
+    profile = profile or _choose(*first)
+    _try_all(names, severities, seed=seed, profile=profile)
+    settings = {**identity, "encoding": encoding, "profile": profile, "seed": seed}
+    # Looked at once before the folder is touched, and again when no other process can write there.
+    _check_record(out, settings, _codes(names))
+    with exclusive(out):
+        codes = _check_record(out, settings, _codes(names))
+        shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+        write_json(out / RECORD, {**settings, "code": codes})
+        task = partial(
+            _corrupt_picture,
+            images=images,
+            out=out,
+            names=tuple(names),
+            severities=tuple(severities),
+            seed=seed,
+            profile=profile,
+            encoding=encoding,
+        )
+        for _ in tqdm(run_all(task, enumerate(found), workers=workers), total=len(found), unit="image", disable=None):
+            pass
+        shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+
+
+def _look_at_all(images: Path, found: Sequence[Path]) -> tuple[dict[str, Any], tuple[int, int]]:
+    """Check the sizes of all pictures; return what tells these pictures from others, and the first one's (H, W).
+
+    Raises:
+        EwsError: a picture is unreadable or too small.
+    """
+    names, contents = hashlib.sha256(), hashlib.sha256()
+    first = None
+    for path in tqdm(found, desc="looking", unit="image", disable=None):
+        with _opened(images / path) as (file, picture):
+            width, height = picture.size
+            if min(width, height) < SMALLEST_SIDE:
+                raise EwsError(
+                    f"{images / path}: {width} x {height} pixels; valid are pictures of {SMALLEST_SIDE} or more on "
+                    "both sides. Take it out of the folder, or enlarge it."
+                )
+            first = first or (height, width)
+            names.update(path.as_posix().encode("utf-8", "surrogateescape") + b"\0")
+            contents.update(hashlib.sha256(file).digest())
+    assert first is not None
+    # The contents in the order of the names.
+    both = {"names_sha256": names.hexdigest(), "images_sha256": contents.hexdigest()}
+    return {"images": len(found), **both}, first
+
+
+def _codes(names: Iterable[str]) -> dict[str, str]:
+    """Return the fingerprint of the code behind each corruption of a folder."""
+    return {name: fingerprint("ews.corruptions.user", [("ews.corruptions", name)]) for name in names}
+
+
+def _check_record(out: Path, settings: dict[str, Any], codes: dict[str, str]) -> dict[str, str]:
+    """Return the fingerprints for the record: those that are there and the new ones.
+
+    Raises:
+        EwsError: what is there was made otherwise.
+    """
     record = out / RECORD
-    if record.exists() and read_json(record) != settings:
-        raise EwsError(f"{record}: made with other settings ({read_json(record)}, now {settings}). Use another folder.")
-    write_json(record, settings)
-    task = partial(
-        _corrupt_picture,
-        images=images,
-        out=out,
-        names=tuple(names),
-        severities=tuple(severities),
-        seed=seed,
-        profile=profile,
-        encoding=encoding,
-    )
-    for _ in tqdm(run_all(task, enumerate(found), workers=workers), total=len(found), unit="image", disable=None):
-        pass
+    if not record.exists():
+        return codes
+    there = read_json(record)
+    if not isinstance(there, dict) or not isinstance(there.get("code"), dict):
+        raise EwsError(f"{record}: not a record of this version. Use another folder for --out, or delete {out}.")
+    changed = []
+    for key, words in SETTINGS.items():
+        if there.get(key) != settings[key]:
+            detail = "" if key.endswith("sha256") else f" ({there.get(key)} there, {settings[key]} now)"
+            changed.append(words + detail)
+    changed += [f"other code for {name}" for name, code in codes.items() if there["code"].get(name, code) != code]
+    if changed:
+        raise EwsError(
+            f"{record}: what is there was made otherwise: {'; '.join(changed)}. Use another folder for --out, "
+            f"or delete {out} to make all of it anew."
+        )
+    return {**there["code"], **codes}
 
 
 def _corrupt_picture(
@@ -172,16 +258,55 @@ def _corrupt_picture(
                 continue
             clean = _read(images / path)[np.newaxis] if clean is None else clean
             corrupted = corrupt(clean, name=name, severity=severity, seed=seed, profile=profile, indices=[index])
-            with atomic(target) as temporary:
-                Image.fromarray(corrupted[0]).save(temporary, **options)
+            whole = out / UNFINISHED / f"{index}-{name}-{severity}"
+            try:
+                with atomic(whole) as temporary:
+                    Image.fromarray(corrupted[0]).save(temporary, **options)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                whole.replace(target)
+            except OSError as problem:
+                raise EwsError(
+                    f"{target}: cannot be written: {problem.strerror or problem}. Make room, or write elsewhere, "
+                    "then run again."
+                ) from None
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as it is meant to be seen, turned as its EXIF tag says, uint8 [H, W, 3].
+
+    Raises:
+        EwsError: it is unreadable.
+    """
+    with _opened(path) as (_, picture):
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[bytes, Image.Image]]:
+    """Yield a picture's file and the picture, not yet decoded.
+
+    Raises:
+        EwsError: it is unreadable, too large to be trusted, or of more than 8 bits; also where the block fails to
+            decode it.
+    """
     try:
-        with Image.open(path) as picture:
-            return np.array(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise EwsError(f"{path}: not a readable picture ({error}).") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            file = path.read_bytes()
+            with Image.open(io.BytesIO(file)) as picture:
+                if picture.mode in DEEP_MODES:
+                    raise EwsError(f"{path}: has more than 8 bits a channel; convert it to 8 bits first.")
+                yield file, picture
+    except EwsError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise EwsError(
+            f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels, or claims to; take it out of the folder."
+        ) from None
+    except Exception as error:
+        # Decoders of damaged files raise whatever they come upon: OSError, SyntaxError, struct.error and others.
+        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+        raise EwsError(f"{path}: not a readable picture ({reason}).") from None
 
 
 def _choose(height: int, width: int) -> str:

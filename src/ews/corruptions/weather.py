@@ -4,7 +4,6 @@ Constants: ``make_cifar_c.py``, ``make_tinyimagenet_c.py`` and ``make_imagenet_c
 ``ImageNet-C/create_c`` of github.com/hendrycks/robustness.
 """
 
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.corruptions.filters import centre_zoom, motion_blur
+from ews.corruptions.filters import Kept, centre_zoom, motion_blur
 from ews.corruptions.streams import Streams
 from ews.errors import EwsError
 
@@ -141,7 +140,7 @@ def frost_folder() -> Path:
     )
 
 
-@lru_cache(maxsize=4)
+@Kept
 def _photographs(scale: float, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
     """Return the photographs as RGB, scaled, and enlarged where they would be too small to crop from."""
     photographs = []

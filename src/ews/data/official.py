@@ -12,11 +12,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.arrays import check_output, of_dataset, write_npy
+from ews.corruptions import NAMES
 from ews.data.archives import members
 from ews.data.dataset import Dataset, load
 from ews.data.sources import find
-from ews.errors import EwsError, run
-from ews.files import atomic, sha256, write_json
+from ews.errors import EwsError, run, unknown
+from ews.files import write_json
 from ews.fingerprint import fingerprint
 from ews.planned import check
 from ews.registry import lookup
@@ -36,10 +38,10 @@ def extract(
 
     Args:
         data: the prepared dataset whose test images were corrupted, e.g. ``data/cifar10``.
-        source: a source of kind ``cifar_c`` in the manifest.
+        source: a source of kind ``cifar_c`` in the manifest: that of the dataset's own source and ``_c``.
         manifest: path of ``sources.yaml``.
         downloads: where archives are cached.
-        name: a corruption that the archive has, or ``"labels"``.
+        name: a corruption, or ``"labels"``.
         out: the file to write, e.g. ``data/cifar10-c-official/fog.npy``: uint8 [5 N, H, W, 3] for N
             test images of H x W pixels; of ``"labels"`` int64 [5 N].
         mirror: a folder or a URL that has the archive; see :func:`ews.data.download.fetch`.
@@ -51,10 +53,15 @@ def extract(
         EwsError: an argument, the download or the archive is faulty, or the set belongs to other
             images; nothing is written.
     """
+    if name not in (*NAMES, LABELS):
+        raise unknown("corruption", name, (*NAMES, LABELS), where="--name")
     entry = find(manifest, source)
     if entry.kind != KIND:
         raise EwsError(f"{manifest}: {source}: is of kind {entry.kind}, not {KIND}: no published corrupted set.")
     dataset = load(data)
+    check_output(out, inputs=of_dataset(data))
+    _check_source(source, dataset)
+    # What can be wrong with the arguments was found out above: this may fetch gigabytes.
     # By name, as for datasets: the code fingerprint leaves the downloader out.
     fetch = lookup({"fetch": "ews.data.download:fetch"}, "fetch", kind="downloader")
     archive: Path = fetch(entry, downloads=downloads, mirror=mirror)
@@ -67,11 +74,24 @@ def extract(
         "severities": list(range(1, SEVERITIES + 1)),
         "source": "official",
     }
-    with atomic(out) as temporary:
-        np.save(temporary, array, allow_pickle=False)
-        record["sha256"] = sha256(temporary)
+    record["sha256"] = write_npy(out, array)
     write_json(out.with_suffix(".json"), record)
     return record
+
+
+def _check_source(source: str, dataset: Dataset) -> None:
+    """Refuse a published set that is of another source's test images than the dataset's.
+
+    Raises:
+        EwsError: it is, or the dataset does not say where its images are from.
+    """
+    described = dataset.info.get("source")
+    own = described.get("name") if isinstance(described, dict) else None
+    if source != f"{own}_c":
+        raise EwsError(
+            f"--source {source}: {dataset.folder} was made of the source {own!r}, whose published corrupted set would "
+            f"be {own}_c. Other test images, or the same in another coding, have other corruptions."
+        )
 
 
 def read(archive: Path | None) -> NoReturn:
@@ -141,8 +161,11 @@ def _array(archive: Path, stem: str, content: bytes, *, kinds: str, shape: tuple
             raise EwsError(f"{where}: is {dtype} {list(found)}; the dataset needs {what} {list(shape)}.")
         stream.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise EwsError(f"{where}: damaged, or not an .npy file ({error}).") from None
+    except EwsError:
+        raise
+    except Exception as error:
+        # As in ews.arrays: what a damaged header raises depends on where it is damaged.
+        raise EwsError(f"{where}: damaged, or not an .npy file ({' '.join(str(error).split())}).") from None
     if stream.read(1):
         raise EwsError(f"{where}: damaged: longer than its header says.")
     return array

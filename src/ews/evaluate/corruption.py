@@ -6,19 +6,17 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from ews import files, record
+from ews import files
 from ews.corruptions import PROFILES
 from ews.errors import EwsError
 from ews.evaluate import kept
 from ews.evaluate.base import Evaluation, Evaluator
 from ews.evaluate.images import SEVERITIES, Images, Made, Stored
 from ews.evaluate.metrics import error
-from ews.evaluate.predict import Predictions, predict_batches
+from ews.evaluate.predict import predict_batches
 from ews.evaluate.subject import LAST, RECORD, Subject
 
 
@@ -81,8 +79,15 @@ def evaluate(
     network = subject.network(LAST)
     labels, indices = subject.labels, subject.indices
     blocks = [(name, severity) for name in names for severity in range(1, SEVERITIES + 1)]
-    identities = {name: {**_identity(subject), "corruption": name, "images": images.identity(name)} for name in names}
-    done = {block: _kept(subject.work, block, identities[block[0]], count=len(labels)) for block in blocks}
+    identities = {
+        name: {**kept.identity(subject), "corruption": name, "images": images.identity(name)} for name in names
+    }
+    done = {
+        (name, severity): kept.predictions(
+            subject.work, f"{name}-{severity}", identity=identities[name], shape=(len(labels),)
+        )
+        for name, severity in blocks
+    }
     wanted = [block for block in blocks if done[block] is None]
     if len(wanted) < len(blocks):
         print(f"{len(blocks) - len(wanted)} of {len(blocks)} parts were done before", file=sys.stderr, flush=True)
@@ -92,8 +97,7 @@ def evaluate(
             result = done[name, severity]
             if result is None:
                 result = predict_batches(network, next(stream), device=subject.device)
-                arrays = {"prediction": result.prediction, "confidence": result.confidence}
-                kept.put(subject.work, f"{name}-{severity}", arrays, identity=identities[name])
+                kept.put_predictions(subject.work, f"{name}-{severity}", result, identity=identities[name])
             wrong = error(result.prediction, labels)
             rows.append({"corruption": name, "severity": severity, "error": wrong, "n": len(labels)})
             predictions.append(result.prediction)
@@ -145,28 +149,6 @@ def _images(
             "folder of the stored ones."
         )
     return Made(subject.dataset, seed=seed, profile=profile, workers=workers)
-
-
-def _identity(subject: Subject) -> dict[str, Any]:
-    """Return what half-done results depend on, down to the last bit of their arithmetic."""
-    return {
-        "code": subject.code,
-        "data": subject.dataset.checksum,
-        "record": files.sha256(subject.run / RECORD),
-        "test_images": subject.test_images,
-        "hardware": record.hardware(subject.device, threads=torch.get_num_threads()),
-        "versions": record.versions(),
-    }
-
-
-def _kept(folder: Path, block: tuple[str, int], identity: dict[str, Any], *, count: int) -> Predictions | None:
-    arrays = kept.get(folder, f"{block[0]}-{block[1]}", identity=identity)
-    if arrays is None or {key: array.shape for key, array in arrays.items()} != {
-        "prediction": (count,),
-        "confidence": (count,),
-    }:
-        return None
-    return Predictions(**arrays)
 
 
 EVALUATOR = Evaluator(options=options, evaluate=evaluate)

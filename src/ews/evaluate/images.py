@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ews import files
+from ews.arrays import read_npy
 from ews.corruptions.batches import batches
+from ews.corruptions.stored import BUILD, TEST_IMAGES, read_record, verify
 from ews.data.dataset import Dataset
 from ews.errors import EwsError
 from ews.evaluate.predict import BATCH, parts
@@ -18,8 +19,6 @@ SEVERITIES = 5
 """Blocks in a corruption's file, the mildest first (the published layout)."""
 
 LABELS = "labels.npy"
-TEST_IMAGES = "test_images.npy"
-BUILD = "Build it with the target `corruptions`."
 
 Block = tuple[str, int]
 """Corruption and severity, 1 to 5."""
@@ -92,7 +91,7 @@ class Stored:
         expected = {"corruption": None, "images_sha256": dataset.info["files"][TEST_IMAGES]}
         given = {"seed": seed, "profile": profile}
         expected |= {key: value for key, value in given.items() if value is not None}
-        self._records = {name: _record(folder, name, {**expected, "corruption": name}) for name in names}
+        self._records = {name: read_record(folder, name, {**expected, "corruption": name}) for name in names}
         for name, record in self._records.items():
             lacking = [key for key, value in given.items() if value is not None and key not in record]
             if lacking:
@@ -122,19 +121,11 @@ class Stored:
         for name, severity in wanted:
             if name not in verified:
                 # Just before it is read, so that the disk is read once.
-                self._verify(name)
+                verify(self._folder, name, self._records[name])
                 verified.add(name)
             images = self._arrays[name]
             block = images.reshape(SEVERITIES, -1, *images.shape[1:])[severity - 1]
             yield _cut(block, indices)
-
-    def _verify(self, name: str) -> None:
-        path = self._folder / f"{name}.npy"
-        if (got := files.sha256(path)) != self._records[name]["sha256"]:
-            raise EwsError(
-                f"{path}: damaged: its SHA-256 is {got}, {name}.json says {self._records[name]['sha256']}. "
-                f"Delete it. {BUILD}"
-            )
 
 
 def _cut(block: np.ndarray, indices: np.ndarray) -> Iterator[np.ndarray]:
@@ -161,27 +152,6 @@ def open_images(folder: Path, name: str, *, like: np.ndarray) -> np.ndarray:
     return images
 
 
-def _record(folder: Path, name: str, expected: dict[str, Any]) -> dict[str, Any]:
-    """Read ``<name>.json``: what a set is, with ``sha256``; other keys of ``expected`` count where it has them.
-
-    Raises:
-        EwsError: missing, damaged, or of other images or settings.
-    """
-    path = folder / f"{name}.json"
-    if not path.is_file():
-        raise EwsError(f"{path}: missing, so that {name}.npy cannot be checked. Delete {name}.npy. {BUILD}")
-    record = files.read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("sha256"), str):
-        raise EwsError(f"{path}: has no sha256, so that {name}.npy cannot be checked. Delete both. {BUILD}")
-    for key, value in expected.items():
-        if key in record and record[key] != value:
-            raise EwsError(
-                f"{path}: {key} is {record[key]!r}; wanted is {value!r}: these are other images than asked for. "
-                f"Delete it and {name}.npy. {BUILD}"
-            )
-    return record
-
-
 def check_labels(path: Path, test_labels: np.ndarray) -> None:
     """Refuse corrupted images whose labels are not the test labels [N], once per severity.
 
@@ -191,16 +161,15 @@ def check_labels(path: Path, test_labels: np.ndarray) -> None:
     if not path.is_file():
         raise EwsError(f"{path}: missing. {BUILD}")
     labels = _load(path, mapped=False)
-    if not np.array_equal(labels, np.tile(test_labels, SEVERITIES)):
+    if labels.dtype.kind not in "iu" or not np.array_equal(labels, np.tile(test_labels, SEVERITIES)):
         raise EwsError(
-            f"{path}: {list(labels.shape)} labels that are not the test labels, [{len(test_labels)}] in each of "
-            f"{SEVERITIES} blocks: these are corruptions of other images. Delete {path.parent}. {BUILD}"
+            f"{path}: {labels.dtype} {list(labels.shape)} that are not the test labels, integers [{len(test_labels)}] "
+            f"in each of {SEVERITIES} blocks: these are corruptions of other images. Delete {path.parent}. {BUILD}"
         )
 
 
 def _load(path: Path, *, mapped: bool) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as problem:
-        raise EwsError(f"{path}: damaged: {problem}. Delete it. {BUILD}") from None
-    return array
+        return read_npy(path, mapped=mapped)
+    except EwsError as problem:
+        raise EwsError(f"{problem} Delete it. {BUILD}") from None

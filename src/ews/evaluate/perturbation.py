@@ -4,13 +4,11 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from ews import files, record
+from ews import files
 from ews.errors import EwsError
 from ews.evaluate import kept
 from ews.evaluate.base import Evaluation, Evaluator
@@ -68,12 +66,14 @@ def evaluate(subject: Subject, *, names: Sequence[str], profile: str, seed: int,
     arrays: dict[str, np.ndarray] = {"names": np.array(names, dtype=np.str_)}
     probabilities: dict[str, float] = {}
     for name in names:
-        identity = {**_identity(subject), "perturbation": name, "profile": profile, "seed": seed}
+        identity = {**kept.identity(subject), "perturbation": name, "profile": profile, "seed": seed}
         shape = (len(subject.indices), frames(name, profile))
-        found = _kept(subject, name, identity, shape=shape)
+        found = kept.predictions(subject.work, name, identity=identity, shape=shape)
         if found is None:
             found = _measure(subject, network, name=name, profile=profile, seed=seed, workers=workers)
-            kept.put(subject.work, name, vars(found), identity=identity)
+            kept.put_predictions(subject.work, name, found, identity=identity)
+        else:
+            print(f"{name}: was done before", file=sys.stderr, flush=True)
         arrays |= {f"{key}_{name}": array for key, array in vars(found).items()}
         probabilities[name] = flip_probability(found.prediction, against_first=name in NOISE)
         rows.append(
@@ -119,29 +119,6 @@ def _measure(subject: Subject, network: nn.Module, *, name: str, profile: str, s
         parts.append([array.reshape(stack.shape[:2]) for array in (found.prediction, found.confidence)])
     prediction, confidence = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Predictions(prediction=prediction, confidence=confidence)
-
-
-def _identity(subject: Subject) -> dict[str, Any]:
-    """Return what half-done results depend on, down to the last bit of their arithmetic."""
-    return {
-        "code": subject.code,
-        "data": subject.dataset.checksum,
-        "record": files.sha256(subject.run / RECORD),
-        "test_images": subject.test_images,
-        "hardware": record.hardware(subject.device, threads=torch.get_num_threads()),
-        "versions": record.versions(),
-    }
-
-
-def _kept(subject: Subject, name: str, identity: dict[str, Any], *, shape: tuple[int, int]) -> Predictions | None:
-    arrays = kept.get(subject.work, name, identity=identity)
-    if arrays is None or {key: array.shape for key, array in arrays.items()} != {
-        "prediction": shape,
-        "confidence": shape,
-    }:
-        return None
-    print(f"{name}: was done before", file=sys.stderr, flush=True)
-    return Predictions(**arrays)
 
 
 EVALUATOR = Evaluator(options=options, evaluate=evaluate)

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.arrays import check_output
 from ews.corruptions.driver import profile_for
 from ews.corruptions.images import open_images
 from ews.errors import run
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.command == "sheet":
         save(options.images, options.out, seed=options.seed, profile=profile, crop=options.crop)
         return
+    for name in options.names:
+        check_output(options.out / f"{name}.npy", inputs=[options.images])
     for name in options.names:
         generate(
             options.images,

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from numpy.typing import NDArray
 
+from ews.arrays import check_output
+from ews.corruptions import pieces
 from ews.corruptions.images import open_images
-from ews.corruptions.workers import run_all
-from ews.files import atomic, sha256, write_json
+from ews.corruptions.workers import check_workers
+from ews.files import sha256
+from ews.fingerprint import fingerprint
 from ews.perturbations import NAMES, frames, perturb
 from ews.perturbations.driver import check_name
 
@@ -26,9 +29,11 @@ def generate(
 ) -> None:
     """Write the sequences of the images of one ``.npy`` file, with a record beside them that says how.
 
+    A killed start is gone on with, and a finished file is not made again: :func:`ews.corruptions.pieces.write`.
+
     Args:
         images: file of uint8 [N, H, W, 3].
-        out: file to write, ``.npy``; takes its name when it is whole.
+        out: file to write, ``.npy``, another than ``images``; takes its name when it is whole.
         name: the perturbation.
         seed: names the random streams.
         profile: whose constants.
@@ -36,26 +41,25 @@ def generate(
         workers: processes, 1 or more; changes no byte.
 
     Raises:
-        EwsError: a file cannot be read or written, or an argument is not valid.
+        EwsError: a file cannot be read or written, an argument is not valid, or another process makes the same file.
     """
     check_name(name, NAMES, profile=profile)
+    check_workers(workers)
+    out = Path(out)
+    check_output(out, inputs=[images])
     still = open_images(images)
     # One image tells whether all arguments fit, before hours are spent.
     one = perturb(np.array(still[:1]), name=name, seed=seed, profile=profile, crop=crop)
-    count, out = len(still), Path(out)
+    count = len(still)
+    del still
     step = max(1, PIECE // one.nbytes)
-    with atomic(out) as temporary:
-        output = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(count, *one.shape[1:]))
-        offset = output.offset
-        del output
-        settings = {"name": name, "seed": seed, "profile": profile, "crop": crop}
-        task = partial(_write_piece, images=images, out=temporary, offset=offset, step=step, settings=settings)
-        starts = range(0, count, step)
-        for _ in tqdm(run_all(task, starts, workers=workers), total=len(starts), desc=name, disable=None):
-            pass
-    write_json(
-        out.with_suffix(".json"),
-        {
+    settings = {"name": name, "seed": seed, "profile": profile, "crop": crop}
+    pieces.write(
+        out,
+        partial(_piece, images=Path(images), step=step, settings=settings),
+        [(start, start) for start in range(0, count, step)],
+        shape=(count, *one.shape[1:]),
+        about={
             "crop": crop,
             "frames": frames(name, profile),
             "images": count,
@@ -64,14 +68,20 @@ def generate(
             "profile": profile,
             "seed": seed,
         },
+        code=code(),
+        step=step,
+        workers=workers,
+        label=name,
     )
 
 
-def _write_piece(start: int, *, images: Path, out: Path, offset: int, step: int, settings: dict[str, Any]) -> None:
-    """Write the sequences of ``step`` images from the one at ``start`` to their place in the file."""
+def code() -> str:
+    """Return the fingerprint of the code that makes sequences."""
+    return fingerprint("ews.perturbations.generate")
+
+
+def _piece(start: int, *, images: Path, step: int, settings: dict[str, Any]) -> NDArray[np.uint8]:
+    """Return the sequences of ``step`` images from the one at ``start``."""
     # Opened anew for each piece: mapped pages count as the process's memory until they are let go.
     still = np.array(open_images(images)[start : start + step])
-    made = perturb(still, indices=np.arange(start, start + len(still)), **settings)
-    with out.open("r+b") as file:
-        file.seek(offset + start * made[0].nbytes)
-        file.write(made.tobytes())
+    return perturb(still, indices=np.arange(start, start + len(still)), **settings)

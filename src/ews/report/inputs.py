@@ -102,12 +102,12 @@ def read_clean(path: Path, *, record: Path) -> dict[str, Score]:
 
 
 def check_weights(about: Path, *, record: Path) -> None:
-    """Refuse an evaluation, described by the JSON file ``about`` if there is one, of other weights than the record's.
+    """Refuse an evaluation, described by the JSON file ``about``, of other weights than the record's.
 
     Raises:
-        EwsError: the file is damaged, or of weights that another record than ``record`` describes.
+        EwsError: the file is missing or damaged, or of weights that another record than ``record`` describes.
     """
-    if about.exists() and _object(about, REEVALUATE).get("record") != sha256(record):
+    if _object(about, REEVALUATE).get("record") != sha256(record):
         raise EwsError(f"{about}: is of an earlier training than {record.name} describes. {REEVALUATE}")
 
 
@@ -142,9 +142,7 @@ def read_perturbation(path: Path, perturbations: Sequence[str], *, record: Path)
         EwsError: a perturbation is missing, stands twice, or is not asked for; or the weights are those that another
             record than ``record`` describes.
     """
-    about = path.with_suffix(".json")
-    if _object(about, REEVALUATE).get("record") != sha256(record):
-        raise EwsError(f"{about}: is of an earlier training than {record.name} describes. {REEVALUATE}")
+    check_weights(path.with_suffix(".json"), record=record)
     scores: dict[str, Score] = {}
     for place, row in enumerate(read_rows(path, remedy=REEVALUATE)):
         where, name = f"{path}: row {place + 2}", row.get("perturbation", "")
