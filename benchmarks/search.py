@@ -23,8 +23,9 @@ from torch import Tensor
 
 from ews.data.dataset import Dataset, load
 from ews.errors import EwsError, run
-from ews.evaluate.subject import LAST, Subject, check_data, read_record
+from ews.evaluate.subject import Subject
 from ews.files import write_json, write_text
+from ews.finished import LAST, check_data, read_record
 from ews.models.network import Network
 from ews.report.statistics import interval, paired
 from ews.subnets.search import build

@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from ews import files, models
 from ews.data.dataset import load as load_data
 from ews.errors import EwsError, run
-from ews.evaluate.subject import BEST, LAST, RECORD, Subject, check_data, read_record
+from ews.evaluate.subject import Subject
+from ews.finished import BEST, LAST, RECORD, check_data, read_record
 from ews.models.network import Network
 
 WEIGHTS = "model.safetensors"

@@ -32,6 +32,7 @@ def record(
     metrics: Mapping[str, float | int | None],
     outputs: Iterable[Path],
     extra_data: str | None = None,
+    teachers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the content of record.json.
 
@@ -48,12 +49,14 @@ def record(
         metrics: errors as shares in [0, 1], losses in nats, epochs counted from 1; None where there is none.
         outputs: the run's other files, of which the SHA-256 is kept.
         extra_data: checksum of the extra images; None: the training used none, and the key is left out.
+        teachers: SHA-256 of the weights of the networks that the training learned from, by role; likewise.
     """
     return {
         "cell": dict(cell),
         "seed": cell["seed"],
         "data": data,
         **({} if extra_data is None else {"extra_data": extra_data}),
+        **({"teachers": dict(teachers)} if teachers else {}),
         "code": code,
         "git": git(),
         "versions": versions(),

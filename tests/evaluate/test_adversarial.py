@@ -19,8 +19,9 @@ from ews.data.dataset import load
 from ews.errors import EwsError
 from ews.evaluate import shards
 from ews.evaluate.__main__ import main
-from ews.evaluate.subject import Subject, read_record
+from ews.evaluate.subject import Subject
 from ews.files import sha256
+from ews.finished import read_record
 from ews.seeds import numpy_stream
 
 EPSILON = 8 / 255

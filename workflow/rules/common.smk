@@ -249,6 +249,19 @@ def extra_of(wildcards):
     return [f"data/{wildcards.run.split('/')[0]}-extra/extra.json"] if "rst" in components else []
 
 
+def teachers_of(wildcards):
+    """The run that plays each role in a method that learns from other networks."""
+    return {role: entry["run"] for role, entry in ews.train.uses.teachers(cell_of(wildcards)).items()}
+
+
+def teacher_records(wildcards):
+    return [f"{RUNS}/{run}/record.json" for run in teachers_of(wildcards).values()]
+
+
+def teacher_options(wildcards):
+    return " ".join(f"--teacher {shlex.quote(f'{role}={RUNS}/{run}')}" for role, run in teachers_of(wildcards).items())
+
+
 def extra_options(wildcards):
     entry = PARAMS.datasets[wildcards.dataset].extra
     if entry is None:

@@ -8,6 +8,7 @@ rule train_cell:
     input:
         data=dataset_of,
         extra=extra_of,
+        teachers=teacher_records,
     output:
         model=f"{RUNS}/{{run}}/model.safetensors",
         epochs=f"{RUNS}/{{run}}/epochs.csv",
@@ -28,9 +29,10 @@ rule train_cell:
     params:
         cell=cell_json,
         code=train_code,
+        teachers=teacher_options,
     shell:
         "python -m ews.train --cell {params.cell:q} --fingerprint {params.code} --data $(dirname {input.data})"
-        f" --out {RUNS}/{{wildcards.run}} --threads {{threads}} > {{log}} 2>&1"
+        f" --out {RUNS}/{{wildcards.run}} {{params.teachers}} --threads {{threads}} > {{log}} 2>&1"
 
 
 use rule train_cell as train_searching_cell with:

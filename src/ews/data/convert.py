@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.arrays import write_npy
 from ews.data import arrays_pickle
 from ews.data.dataset import Dataset, load
 from ews.data.extra import IMAGES, INFO, LABELS, check, folder_of
 from ews.errors import EwsError, run
-from ews.files import atomic, exclusive, sha256, write_json
+from ews.files import exclusive, sha256, write_json
 from ews.fingerprint import fingerprint
 from ews.planned import check as check_plan
 
@@ -84,9 +85,7 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
         (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
         files = {}
         for name, array in ((IMAGES, images), (LABELS, labels)):
-            with atomic(out / name) as temporary, temporary.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-            files[name] = sha256(out / name)
+            files[name] = write_npy(out / name, array)
         info = {
             "dataset": dataset.name,
             "images": len(images),

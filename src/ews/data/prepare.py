@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.arrays import write_npy
 from ews.data import REGISTRY
 from ews.data.dataset import INFO
 from ews.data.raw import Raw
 from ews.data.sources import Source, find
 from ews.data.split import stratified
 from ews.errors import EwsError
-from ews.files import atomic, exclusive, sha256, write_json
+from ews.files import exclusive, sha256, write_json
 from ews.registry import lookup
 
 
@@ -143,9 +144,7 @@ def _write(out: Path, arrays: dict[str, NDArray[Any]], info: dict[str, Any]) -> 
         files = {}
         for name, array in arrays.items():
             path = out / f"{name}.npy"
-            with atomic(path) as temporary:
-                np.save(temporary, array, allow_pickle=False)
-            files[path.name] = sha256(path)
+            files[path.name] = write_npy(path, array)
         info = info | {"files": files}
         write_json(out / INFO, info)
     except OSError as error:

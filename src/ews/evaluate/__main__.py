@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure a trained network and write the results."""
     # These bring torch. Worker processes import this module, as the one they were started from, and do without.
     from ews.device import leased
-    from ews.evaluate.subject import Subject, check_data, read_record
+    from ews.evaluate.subject import Subject
+    from ews.finished import check_data, read_record
 
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="python -m ews.evaluate", description="Measure a trained network.")

@@ -15,8 +15,9 @@ from ews.errors import EwsError
 from ews.evaluate import masking
 from ews.evaluate.base import Evaluation, Evaluator
 from ews.evaluate.masking import error_of
-from ews.evaluate.shards import Arrays, Plan, attacked, read, right
-from ews.evaluate.subject import BEST, LAST, RECORD, Subject
+from ews.evaluate.shards import Arrays, Plan, attacked, loaded, read, right
+from ews.evaluate.subject import Subject
+from ews.finished import BEST, LAST, RECORD
 from ews.models.network import Network
 
 ROUNDING = 1e-6
@@ -122,7 +123,7 @@ def _check(
 
 def _summary(plan: Plan, name: str, shards: dict[str, list[Arrays]]) -> dict[str, Any]:
     """Count the flags, and hold the kept images to them in a pass of its own, with the weights loaded anew."""
-    network = plan.subject.network(name)
+    network = loaded(plan, name)
     attacks = [str(attack) for attack in shards["autoattack"][0]["attacks"]]
     robust = dict(zip(attacks, _joined(shards["autoattack"], "robust"), strict=True))
     by_pgd, clean = _joined(shards["pgd"], "robust"), _joined(shards["pgd"], "clean")

@@ -6,7 +6,8 @@ from ews import files
 from ews.evaluate.base import Evaluation, Evaluator
 from ews.evaluate.metrics import correct, error
 from ews.evaluate.predict import predict
-from ews.evaluate.subject import BEST, LAST, RECORD, Subject
+from ews.evaluate.subject import Subject
+from ews.finished import BEST, LAST, RECORD
 
 
 def options(parser: ArgumentParser) -> None:

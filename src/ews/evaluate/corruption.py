@@ -17,7 +17,8 @@ from ews.evaluate.base import Evaluation, Evaluator
 from ews.evaluate.images import SEVERITIES, Images, Made, Stored
 from ews.evaluate.metrics import error
 from ews.evaluate.predict import predict_batches
-from ews.evaluate.subject import LAST, RECORD, Subject
+from ews.evaluate.subject import Subject
+from ews.finished import LAST, RECORD
 
 
 def options(parser: ArgumentParser) -> None:

@@ -11,7 +11,8 @@ import torch
 from ews import files, record
 from ews.evaluate.output import write_arrays
 from ews.evaluate.predict import Predictions
-from ews.evaluate.subject import RECORD, Subject
+from ews.evaluate.subject import Subject
+from ews.finished import RECORD
 
 IDENTITY = "identity"
 

@@ -14,7 +14,8 @@ from ews.evaluate import kept
 from ews.evaluate.base import Evaluation, Evaluator
 from ews.evaluate.predict import Predictions, predict
 from ews.evaluate.stability import flip_probability, mean_flip_probability
-from ews.evaluate.subject import LAST, RECORD, Subject
+from ews.evaluate.subject import Subject
+from ews.finished import LAST, RECORD
 from ews.perturbations import NAMES, NOISE, PROFILES, frames
 from ews.perturbations.batches import batches
 

@@ -16,7 +16,8 @@ from ews.data.split import stratified
 from ews.errors import EwsError
 from ews.evaluate import kept, masking
 from ews.evaluate.masking import error_of
-from ews.evaluate.subject import RECORD, Subject
+from ews.evaluate.subject import Subject
+from ews.finished import RECORD
 from ews.models.network import Network
 from ews.seeds import stream_seed
 
@@ -117,7 +118,7 @@ def attacked(plan: Plan, key: str, name: str) -> None:
     Raises:
         EwsError: AutoAttack does not take this network; before anything is attacked.
     """
-    network = plan.subject.network(name).requires_grad_(False)
+    network = loaded(plan, name)
     check_network(network, plan.images(plan.chosen[:1]).to(plan.subject.device))
     identity = {**plan.identity, "weights": name}
     for part in parts(plan, key):
@@ -125,6 +126,13 @@ def attacked(plan: Plan, key: str, name: str) -> None:
             arrays = part.attack(plan, network, part)
             kept.put(plan.subject.work, part.name, {"index": part.indices, **arrays}, identity=identity)
             print(f"{part.name}: {len(part.indices)} images", file=sys.stderr, flush=True)
+
+
+def loaded(plan: Plan, name: str) -> Network:
+    """Return the network with the weights of a file, laid out NHWC: a third faster on CPUs."""
+    network = plan.subject.network(name).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 def read(plan: Plan, key: str, name: str) -> dict[str, list[Arrays]]:

@@ -6,18 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from ews import files, models
 from ews.data.dataset import Dataset
-from ews.errors import EwsError
+from ews.finished import read_network
 from ews.models.network import Network
-
-RECORD = "record.json"
-LAST = "model.safetensors"
-BEST = "model-best.safetensors"
-RETRAIN = "Train this run again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,57 +53,6 @@ class Subject:
         """Return the run's network with the weights of the file ``name``, in evaluation mode, on the device.
 
         Raises:
-            EwsError: the file is missing, is not the one that the record names, or does not fit the network.
+            EwsError: see :func:`ews.finished.read_network`.
         """
-        path = self.run / name
-        if not self.has(name):
-            raise EwsError(f"{self.run / RECORD}: names no {name}. {RETRAIN}")
-        if not path.is_file():
-            raise EwsError(f"{path}: missing, though {RECORD} names it. {RETRAIN}")
-        if (got := files.sha256(path)) != self.record["files"][name]:
-            raise EwsError(
-                f"{path}: damaged, or of another run: its SHA-256 is {got}, {RECORD} says "
-                f"{self.record['files'][name]}. {RETRAIN}"
-            )
-        network = models.build(
-            self.record["cell"]["architecture"],
-            classes=len(self.dataset.classes),
-            mean=self.dataset.mean,
-            std=self.dataset.std,
-            # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.
-            generator=torch.Generator(),
-        )
-        try:
-            network.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError) as error:
-            raise EwsError(f"{path}: does not fit the network of {RECORD}: {error} {RETRAIN}") from None
-        return network.to(self.device).eval()
-
-
-def read_record(run: Path) -> dict[str, Any]:
-    """Read the record of a finished run.
-
-    Raises:
-        EwsError: there is none, or it lacks what an evaluation needs.
-    """
-    path = run / RECORD
-    if not path.is_file():
-        raise EwsError(f"{run}: no finished run here ({RECORD} is missing). Train it first, or give its folder.")
-    record = files.read_json(path)
-    if not isinstance(record, dict) or not {"cell", "data", "files"} <= set(record):
-        raise EwsError(f"{path}: not the record of a run; it needs the keys cell, data and files. {RETRAIN}")
-    return record
-
-
-def check_data(run: Path, record: dict[str, Any], dataset: Dataset) -> None:
-    """Refuse data other than that which the run was trained on: other test images, or training images among them.
-
-    Raises:
-        EwsError: the checksums differ.
-    """
-    if record["data"] != dataset.checksum:
-        raise EwsError(
-            f"{run}: was trained on data of checksum {record['data'][:16]}... (dataset "
-            f"{record['cell'].get('dataset')!r}), but {dataset.folder} has {dataset.checksum[:16]}.... "
-            "Give --data the folder it was trained on, or train it again."
-        )
+        return read_network(self.run, self.record, name, dataset=self.dataset, device=self.device)

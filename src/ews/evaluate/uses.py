@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import ews.models
+
 
 def uses(cell: Mapping[str, Any], kind: str, options: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
     """Return (module that holds the registry, entry's name) for ``fingerprint("ews.evaluate", ...)``.
@@ -13,7 +15,7 @@ def uses(cell: Mapping[str, Any], kind: str, options: Mapping[str, Any] | None =
         options: its own, as on the command line. With ``seed`` and ``profile`` the corruptions in ``names`` are made
             by this package, and their code counts, stored or not.
     """
-    entries = [("ews.evaluate", kind), ("ews.models", cell["architecture"]["network"])]
+    entries = [("ews.evaluate", kind), *ews.models.uses(cell["architecture"])]
     options = options or {}
     if kind == "corruption" and options.get("seed") is not None and options.get("profile") is not None:
         entries += [("ews.corruptions", name) for name in sorted(set(options["names"]))]

@@ -1,6 +1,6 @@
 """What a training method is made of: the batch, what the full pass leaves behind, and the kinds of component."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
@@ -94,6 +94,9 @@ class Context:
         device: where the training runs.
         bfloat16: whether the network runs under bfloat16 autocast.
         channels_last: whether images are laid out NHWC in memory.
+        teachers: networks of other runs by their role, in evaluation mode, without gradients; see
+            :func:`ews.train.teachers.load`.
+        schedule: an epoch, from 0, to its learning rate as a share of the largest.
     """
 
     network: Network
@@ -103,6 +106,8 @@ class Context:
     device: torch.device
     bfloat16: bool = False
     channels_last: bool = False
+    teachers: Mapping[str, Network] = field(default_factory=dict)
+    schedule: Callable[[int], float] = field(default=lambda epoch: 1.0)
 
     def logits(self, images: Tensor, subnet: Subnet | None = None) -> Tensor:
         """Run the network, or a subnet of it, on [B, 3, H, W] and return float32 logits [B, classes]."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ews.models.dynamic import REGISTRY as DYNAMIC
 from ews.registry import lookup
 
 if TYPE_CHECKING:
@@ -18,6 +19,15 @@ REGISTRY: dict[str, str] = {
 }
 
 
+def uses(architecture: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (module that holds the registry, entry's name) of what :func:`build` builds, for the code fingerprint."""
+    dynamic = architecture.get("dynamic")
+    return [
+        ("ews.models", architecture["network"]),
+        *([("ews.models.dynamic", dynamic["name"])] if dynamic else []),
+    ]
+
+
 def build(
     architecture: Mapping[str, Any],
     *,
@@ -29,8 +39,9 @@ def build(
     """Build a network with fresh weights.
 
     Args:
-        architecture: ``network`` names the entry of the registry; ``name`` is a label only; every other key is
-            passed to the entry.
+        architecture: ``network`` names the entry of the registry; ``name`` is a label only; ``dynamic``, if there,
+            is what makes the network depend on its input (:mod:`ews.models.dynamic`); every other key is passed to
+            the entry.
         classes: the number of logits.
         mean: per input channel, subtracted inside of the network; in the input's units ([0, 1]).
         std: per input channel, divided by after that.
@@ -39,7 +50,11 @@ def build(
     Raises:
         EwsError: no such network, or a depth that the network does not have.
     """
-    parameters = {key: value for key, value in architecture.items() if key not in ("name", "network")}
+    parameters = {key: value for key, value in architecture.items() if key not in ("name", "network", "dynamic")}
     builder = lookup(REGISTRY, architecture["network"], kind="network")
     network: Network = builder(**parameters, classes=classes, mean=mean, std=std, generator=generator)
+    dynamic = architecture.get("dynamic")
+    if dynamic is not None:
+        settings = {key: value for key, value in dynamic.items() if key != "name"}
+        lookup(DYNAMIC, dynamic["name"], kind="dynamic part")(network, **settings, generator=generator)
     return network

@@ -29,6 +29,13 @@ def main(argv: list[str] | None = None) -> None:
         type=int,
         help="processes that augment (default: with CUDA one per usable core, else none); no effect on results",
     )
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        metavar="ROLE=RUN",
+        help="folder of the finished run that plays a role in the cell's method; once for each role",
+    )
     arguments = parser.parse_args(argv)
     cell = read_cell(arguments.cell)
     code = fingerprint("ews.train", uses(cell))
@@ -44,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
             device=device,
             threads=arguments.threads,
             workers=automatic if arguments.workers is None else arguments.workers,
+            teachers=read_teachers(arguments.teacher),
         )
 
 
@@ -65,6 +73,23 @@ def read_cell(text: str) -> dict[str, Any]:
         given = sorted(cell) if isinstance(cell, dict) else type(cell).__name__
         raise EwsError(f"--cell: needs exactly the keys {sorted(needed)}, not {given}.")
     return cell
+
+
+def read_teachers(given: list[str]) -> dict[str, Path]:
+    """Return the folders that ``--teacher ROLE=RUN`` gives, by role.
+
+    Raises:
+        EwsError: not of this form, or twice the same role.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        role, equals, folder = text.partition("=")
+        if not (role and equals and folder):
+            raise EwsError(f"--teacher: {text!r} is not of the form ROLE=RUN, as in robust=results/runs/....")
+        if role in found:
+            raise EwsError(f"--teacher: {role!r} is given twice.")
+        found[role] = Path(folder)
+    return found
 
 
 if __name__ == "__main__":

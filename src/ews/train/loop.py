@@ -17,6 +17,7 @@ from ews.data.dataset import Dataset
 from ews.errors import EwsError
 from ews.methods.component import Batch
 from ews.train import checkpoint, outputs
+from ews.train.teachers import Teacher, load
 from ews.train.training import Stopwatch, Training
 
 
@@ -29,6 +30,7 @@ def fit(
     device: torch.device,
     threads: int,
     workers: int,
+    teachers: Mapping[str, Path] | None = None,
 ) -> None:
     """Train a cell and write its run folder; go on from ``state.pt`` if one fits.
 
@@ -43,13 +45,15 @@ def fit(
         device: where to train.
         threads: CPU threads, for the record.
         workers: processes that augment; no effect on values.
+        teachers: folders of the runs that the cell's method learns from, by their role.
 
     Raises:
         EwsError: another process holds the folder, bad parameters, or the training diverged.
     """
     with files.exclusive(out):
         try:
-            _fit(cell, dataset, out, code=code, device=device, threads=threads, workers=workers)
+            taught = load(cell, teachers or {}, dataset, device)
+            _fit(cell, dataset, out, taught, code=code, device=device, threads=threads, workers=workers)
         except EwsError as error:
             raise EwsError(f"{out}: {error}") from error
 
@@ -58,6 +62,7 @@ def _fit(
     cell: Mapping[str, Any],
     dataset: Dataset,
     out: Path,
+    teachers: Mapping[str, Teacher],
     *,
     code: str,
     device: torch.device,
@@ -66,10 +71,12 @@ def _fit(
 ) -> None:
     watch = Stopwatch()
     outputs.clear(out)
-    training = Training(cell, dataset, device=device, workers=workers)
+    networks = {role: teacher.network for role, teacher in teachers.items()}
+    training = Training(cell, dataset, device=device, workers=workers, teachers=networks)
     identity = {"parameters": parameters_hash(cell), "code": code, "data": dataset.checksum}
     if training.extra is not None:
         identity["extra images"] = training.extra.source.checksum
+    identity |= {f"teacher {role}": teacher.checksum for role, teacher in teachers.items()}
     logs = _new_logs()
     state, message = checkpoint.resume(out / checkpoint.NAME, identity)
     if message:
@@ -92,6 +99,7 @@ def _fit(
         logs=logs,
         code=code,
         hardware=record.hardware(device, threads=threads),
+        teachers={role: teacher.checksum for role, teacher in teachers.items()},
     )
     (out / checkpoint.NAME).unlink(missing_ok=True)
 

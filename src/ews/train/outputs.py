@@ -38,6 +38,7 @@ def write(
     logs: Mapping[str, Any],
     code: str,
     hardware: Mapping[str, Any],
+    teachers: Mapping[str, str],
 ) -> None:
     """Write a finished training's files.
 
@@ -48,6 +49,7 @@ def write(
         logs: ``epochs``, ``timing``, ``best``, ``wall_clock``, ``peak_memory`` of the loop.
         code: fingerprint of the code.
         hardware: from :func:`ews.record.hardware`.
+        teachers: SHA-256 of the weights of each network that it learned from, by role.
     """
     save_weights(out / MODEL, training.network.state_dict())
     best = logs["best"]
@@ -83,6 +85,7 @@ def write(
             "starts": logs["starts"],
             **({"extra_images": len(training.extra.source.labels)} if training.extra else {}),
         },
+        teachers=teachers,
         extra_data=training.extra.source.checksum if training.extra else None,
         metrics=metrics,
         outputs=[out / name for name in (MODEL, *([BEST] if best else []), *tables)],

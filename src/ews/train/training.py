@@ -17,6 +17,7 @@ from ews.data.dataset import Dataset
 from ews.errors import EwsError
 from ews.methods.component import Batch, Context
 from ews.methods.compose import compose
+from ews.models.network import Network
 from ews.seeds import numpy_stream, stream_seed, torch_stream
 from ews.train import optim
 from ews.train.extra import ExtraImages
@@ -32,7 +33,15 @@ class Training:
     dropout of (seed, "dropout", epoch); augmentation and subnets likewise. Hence no random state is stored.
     """
 
-    def __init__(self, cell: Mapping[str, Any], dataset: Dataset, *, device: torch.device, workers: int) -> None:
+    def __init__(
+        self,
+        cell: Mapping[str, Any],
+        dataset: Dataset,
+        *,
+        device: torch.device,
+        workers: int,
+        teachers: Mapping[str, Network] | None = None,
+    ) -> None:
         """Build everything for a cell.
 
         Args:
@@ -40,6 +49,7 @@ class Training:
             dataset: the data; its test part is not touched.
             device: where to train.
             workers: processes that augment; no effect on values.
+            teachers: networks of other runs by their role, on the device.
 
         Raises:
             EwsError: a parameter out of range, or the dataset lacks the extra images that the method needs.
@@ -70,6 +80,8 @@ class Training:
             device=device,
             bfloat16=devices.bfloat16(self.recipe["precision"], device),
             channels_last=True,
+            teachers=teachers or {},
+            schedule=lambda epoch: optim.learning_rate(self.recipe, epoch) / self.recipe["learning_rate"],
         )
         self.method = compose(cell["method"], self.context)
         self.validation = dataset.validation_indices(self.method.objective.validation_count)
