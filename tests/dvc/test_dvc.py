@@ -149,7 +149,8 @@ def test_an_experiment_on_another_study(elsewhere: Clone) -> None:
 
 
 def test_every_dataset_and_committed_study_is_declared() -> None:
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    stages = content["stages"]
     outs = {name: {key for out in stage["outs"] for key in out} for name, stage in stages.items()}
     datasets = load(ROOT / "params.yaml", sources=ROOT / "data/sources.yaml").datasets
     assert outs["data"] == {f"data/{name}" for name in datasets}
@@ -160,8 +161,13 @@ def test_every_dataset_and_committed_study_is_declared() -> None:
         assert sheet in outs["corruptions"], f"add {sheet}, cache: false, to the stage corruptions of dvc.yaml"
     assert outs["corruptions"] == folders | sheets
     assert all(out[key]["cache"] is False for out in stages["corruptions"]["outs"] for key in out if key in sheets)
-    committed = [path.parent.name for path in (ROOT / "results").glob("*/table.md")]
+    committed = {path.parent.name for path in (ROOT / "results").glob("*/table.md")}
     for study in committed:
-        assert f"results/{study}/table.md" in outs["tables"], f"add results/{study}/ to the stages of dvc.yaml"
+        assert f"results/{study}" in outs["figures"], f"add results/{study}, cache: false, to dvc.yaml's stage figures"
+        assert f"results/{study}/metrics.json" in content["metrics"], f"add results/{study}/metrics.json to dvc.yaml"
+    # DVC refuses a stage whose output is not there, and only studies to reproduce are made.
+    assert outs["figures"] == {f"results/{study}" for study in committed} | {".snakemake/metadata"}
+    kept = [out for out in stages["figures"]["outs"] if any(key.startswith("results/") for key in out)]
+    assert all(value["cache"] is False for out in kept for value in out.values())
     assert all(out[key]["persist"] for stage in stages.values() for out in stage["outs"] for key in out)
     assert os.path.isfile(ROOT / ".dvc/config")

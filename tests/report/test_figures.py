@@ -15,7 +15,7 @@ from ews.report import figures, manifest, measure, plotting, reported, runs, tab
 
 Tree = Any
 Grow = Callable[..., Tree]
-NAMES = {"training", "corruption", "severity", "sweep", "controller", "kept"}
+NAMES = {"training", "corruption", "severity", "sweep", "cost", "controller", "kept"}
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -41,7 +41,7 @@ EVALUATED = {
     "adversarial": ["adversarial.json", "adversarial.npz"],
 }
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
-FIGURES = ["training", "corruption", "severity", "sweep", "controller", "kept"]
+FIGURES = ["training", "corruption", "severity", "sweep", "cost", "controller", "kept"]
 FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
 
 try:

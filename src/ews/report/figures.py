@@ -10,6 +10,7 @@ from ews.report.manifest import Manifest
 from ews.report.measurements import Measurement
 from ews.report.plot_controller import controller, kept
 from ews.report.plot_corruption import corruption, severity
+from ews.report.plot_cost import trade
 from ews.report.plot_sweep import sweep
 from ews.report.plot_training import training
 from ews.report.runs import Study
@@ -19,6 +20,7 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
     "corruption": corruption,
     "severity": severity,
     "sweep": sweep,
+    "cost": trade,
     "controller": controller,
     "kept": kept,
 }
