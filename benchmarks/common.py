@@ -207,7 +207,7 @@ def machine(device: torch.device, threads: int) -> dict[str, Any]:
     """Return what measured: processor, cores, threads, the load by everyone before it began, GPU, versions."""
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     versions["numpy"] = importlib.metadata.version("numpy")
-    found: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count(), "threads": threads}
+    found: dict[str, Any] = {"processor": processor(), "cores": os.cpu_count(), "threads": threads}
     found |= {"load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None, "versions": versions}
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
@@ -225,7 +225,8 @@ def machine_line(found: Mapping[str, Any]) -> str:
     return f"{'; '.join(parts)}. {versions}."
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -24,6 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from common import processor
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
@@ -159,7 +160,7 @@ def main() -> None:
         "settings": {key: value for key, value in vars(options).items() if key != "out"},
         "versions": {name: importlib.metadata.version(name) for name in packages}
         | {"python": platform.python_version()},
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": f"{processor()}, {os.cpu_count()} cores",
         "load_at_start": load,
         "corruptions": rows,
         "whole_set_seconds": wall,
@@ -174,15 +175,6 @@ def _processor_seconds() -> float:
     """Return the processor time used so far by this process and its finished children."""
     own = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in own)
-
-
-def _processor() -> str:
-    """Return the processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -51,7 +51,6 @@ from ews.subnets.search import build as build_search
 from ews.subnets.subnet import Subnet
 from ews.train import optim
 
-STEPS = ("vanilla", "ews", "ews_part", "masked", "masked_nchw")
 MEMORY = ("vanilla", "ews", "masked")
 PART = 0.5
 PROFILES = 3

@@ -14,8 +14,6 @@ from ews.errors import EwsError
 from ews.files import atomic, read_json, sha256
 
 SUFFIX = ".npy"
-# The first bytes of a .zip, which is what an .npz is.
-ARCHIVE = b"PK"
 
 
 def read_npy(path: Path | str, *, mapped: bool) -> NDArray[Any]:

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from ews.corruptions import corrupt
-from ews.corruptions.user import RECORD, SUFFIXES, UNFINISHED, corrupt_folder
+from ews.corruptions.folder import RECORD, SUFFIXES, UNFINISHED, corrupt_folder
 from ews.errors import EwsError
 from ews.files import exclusive
 
@@ -153,11 +153,11 @@ def test_killed_it_leaves_no_half_picture_and_the_next_start_clears_up(tmp_path:
     # The first file that is saved stops in its middle, for good.
     code = (
         "import sys, time; from PIL import Image; from pathlib import Path;"
-        "from ews.corruptions import user; save = Image.Image.save;"
+        "from ews.corruptions import folder; save = Image.Image.save;"
         "count = iter(range(9));"
         "Image.Image.save = lambda self, path, **o: save(self, path, **o) if next(count) < 5 else"
         " (Path(path).write_bytes(b'half'), time.sleep(600));"
-        f"user.folder_main(['--images', {str(tmp_path / 'in')!r}, '--out', {str(out)!r}, '--seed', '1',"
+        f"folder.main(['--images', {str(tmp_path / 'in')!r}, '--out', {str(out)!r}, '--seed', '1',"
         " '--profile', 'cifar', '--names', 'brightness', '--severities', '2'])"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

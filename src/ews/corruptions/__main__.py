@@ -11,8 +11,8 @@ from ews.registry import lookup
 
 # Looked up by name: what these do has no part in a generated set, so that editing them makes none anew.
 TOOLS = {
-    "folder": "ews.corruptions.user:folder_main",
-    "npy": "ews.corruptions.user:npy_main",
+    "folder": "ews.corruptions.folder:main",
+    "npy": "ews.corruptions.npy:main",
     "sheet": "ews.corruptions.sheet:main",
 }
 
