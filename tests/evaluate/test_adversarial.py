@@ -179,6 +179,14 @@ def test_both_weights_are_attacked_where_there_are_two(adversarial, run, data, w
     assert np.array_equal(arrays["pgd_robust"], ~fooled(margins, 8)[arrays["pgd_index"]])
 
 
+def test_weights_that_are_alike_are_attacked_once(adversarial, run, data, write_run, capsys):
+    write_run(run, data, shifts={"model.safetensors": 0.0, "model-best.safetensors": 0.0})
+    found, _ = adversarial()
+    for kind in ("clean", "pgd", "autoattack", "sweep", "warnings"):
+        assert found["best"][kind] == found[kind]
+    assert "best-" not in capsys.readouterr().err
+
+
 def test_fewer_images_for_autoattack_are_a_stratified_part_of_those_for_pgd(adversarial, data):
     found, arrays = adversarial(test_images=32, n_examples=12)
     labels = load(data).test_labels
