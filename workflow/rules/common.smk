@@ -15,7 +15,7 @@ try:
     from ews.corruptions import NAMES
     from ews.errors import EwsError
     from ews.fingerprint import fingerprint
-    from ews.study.cells import all_cells, check_sizes, manifest, plan
+    from ews.study.cells import all_cells, check_sizes, manifest, plan, trainings
     from ews.data.sources import read_manifest
     from ews.study.naming import canonical, digest
     from ews.study.params import validate
@@ -54,7 +54,8 @@ try:
 except EwsError as error:
     raise WorkflowError(str(error)) from None
 
-CELLS = {entry.run: entry for entries in PLANS.values() for entry in entries}
+# Those that a listed cell learns from, too: they are trained, and measured only if a study lists them.
+CELLS = trainings(EVALUATIONS.values())
 
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
 if PARAMS.mirror:
@@ -273,7 +274,7 @@ def extra_options(wildcards):
 def cell_of(wildcards):
     if wildcards.run not in CELLS:
         raise WorkflowError(f"{RUNS}/{wildcards.run}: no study in params.yaml plans this run.")
-    return CELLS[wildcards.run].cell
+    return CELLS[wildcards.run]
 
 
 def cell_json(wildcards):

@@ -293,6 +293,16 @@ class Awp(ByObjective):
     trades: AwpOf
 
 
+class Teacher(Section):
+    """A cell whose trained network another one learns from: of the same dataset, under the same overrides."""
+
+    method: Annotated[str, Field(min_length=1)] = Field(description="Composition, e.g. at; it is trained first.")
+    architecture: Name | None = Field(default=None, description="null: the student's.")
+    augmentation: Name = Field(default="standard", description="Its training augmentation.")
+    seed: Seed | None = Field(default=None, description="null: the student's.")
+    weights: Literal["last", "best"] = Field(description="Of the last epoch, or of the best on validation images.")
+
+
 class Rst(Section):
     """Robust self-training (Carmon et al. 2019): extra, pseudo-labelled images in each batch."""
 
