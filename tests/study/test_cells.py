@@ -257,3 +257,25 @@ def test_a_manifest_names_every_cell(params: Params) -> None:
     assert len(content["cells"]) == 9
     assert {cell["evaluation"] for cell in content["cells"]} == {"eval,test_images=2000"}
     assert {cell["label"]["method"] for cell in content["cells"]} == {"vanilla", "dropout", "ews"}
+
+
+def test_awnet_is_a_network_with_a_router_and_two_teachers(with_study: AddStudy) -> None:
+    sweep = {"methods.awnet.extractor": [[16, 32, 64], [8, 16]]}
+    params = with_study(dataset="digits", architecture="wrn10_1", seed=[2], method=["at", "awnet"], overrides=sweep)
+    at, usual, small = plan(params, "mine")
+    assert "dynamic" not in at.cell["architecture"]
+    assert usual.cell["architecture"]["dynamic"] == {"name": "awnet", "extractor": [16, 32, 64]}
+    assert usual.run == "digits/wrn10_1/standard/awnet/seed2"
+    assert small.run == "digits/wrn10_1/standard/awnet,architecture.dynamic.extractor=8-16/seed2"
+    assert small.label["method"] == "awnet, extractor=8-16"
+    assert small.differs == {"architecture.dynamic.extractor": [8, 16]}
+    (component,) = usual.cell["method"]["components"]
+    assert "extractor" not in component
+    teachers = {role: (entry["run"], entry["weights"]) for role, entry in component["teachers"].items()}
+    assert teachers == {
+        "clean": ("digits/wrn10_1/standard/vanilla/seed2", "last"),
+        "robust": ("digits/wrn10_1/standard/trades/seed2", "best"),
+    }
+    assert usual.teachers.keys() == {run for run, _ in teachers.values()}
+    assert all("dynamic" not in cell["architecture"] for cell in usual.teachers.values())
+    assert usual.cell["recipe"] == at.cell["recipe"]

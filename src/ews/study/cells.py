@@ -6,14 +6,16 @@ from itertools import product
 from typing import Any
 
 from ews.errors import EwsError
-from ews.study.methods import VANILLA, components, objective
+from ews.study.methods import VANILLA, check_values, components, objective
 from ews.study.naming import canonical, differences, flatten, run_path, spell, tagged
 from ews.study.overrides import combinations, is_sweep, override
 from ews.study.schema import ByObjective, Methods, Params, Study
 from ews.study.teachers import roles
 
 # What a kind of training is called under `recipes`; a component that brings its own kind is added here.
-KINDS: dict[str, str] = {"at": "adversarial", "trades": "adversarial"}
+KINDS: dict[str, str] = dict.fromkeys(("at", "trades", "mixacm", "awnet"), "adversarial")
+# Components that change what the network is, and which of their parameters say how (`dynamic` of the architecture).
+DYNAMIC: dict[str, tuple[str, ...]] = {"awnet": ("extractor",)}
 # Components whose parameters are given by objective.
 BY_OBJECTIVE = {
     name
@@ -258,9 +260,14 @@ def _resolve(
             built = found.cell["architecture"]
             section["teachers"][role] = {"run": found.run, "weights": teacher.weights, "architecture": built}
         sections.append(section)
+    check_values(method, {section["name"]: section for section in sections}, where="params.yaml")
     cell = {
         "dataset": dataset,
-        "architecture": {"name": architecture, **params.architectures[architecture].model_dump()},
+        "architecture": {
+            "name": architecture,
+            **params.architectures[architecture].model_dump(),
+            **_dynamic(params, names),
+        },
         "augmentation": {
             "name": augmentation,
             **params.datasets[dataset].standard.model_dump(),
@@ -279,8 +286,17 @@ def _section(params: Params, name: str, names: list[str]) -> dict[str, Any]:
     section = getattr(params.methods, name)
     if isinstance(section, ByObjective):
         section = getattr(section, objective(names) or "")
-    values: dict[str, Any] = section.model_dump()
+    values: dict[str, Any] = section.model_dump(exclude=set(DYNAMIC.get(name, ())))
     return values
+
+
+def _dynamic(params: Params, names: list[str]) -> dict[str, Any]:
+    """Return what makes a cell's network depend on its input, as its architecture has it; mostly nothing."""
+    for name in names:
+        if name in DYNAMIC:
+            settings = getattr(params.methods, name).model_dump(include=set(DYNAMIC[name]))
+            return {"dynamic": {"name": name, **settings}}
+    return {}
 
 
 def _recipe(params: Params, dataset: str, names: list[str]) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def flatten(cell: Cell) -> dict[str, Any]:
         f"{section}.{key}": value
         for section in ("architecture", "augmentation", "recipe")
         for key, value in cell[section].items()
+        if key != "dynamic"
     }
+    flat |= {f"architecture.dynamic.{key}": value for key, value in cell["architecture"].get("dynamic", {}).items()}
     for component in cell["method"]["components"]:
         flat |= {f"{component['name']}.{key}": value for key, value in component.items() if key != "teachers"}
         for role, teacher in component.get("teachers", {}).items():

@@ -291,6 +291,7 @@ class Awp(ByObjective):
 
     at: AwpOf
     trades: AwpOf
+    awnet: AwpOf
 
 
 class Teacher(Section):
@@ -301,6 +302,84 @@ class Teacher(Section):
     augmentation: Name = Field(default="standard", description="Its training augmentation.")
     seed: Seed | None = Field(default=None, description="null: the student's.")
     weights: Literal["last", "best"] = Field(description="Of the last epoch, or of the best on validation images.")
+
+
+class Damp(Section):
+    """Data augmentation via multiplicative perturbations of the weights (Trinh et al. 2024)."""
+
+    sigma: NonNegative = Field(description="Standard deviation of the weights' factors, whose mean is 1.")
+    sub_batches: Count = Field(description="Parts of a batch, each with its own draw, M; at most the batch's images.")
+    gradient: Literal["perturbed", "objective"] = Field(
+        description="perturbed: with respect to the noisy weights (authors' code); objective: times the factors."
+    )
+    form: Literal["auto", "sequential", "vmapped", "grouped"] = Field(
+        description="How layers with M weights are computed; same values; auto: the fastest on the device."
+    )
+
+
+class Sharpness(Section):
+    """What SAM and ASAM share."""
+
+    rho: Positive = Field(description="Length of the step along the gradient.")
+    sub_batches: Count = Field(description="Parts of a batch, each with its own step, M; 1: the whole batch.")
+
+
+class Sam(Sharpness):
+    """Sharpness-aware minimisation (Foret et al. 2021)."""
+
+
+class Asam(Sharpness):
+    """Adaptive sharpness-aware minimisation (Kwon et al. 2021): steps relative to the weights."""
+
+
+class AwNetTeachers(Section):
+    """The networks that AW-Net learns from."""
+
+    clean: Teacher = Field(description="Teaches the clean images.")
+    robust: Teacher = Field(description="Teaches the adversarial images.")
+
+
+class AwNet(AdversarialTraining):
+    """AW-Net (Wei and Zhao 2023): filters and normalisations that depend on the image; two teachers, as MTARD."""
+
+    extractor: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="Output channels of the router's convolutions, each of which halves the image."
+    )
+    weight_rate: Decay = Field(
+        description="How far the two losses' weights move in a step; times the learning rate's share."
+    )
+    type_weight: NonNegative = Field(description="Weight of the cross-entropy of the image's type.")
+    teachers: AwNetTeachers = Field(description="The cells it learns from.")
+
+
+class MixacmTeachers(Section):
+    """Whose channel maps and soft labels MixACM's student learns from."""
+
+    robust: Teacher = Field(description="An adversarially trained network.")
+
+
+class Mixacm(Section):
+    """MixACM (Awais et al. 2021): robustness from a robust teacher, by mixed images without adversarial examples."""
+
+    teachers: MixacmTeachers = Field(description="The cell it learns from.")
+    mixup: NonNegative = Field(description="alpha of Beta(alpha, alpha), from which mixtures are drawn; 0: none.")
+    soft_weight: float = Field(ge=0, le=1, description="Weight of the soft labels; mixup's cross-entropy has the rest.")
+    temperature: Positive = Field(description="Temperature of the soft labels.")
+    acm_weight: NonNegative = Field(description="Weight of the sum of the channel maps' distances.")
+    stages: Annotated[list[Annotated[int, Field(le=-1)]], Field(min_length=1)] = Field(
+        description="At whose ends channel maps are compared, counted from the last, -1; ascending."
+    )
+    validation_epsilon: Level = Field(description="Of the PGD that selects the best epoch: in [0, 1], or as 8/255.")
+    validation_steps: Count = Field(description="Steps of that PGD on validation images.")
+    validation_step_size: StepSize = Field(description="Step of that PGD.")
+    validation_images: Count | None = Field(description="On how many validation images, stratified; null: all.")
+
+    @field_validator("stages")
+    @classmethod
+    def _ascending(cls, stages: list[int]) -> list[int]:
+        if stages != sorted(set(stages)):
+            raise ValueError("stages must ascend, each once, as in [-3, -2, -1]")
+        return stages
 
 
 class Rst(Section):
@@ -315,7 +394,12 @@ class Methods(Section):
     dropout: Dropout
     at: At
     trades: Trades
+    mixacm: Mixacm
+    awnet: AwNet
     awp: Awp
+    damp: Damp
+    sam: Sam
+    asam: Asam
     rst: Rst
     ews: Ews
 
@@ -351,7 +435,7 @@ class Recipes(Section):
     """Recipes of one dataset by kind of training."""
 
     standard: Recipe = Field(description="Training on clean or augmented images.")
-    adversarial: Recipe | None = Field(default=None, description="Training on adversarial examples: at, trades.")
+    adversarial: Recipe | None = Field(default=None, description="Training for robustness: at, trades, mixacm.")
 
 
 class CorruptionEvaluation(Section):
