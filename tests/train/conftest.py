@@ -46,6 +46,7 @@ ATTACK = {
     "validation_images": None,
 }
 ARCHITECTURE = {"name": "tiny", "network": "cifar_resnet", "depth": 8, "width": 4}
+ROUTER = {"name": "awnet", "extractor": [4, 6]}
 # What the fixture `teachers` trains.
 TEACHER = {"run": "blobs/tiny/standard/vanilla/seed7", "weights": "last", "architecture": ARCHITECTURE}
 COMPONENTS: dict[str, dict[str, Any]] = {
@@ -64,6 +65,14 @@ COMPONENTS: dict[str, dict[str, Any]] = {
         "validation_steps": 2,
         "validation_step_size": 4 / 255,
         "validation_images": None,
+    },
+    "awnet": {
+        "name": "awnet",
+        **ATTACK,
+        "attack_mode": "eval",
+        "weight_rate": 0.1,
+        "type_weight": 1.0,
+        "teachers": {"clean": TEACHER, "robust": TEACHER},
     },
     "awp": {"name": "awp", "gamma": 0.01, "warmup_epochs": 1},
     "damp": {"name": "damp", "sigma": 0.2, "sub_batches": 3, "gradient": "perturbed", "form": "auto"},
@@ -135,7 +144,7 @@ def make_cell() -> Callable[..., dict[str, Any]]:
         return copy.deepcopy(
             {
                 "dataset": "blobs",
-                "architecture": ARCHITECTURE,
+                "architecture": {**ARCHITECTURE, **({"dynamic": ROUTER} if "awnet" in names else {})},
                 "augmentation": AUGMENTATIONS[augmentation],
                 "method": {
                     "name": method,

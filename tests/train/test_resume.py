@@ -21,6 +21,7 @@ COMBINATIONS = [
     pytest.param("ews", "augmix", id="ews-augmix"),
     pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment"),
     pytest.param("at+awp+ews", "standard", id="at+awp+ews"),
+    pytest.param("awnet+awp", "augmix", id="awnet+awp-augmix"),
     pytest.param("mixacm+ews", "augmix", id="mixacm+ews-augmix"),
     pytest.param("trades+awp+ews", "standard", id="trades+awp+ews"),
 ]
