@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ews.errors import EwsError
-from ews.study.cells import all_cells, manifest, plan
+from ews.study.cells import all_cells, is_measured, manifest, plan
 from ews.study.naming import LONGEST, canonical, tagged
 from ews.study.params import validate
 from ews.study.schema import Params
@@ -279,3 +279,19 @@ def test_awnet_is_a_network_with_a_router_and_two_teachers(with_study: AddStudy)
     assert usual.teachers.keys() == {run for run, _ in teachers.values()}
     assert all("dynamic" not in cell["architecture"] for cell in usual.teachers.values())
     assert usual.cell["recipe"] == at.cell["recipe"]
+
+
+def test_the_adaptive_attack_is_planned_for_networks_with_a_router_alone(with_study: AddStudy) -> None:
+    study = {"dataset": "digits", "seed": 0, "evaluations": ["clean", "adaptive"]}
+    params = with_study(**study, method=["at", "awnet"], overrides={"evaluation.adaptive.restarts": 2})
+    at, awnet = plan(params, "mine")
+    assert [is_measured("adaptive", entry.cell) for entry in (at, awnet)] == [False, True]
+    assert is_measured("clean", at.cell) and is_measured("adversarial", awnet.cell)
+    assert manifest(params, "mine")["adaptive"] == {
+        **{"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 20},
+        **{"weights": [0.1, 1.0, 10.0], "restarts": 2},
+    }
+    with pytest.raises(EwsError, match=r"studies\.mine\.evaluations: 'adaptive' deceives a router.*awnet"):
+        plan(with_study(**study, method=["at"]), "mine")
+    with pytest.raises(EwsError, match="one adversary"):
+        plan(with_study(**study, method=["awnet"], overrides={"evaluation.adaptive.restarts": [1, 2]}), "mine")

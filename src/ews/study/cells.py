@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from ews.errors import EwsError
-from ews.study.methods import VANILLA, check_values, components, objective
+from ews.study.methods import VANILLA, check_sub_batches, check_values, components, objective
 from ews.study.naming import canonical, differences, flatten, run_path, spell, tagged
 from ews.study.overrides import combinations, is_sweep, override
 from ews.study.schema import ByObjective, Methods, Params, Study
@@ -118,7 +118,18 @@ def plan(params: Params, study: str) -> list[Planned]:
     for path in spec.overrides:
         if path not in touched:
             raise EwsError(f"params.yaml: studies.{study}.overrides: {path!r} changes no cell of this study.")
+    for kind in spec.evaluations:
+        if not any(is_measured(kind, entry.cell) for entry in planned.values()):
+            raise EwsError(
+                f"params.yaml: studies.{study}.evaluations: {kind!r} deceives a router, and no cell of this study has "
+                f"one; a method with {' or '.join(DYNAMIC)} has."
+            )
     return list(planned.values())
+
+
+def is_measured(kind: str, cell: Mapping[str, Any]) -> bool:
+    """Tell whether an evaluation that a study asks for applies to a cell: `adaptive` does to networks with a router."""
+    return kind != "adaptive" or "dynamic" in cell["architecture"]
 
 
 def manifest(params: Params, study: str) -> dict[str, Any]:
@@ -137,6 +148,7 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
         **({"perturbations": list(settings["perturbation"]["names"])} if "perturbation" in spec.evaluations else {}),
         **({"imagenet": imagenet} if imagenet else {}),
         **({"adversarial": settings["adversarial"]} if "adversarial" in spec.evaluations else {}),
+        **({"adaptive": _adaptive(settings)} if "adaptive" in spec.evaluations else {}),
         "cells": [
             {
                 "run": entry.run,
@@ -277,6 +289,8 @@ def _resolve(
         "recipe": _recipe(params, dataset, names),
         "seed": seed,
     }
+    batch_size = cell["recipe"]["batch_size"]
+    check_sub_batches(sections, batch_size, where=f"params.yaml: recipes.{dataset}.{_kind(names)}")
     default = cell if params is base else _resolve(base, base, dataset, architecture, augmentation, method, seed).cell
     return Training(run=run_path(cell, default), cell=cell, default=default, teachers=tuple(taught))
 
@@ -340,6 +354,11 @@ def _sections(cell: dict[str, Any]) -> list[str]:
 def _short(path: str) -> str:
     """Shorten a key path for a table's row: the last key is what a reader looks for, of a teacher with its role."""
     return path.rpartition(".teachers.")[2] if ".teachers." in path else path.rsplit(".", 1)[1]
+
+
+def _adaptive(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the adaptive attacks' settings, with what they have in common with the other attacks."""
+    return {**{key: settings["adversarial"][key] for key in ("epsilon", "step_size", "steps")}, **settings["adaptive"]}
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -25,7 +25,7 @@ def combinations(spec: Study, raw: dict[str, Any], study: str) -> Iterator[dict[
         for kind in ("corruption", "perturbation"):
             if len(values) > 1 and path.startswith(f"evaluation.{kind}."):
                 raise EwsError(f"{where}: a study has one list of {kind}s; make a study for each.")
-        if len(values) > 1 and path.startswith("evaluation.adversarial."):
+        if len(values) > 1 and path.startswith(("evaluation.adversarial.", "evaluation.adaptive.")):
             raise EwsError(f"{where}: a study has one adversary; make a study for each.")
         choices.append([(path, choice) for choice in values])
     for combination in product(*choices):

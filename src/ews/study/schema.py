@@ -73,7 +73,7 @@ Perturbation = Literal[
     "tilt",
     "scale",
 ]
-Evaluation = Literal["clean", "corruption", "perturbation", "adversarial"]
+Evaluation = Literal["clean", "corruption", "perturbation", "adversarial", "adaptive"]
 # Sources whose corrupted test images are published, as the source `<source>_c` of the manifest.
 OFFICIAL = ("cifar10", "cifar100")
 # Names of the workflow's own rules; a study of that name would hide one (a test holds the two together).
@@ -81,7 +81,7 @@ RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
     | {"dataset", "extra_images", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
     | {"official_corruption", "contact_sheet"}
-    | {"evaluate_clean", "evaluate_corruption", "evaluate_perturbation", "evaluate_adversarial"}
+    | {"evaluate_clean", "evaluate_corruption", "evaluate_perturbation", "evaluate_adversarial", "evaluate_adaptive"}
     | {"measure", "table", "figure"}
 )
 
@@ -487,6 +487,22 @@ class AdversarialEvaluation(Section):
     autoattack: AutoAttackEvaluation
 
 
+class AdaptiveEvaluation(Section):
+    """Attacks that also deceive the router of a dynamic network; radius, step and steps are those of adversarial."""
+
+    weights: Annotated[list[Positive], Field(min_length=1)] = Field(
+        description="Of the router's cross-entropy beside that of the class: an attack for each."
+    )
+    restarts: Count = Field(description="Uniform starts of each attack.")
+
+    @field_validator("weights")
+    @classmethod
+    def _distinct(cls, weights: list[float]) -> list[float]:
+        if len(set(weights)) < len(weights):
+            raise ValueError("a weight stands twice")
+        return weights
+
+
 class EvaluationSettings(Section):
     """How trained networks are measured."""
 
@@ -494,6 +510,7 @@ class EvaluationSettings(Section):
     corruption: CorruptionEvaluation
     perturbation: PerturbationEvaluation
     adversarial: AdversarialEvaluation
+    adaptive: AdaptiveEvaluation
 
 
 class Study(Section):
