@@ -96,15 +96,24 @@ class Noise(TorchFunctionMode):
             return type(value)(map(self._whole, value))
         return self._noisy(value, whole=True)[0] if id(value) in self.weights else value
 
-    def _noisy(self, weight: Tensor, *, whole: bool = False) -> Tensor:
-        """Return the draws of a weight, [M, *shape], or the one for the whole batch, [1, *shape]."""
+    def _draw(self, weight: Tensor, draws: int, whole: bool) -> tuple[Tensor, Tensor | None]:
+        """Return noisy values [draws, *shape] of a weight, without a graph, and factors for its gradients."""
         key = (id(weight), whole)
         if key not in self._drawn:
             values = weight.detach()
-            factor = normal_like(values, 1 if whole else self.sub_batches, self.generator).mul_(self.sigma).add_(1)
-            self._drawn[key] = (values * factor, factor) if self.objective else (factor.mul_(values), None)
-        noisy: Tensor = _Perturbed.apply(weight, *self._drawn[key])
-        return noisy
+            factors = normal_like(values, draws, self.generator).mul_(self.sigma).add_(1)
+            self._drawn[key] = (values * factors, factors) if self.objective else (factors.mul_(values), None)
+        return self._drawn[key]
+
+    def _noisy(self, weight: Tensor, parts: int | None = None, *, whole: bool = False) -> list[Tensor]:
+        """Return a weight's draws for each part, or the one for the whole batch, attached to its gradient."""
+        values, factors = self._draw(weight, 1 if whole else self.sub_batches, whole)
+        chosen = range(len(values) if parts is None else parts)
+        return [_attach(weight, values[part], None if factors is None else factors[part]) for part in chosen]
+
+    def _stacked(self, weight: Tensor) -> Tensor:
+        """Return :meth:`_noisy` of all parts as one tensor [M, *shape]."""
+        return _attach(weight, *self._draw(weight, self.sub_batches, whole=False))
 
     def _divided(self, images: int) -> tuple[int, list[int]]:
         """Return the views, and the parts' numbers of images, of a pass over so many (views times images)."""
@@ -144,15 +153,14 @@ class Noise(TorchFunctionMode):
     def _apply(self, layer: Layer, grouped: Layer, x: Tensor, weight: Tensor) -> Tensor:
         """Compute a layer on x [V * B, ...], each part with its draw, in the form chosen."""
         views, counts = self._divided(len(x))
-        noisy = self._noisy(weight)[: len(counts)]
         if len(counts) == 1:
-            return layer(x, noisy[0])
-        if self.form == "sequential" or len(set(counts)) > 1:
-            return _sequential(layer, x, noisy, views, counts)
+            return layer(x, self._noisy(weight, 1)[0])
+        if self.form == "sequential" or len(counts) < self.sub_batches or len(set(counts)) > 1:
+            return _sequential(layer, x, self._noisy(weight, len(counts)), views, counts)
         together = grouped if self.form == "grouped" else torch.vmap(layer)
         # [V, P, n, ...] to [P, V * n, ...] and back.
         apart = x.unflatten(0, (views, len(counts), -1)).transpose(0, 1)
-        out = together(apart.flatten(1, 2), noisy)
+        out = together(apart.flatten(1, 2), self._stacked(weight))
         return out.unflatten(1, (views, -1)).transpose(0, 1).flatten(0, 2)
 
     def _batch_norm(
@@ -168,20 +176,26 @@ class Noise(TorchFunctionMode):
     ) -> Tensor:
         settings: dict[str, Any] = {"training": training, "momentum": momentum, "eps": eps}
         normalise = partial(F.batch_norm, input, running_mean, running_var, **settings)
-        views, counts = self._divided(len(input))
-        scales = self._noisy(weight)[: len(counts)]
-        if len(counts) == 1:
-            return normalise(weight=scales[0], bias=bias)
-        # Statistics of the whole batch; then each image is scaled by its part's draw.
-        normal = normalise()
-        rows = torch.cat([row.expand(count, -1) for row, count in zip(scales.split(1), counts, strict=True)])
-        shape = (-1, normal.shape[1], *(1 for _ in normal.shape[2:]))
-        scale = rows.repeat(views, 1).view(shape).to(normal.dtype)
-        return normal * scale if bias is None else torch.addcmul(bias.view(shape).to(normal.dtype), normal, scale)
+        if len(self._divided(len(input))[1]) == 1:
+            return normalise(weight=self._noisy(weight, 1)[0], bias=bias)
+        # Statistics of the whole batch first; then scale and shift, part by part.
+        mean, variance = torch.zeros_like(weight), torch.ones_like(weight)
+
+        def layer(x: Tensor, weight: Tensor) -> Tensor:
+            # Of mean 0 and variance 1: torch's own kernel, which broadcasting along the last dimension in memory is not
+            # as fast as on a CPU.
+            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=0.0)
+
+        def grouped(x: Tensor, weights: Tensor) -> Tensor:
+            places = (1,) * (x.ndim - 3)
+            scaled = x * weights.view(len(weights), 1, -1, *places).to(x.dtype)
+            return scaled if bias is None else scaled + bias.view(-1, *places).to(x.dtype)
+
+        return self._apply(layer, grouped, normalise(), weight)
 
 
 class _Perturbed(torch.autograd.Function):
-    """Noisy values [P, *shape] of a weight; gradients go to the weight, times the factors if there are any.
+    """Noisy values of a weight, [*shape] or [M, *shape]; gradients go to the weight, times the factors if any.
 
     Keeps what it needs outside of autograd's saved tensors, which the first of several backward passes would free.
     """
@@ -189,6 +203,7 @@ class _Perturbed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, values: Tensor, factors: Tensor | None) -> Tensor:
         ctx.factors = factors
+        ctx.stacked = values.ndim > weight.ndim
         return values.view_as(values)
 
     @staticmethod
@@ -196,7 +211,12 @@ class _Perturbed(torch.autograd.Function):
         (gradient,) = gradients
         if ctx.factors is not None:
             gradient = gradient * ctx.factors
-        return gradient.sum(0), None, None
+        return gradient.sum(0) if ctx.stacked else gradient, None, None
+
+
+def _attach(weight: Tensor, values: Tensor, factors: Tensor | None) -> Tensor:
+    noisy: Tensor = _Perturbed.apply(weight, values, factors)
+    return noisy
 
 
 def normal_like(weight: Tensor, draws: int, generator: torch.Generator) -> Tensor:
@@ -217,12 +237,12 @@ def normal_like(weight: Tensor, draws: int, generator: torch.Generator) -> Tenso
     return noise.permute(0, *(1 + order.index(dim) for dim in range(weight.ndim)))
 
 
-def _sequential(layer: Layer, x: Tensor, weights: Tensor, views: int, counts: Sequence[int]) -> Tensor:
+def _sequential(layer: Layer, x: Tensor, weights: Sequence[Tensor], views: int, counts: Sequence[int]) -> Tensor:
     """Compute part after part."""
-    # Splitting and unbinding collect gradients by one concatenation; indexing would write zeros for every part.
+    # split collects gradients by one concatenation; slices would write zeros over the whole for every part.
     apart = x.split(list(counts)) if views == 1 else x.unflatten(0, (views, -1)).split(list(counts), dim=1)
     found = []
-    for part, weight in zip(apart, weights.unbind(0), strict=True):
+    for part, weight in zip(apart, weights, strict=True):
         found.append(layer(part if views == 1 else part.flatten(0, 1), weight))
     if views == 1:
         return torch.cat(found)

@@ -93,6 +93,8 @@ def plan(params: Params, study: str) -> list[Planned]:
         changed = override(raw, overrides, study) if overrides else params
         for dataset, architecture, augmentation, method, seed in _axes(spec, params):
             training = _resolve(changed, params, dataset, architecture, augmentation, method, seed)
+            for part in training.chain():
+                _check(part.cell, changed)
             settings = _settings(changed, changed.datasets[dataset].corrupted.source)
             # Official images are told apart from generated ones even where params.yaml makes them the default.
             evaluation = differences(_flat(settings), _flat(_settings(params, GENERATED)))
@@ -252,27 +254,17 @@ def _resolve(
         dataset: and what follows: the names of the cell.
     """
     names = components(method)
-    if "rst" in names and params.datasets[dataset].extra is None:
-        raise EwsError(
-            f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/adversarial.md)."
-        )
     taught: list[Training] = []
     sections = []
     for name in names:
         section = {"name": name, **_section(params, name, names)}
         for role, teacher in roles(getattr(params.methods, name)).items():
-            if teacher.weights == "best" and params.datasets[dataset].validation == 0:
-                raise EwsError(
-                    f"params.yaml: methods.{name}.teachers.{role}.weights = 'best': without "
-                    f"datasets.{dataset}.validation no epoch is the best; use last."
-                )
             chosen = (teacher.architecture or architecture, teacher.augmentation, teacher.method)
             found = _resolve(params, base, dataset, *chosen, seed if teacher.seed is None else teacher.seed)
             taught.append(found)
             built = found.cell["architecture"]
             section["teachers"][role] = {"run": found.run, "weights": teacher.weights, "architecture": built}
         sections.append(section)
-    check_values(method, {section["name"]: section for section in sections}, where="params.yaml")
     cell = {
         "dataset": dataset,
         "architecture": {
@@ -289,10 +281,28 @@ def _resolve(
         "recipe": _recipe(params, dataset, names),
         "seed": seed,
     }
-    batch_size = cell["recipe"]["batch_size"]
-    check_sub_batches(sections, batch_size, where=f"params.yaml: recipes.{dataset}.{_kind(names)}")
     default = cell if params is base else _resolve(base, base, dataset, architecture, augmentation, method, seed).cell
     return Training(run=run_path(cell, default), cell=cell, default=default, teachers=tuple(taught))
+
+
+def _check(cell: dict[str, Any], params: Params) -> None:
+    """Refuse what cannot be trained: with its overrides, without which the same cell need not be possible."""
+    dataset, method = cell["dataset"], cell["method"]["name"]
+    sections = {component["name"]: component for component in cell["method"]["components"]}
+    if "rst" in sections and params.datasets[dataset].extra is None:
+        raise EwsError(
+            f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/adversarial.md)."
+        )
+    check_values(method, sections, where="params.yaml")
+    where = f"params.yaml: recipes.{dataset}.{_kind(list(sections))}"
+    check_sub_batches(sections, cell["recipe"]["batch_size"], where=where)
+    for name, section in sections.items():
+        for role, teacher in section.get("teachers", {}).items():
+            if teacher["weights"] == "best" and params.datasets[dataset].validation == 0:
+                raise EwsError(
+                    f"params.yaml: methods.{name}.teachers.{role}.weights = 'best': without "
+                    f"datasets.{dataset}.validation no epoch is the best; use last."
+                )
 
 
 def _section(params: Params, name: str, names: list[str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Method names: components joined by `+` in the registry's order, such as `dropout` or `trades+awp+ews`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ews.errors import EwsError, unknown
@@ -79,22 +79,23 @@ def check_values(method: str, sections: Mapping[str, Mapping[str, Any]], *, wher
         )
 
 
-def check_sub_batches(sections: Sequence[Mapping[str, Any]], batch_size: int, *, where: str) -> None:
+def check_sub_batches(sections: Mapping[str, Mapping[str, Any]], batch_size: int, *, where: str) -> None:
     """Refuse more sub-batches than a batch has images.
 
     Args:
-        sections: the parameters of a method's components, with their names.
+        sections: the parameters of a method's components by name.
         batch_size: images of a batch.
         where: key path of the recipe, for messages.
 
     Raises:
         EwsError: names both keys.
     """
-    for section in sections:
-        if section.get("sub_batches", 1) > batch_size:
+    for name, section in sections.items():
+        count = section.get("sub_batches", 1)
+        if count > batch_size:
             raise EwsError(
-                f"{where}.batch_size = {batch_size}: methods.{section['name']}.sub_batches = {section['sub_batches']} is "
-                f"more than the images of a batch; valid: 1 to {batch_size}."
+                f"{where}.batch_size = {batch_size}: methods.{name}.sub_batches = {count} is more; "
+                f"valid: 1 to {batch_size}."
             )
 
 
