@@ -254,6 +254,10 @@ def _resolve(
         dataset: and what follows: the names of the cell.
     """
     names = components(method)
+    if "rst" in names and params.datasets[dataset].extra is None:
+        raise EwsError(
+            f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/adversarial.md)."
+        )
     taught: list[Training] = []
     sections = []
     for name in names:
@@ -287,13 +291,9 @@ def _resolve(
 
 def _check(cell: dict[str, Any], params: Params) -> None:
     """Refuse what cannot be trained: with its overrides, without which the same cell need not be possible."""
-    dataset, method = cell["dataset"], cell["method"]["name"]
+    dataset = cell["dataset"]
     sections = {component["name"]: component for component in cell["method"]["components"]}
-    if "rst" in sections and params.datasets[dataset].extra is None:
-        raise EwsError(
-            f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/adversarial.md)."
-        )
-    check_values(method, sections, where="params.yaml")
+    check_values(cell["method"]["name"], sections, where="params.yaml")
     where = f"params.yaml: recipes.{dataset}.{_kind(list(sections))}"
     check_sub_batches(sections, cell["recipe"]["batch_size"], where=where)
     for name, section in sections.items():
