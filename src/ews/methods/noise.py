@@ -131,33 +131,32 @@ class Noise(TorchFunctionMode):
         groups: int = 1,
     ) -> Tensor:
         def layer(x: Tensor, weight: Tensor) -> Tensor:
-            return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+            return F.conv2d(x, weight, _like(bias, weight), stride, padding, dilation, groups)
 
         def grouped(x: Tensor, weights: Tensor) -> Tensor:
             return _grouped_convolution(
                 x, weights, bias, stride=stride, padding=padding, dilation=dilation, groups=groups
             )
 
-        return self._apply(layer, grouped, input, weight)
+        return self._apply(layer, grouped if self.form == "grouped" else _vmapped(layer), input, weight)
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         def layer(x: Tensor, weight: Tensor) -> Tensor:
-            return F.linear(x, weight, bias)
+            return F.linear(x, weight, _like(bias, weight))
 
         def grouped(x: Tensor, weights: Tensor) -> Tensor:
             product = x.flatten(1, -2) @ weights.transpose(1, 2)
-            return (product if bias is None else product + bias).view(*x.shape[:-1], -1)
+            return (product if bias is None else product + bias.to(product.dtype)).view(*x.shape[:-1], -1)
 
-        return self._apply(layer, grouped, input, weight)
+        return self._apply(layer, grouped if self.form == "grouped" else _vmapped(layer), input, weight)
 
-    def _apply(self, layer: Layer, grouped: Layer, x: Tensor, weight: Tensor) -> Tensor:
+    def _apply(self, layer: Layer, together: Layer, x: Tensor, weight: Tensor) -> Tensor:
         """Compute a layer on x [V * B, ...], each part with its draw, in the form chosen."""
         views, counts = self._divided(len(x))
         if len(counts) == 1:
             return layer(x, self._noisy(weight, 1)[0])
         if self.form == "sequential" or len(counts) < self.sub_batches or len(set(counts)) > 1:
             return _sequential(layer, x, self._noisy(weight, len(counts)), views, counts)
-        together = grouped if self.form == "grouped" else torch.vmap(layer)
         # [V, P, n, ...] to [P, V * n, ...] and back.
         apart = x.unflatten(0, (views, len(counts), -1)).transpose(0, 1)
         out = together(apart.flatten(1, 2), self._stacked(weight))
@@ -182,16 +181,15 @@ class Noise(TorchFunctionMode):
         mean, variance = torch.zeros_like(weight), torch.ones_like(weight)
 
         def layer(x: Tensor, weight: Tensor) -> Tensor:
-            # Of mean 0 and variance 1: torch's own kernel, which broadcasting along the last dimension in memory is not
-            # as fast as on a CPU.
+            # Of mean 0 and variance 1: torch's own kernel scales and shifts faster on a CPU than broadcasting does.
             return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=0.0)
 
-        def grouped(x: Tensor, weights: Tensor) -> Tensor:
+        def together(x: Tensor, weights: Tensor) -> Tensor:
             places = (1,) * (x.ndim - 3)
-            scaled = x * weights.view(len(weights), 1, -1, *places).to(x.dtype)
-            return scaled if bias is None else scaled + bias.view(-1, *places).to(x.dtype)
+            scaled = x * weights.to(x.dtype).view(len(weights), 1, -1, *places)
+            return scaled if bias is None else scaled + bias.to(x.dtype).view(-1, *places)
 
-        return self._apply(layer, grouped, normalise(), weight)
+        return self._apply(layer, together, normalise(), weight)
 
 
 class _Perturbed(torch.autograd.Function):
@@ -235,6 +233,23 @@ def normal_like(weight: Tensor, draws: int, generator: torch.Generator) -> Tenso
     shape = (draws, *(weight.shape[dim] for dim in order))
     noise = torch.randn(shape, generator=generator, device=weight.device, dtype=weight.dtype)
     return noise.permute(0, *(1 + order.index(dim) for dim in range(weight.ndim)))
+
+
+def _like(value: Tensor | None, other: Tensor) -> Tensor | None:
+    """Return a tensor in another one's precision; None remains None."""
+    return None if value is None else value.to(other.dtype)
+
+
+def _vmapped(layer: Layer) -> Layer:
+    """Return a layer over parts; inside of ``torch.vmap`` autocast does nothing, so it is done before."""
+
+    def together(x: Tensor, weights: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            dtype = torch.get_autocast_dtype(x.device.type)
+            x, weights = x.to(dtype), weights.to(dtype)
+        return torch.vmap(layer)(x, weights)
+
+    return together
 
 
 def _sequential(layer: Layer, x: Tensor, weights: Sequence[Tensor], views: int, counts: Sequence[int]) -> Tensor:
