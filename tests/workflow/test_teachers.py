@@ -46,7 +46,7 @@ def student(learned: Path, tmp_path: Path) -> Project:
 def order(output: str) -> list[str]:
     """The runs that are trained, in the order in which a dry run names them."""
     return re.findall(
-        r"^rule train_\w+:\n(?:    .*\n)*?    output: (?:results/runs/)([^,]*)/model\.safetensors", output, re.M
+        r"^rule train_\w+:\n(?:    .*\n)*?    output: results/runs/(\S*?)/model\.safetensors", output, re.M
     )
 
 
