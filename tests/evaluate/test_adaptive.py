@@ -132,7 +132,7 @@ def measure(gated: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
 
     def call(*, run: Path = gated, weights: tuple[float, ...] = (0.1, 10.0), **changes: Any) -> Any:
         out, npz = run / "adaptive.json", run / "adaptive.npz"
-        options = {"epsilon": EPSILON, "step_size": 2 / 255, "steps": 5, "restarts": 2, "batch_size": 10} | changes
+        options = {"epsilon": EPSILON, "step_size": 2 / 255, "steps": 8, "restarts": 2, "batch_size": 10} | changes
         words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
         places = ["--run", str(run), "--data", str(data), "--out", str(out), "--predictions", str(npz)]
         main(["adaptive", *places, *words, "--weights", *map(str, weights)])

@@ -34,7 +34,7 @@ from ews.models.network import Network
 from ews.models.norm import BatchNorm2d
 
 CLEAN, ADVERSARIAL = 0, 1
-"""Classes of the type head."""
+"""Classes of the type head, and columns of its probabilities."""
 
 
 @dataclass(eq=False)
@@ -101,9 +101,18 @@ class MixBN(nn.Module):
             found = [norm(part) for norm, part in parts if len(part)]
             return found[0] if len(found) == 1 else torch.cat(found)
         assert self.signals.shares is not None
-        shares = self.signals.shares.to(x.dtype)[:, :, None, None, None]
-        mixed: Tensor = shares[:, CLEAN] * self.clean(x) + shares[:, ADVERSARIAL] * self.adversarial(x)
-        return mixed
+        # P_clean (s_clean x + t_clean) + P_adv (s_adv x + t_adv) as one affine map per image and channel.
+        clean, adversarial = self.signals.shares.split(1, dim=1)
+        pairs = zip(_affine(self.clean), _affine(self.adversarial), strict=True)
+        scale, shift = ((clean * one + adversarial * other)[:, :, None, None] for one, other in pairs)
+        return torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+
+
+def _affine(norm: BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the scale and the shift [C] that a normalisation by its running statistics is."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return scale, norm.bias - norm.running_mean * scale
 
 
 class Router(nn.Module):
