@@ -372,6 +372,45 @@ def test_a_prepared_batch_can_be_divided() -> None:
     torch.testing.assert_close(divided, whole, rtol=1e-10, atol=0)
 
 
+def test_without_noise_damp_changes_nothing() -> None:
+    damp = {"name": "damp", "sigma": 0.0, "sub_batches": 1, "gradient": "perturbed", "form": "auto"}
+    alone, both = make_context("cifar_resnet", "wider"), make_context("cifar_resnet", "wider")
+    method, composed = make(alone), make(both, damp)
+    method.gradients(make_batch())
+    composed.gradients(make_batch())
+    found, expected = gradients(both.network), gradients(alone.network)
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
+    for one, other in zip(method.parameters(), composed.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        {"name": "damp", "sigma": 0.2, "sub_batches": 4, "gradient": "perturbed", "form": "grouped"},
+        {"name": "sam", "rho": 0.05, "sub_batches": 1},
+        {"name": "asam", "rho": 0.5, "sub_batches": 3},
+    ],
+    ids=["damp", "sam", "asam"],
+)
+def test_wrappers_find_other_gradients_and_leave_weights_and_teacher(wrapper: dict[str, Any]) -> None:
+    context, plain_context = make_context("cifar_resnet", "wider"), make_context("cifar_resnet", "wider")
+    method = make(context, wrapper)
+    teacher = context.teachers["robust"]
+    before = {name: p.detach().clone() for name, p in context.network.named_parameters()}
+    taught = {name: value.clone() for name, value in teacher.state_dict().items()}
+    metrics = method.gradients(make_batch(views=2))
+    make(plain_context).gradients(make_batch(views=2))
+    found, other = gradients(context.network), gradients(plain_context.network)
+    assert found.keys() == other.keys()
+    assert all(bool(found[name].isfinite().all()) for name in found)
+    assert not torch.allclose(found["stem.weight"], other["stem.weight"])
+    assert all(torch.equal(p, before[name]) for name, p in context.network.named_parameters())
+    assert all(torch.equal(value, taught[name]) for name, value in teacher.state_dict().items())
+    assert all(weight.grad is not None and float(weight.grad.abs().sum()) > 0 for weight in method.parameters())
+    assert {"mixup_loss", "soft_loss", "acm_loss"} <= set(metrics)
+
+
 def test_subnets_evaluation_and_attacks_are_not_watched() -> None:
     context = make_context()
     network, images = context.network, make_batch().images[0]
