@@ -62,6 +62,28 @@ def test_tables_2_and_4_agree_with_their_printed_improvements(numbers: reported.
             assert round(values[0] - values[1], 2) == printed, (architecture, name)
 
 
+# Accuracies as MTARD's poster prints them, clean and under PGD-TRADES.
+MTARD = {
+    ("cifar10", "mtard"): (87.36, 53.60),
+    ("cifar10", "rslad"): (83.99, 55.73),
+    ("cifar10", "trades"): (83.00, 53.83),
+    ("cifar100", "mtard"): (64.3, 26.75),
+    ("cifar100", "rslad"): (58.25, 32.05),
+}
+
+
+def test_mtard_s_accuracies_are_there_as_errors_and_beside_no_run(numbers: reported.Reported) -> None:
+    found = {key: number for key, number in numbers.numbers.items() if key[2] == "PGD-TRADES"}
+    assert len(found) == 2 * len(MTARD)
+    for (dataset, method), accuracies in MTARD.items():
+        setting = f"{dataset}/resnet18/standard/{method}"
+        for metric, accuracy in zip((CLEAN, "pgd-20 error"), accuracies, strict=True):
+            number = found[setting, metric, "PGD-TRADES"]
+            assert number.value == pytest.approx(100 - accuracy)
+            assert number.source == "Zhao, Yu, Sun, Zhang, Wei (2022), poster"
+            assert numbers.find(setting, metric) is None
+
+
 def test_every_inconsistency_of_the_paper_has_its_footnote(numbers: reported.Reported) -> None:
     noted = {key for key, number in numbers.numbers.items() if number.footnote}
     assert noted == {

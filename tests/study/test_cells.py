@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ews.errors import EwsError
-from ews.study.cells import all_cells, manifest, plan
+from ews.study.cells import all_cells, is_measured, manifest, plan
 from ews.study.naming import LONGEST, canonical, tagged
 from ews.study.params import validate
 from ews.study.schema import Params
@@ -171,7 +171,7 @@ def test_official_images_are_told_apart_even_as_the_default(raw: dict[str, Any])
     [
         ({"methods.ews.width": 2}, r"studies\.mine\.overrides: methods\.ews\.width = 2"),
         ({"methods.ews.depth": 2}, r"'methods\.ews\.depth': no such key\. Valid below methods\.ews: width"),
-        ({"methods.sam.rho": 2}, r"no key 'methods\.sam'"),
+        ({"methods.sgd.rho": 2}, r"no key 'methods\.sgd'"),
         ({"methods.ews.width": [0.3, 0.3]}, r"methods\.ews\.width: a value stands twice"),
         ({"evaluation.corruption.names": [["fog"], ["snow"]]}, r"one list of corruptions"),
         ({"evaluation.corruption.stored": [True, False]}, r"changes no result"),
@@ -257,3 +257,41 @@ def test_a_manifest_names_every_cell(params: Params) -> None:
     assert len(content["cells"]) == 9
     assert {cell["evaluation"] for cell in content["cells"]} == {"eval,test_images=2000"}
     assert {cell["label"]["method"] for cell in content["cells"]} == {"vanilla", "dropout", "ews"}
+
+
+def test_awnet_is_a_network_with_a_router_and_two_teachers(with_study: AddStudy) -> None:
+    sweep = {"methods.awnet.extractor": [[16, 32, 64], [8, 16]]}
+    params = with_study(dataset="digits", architecture="wrn10_1", seed=[2], method=["at", "awnet"], overrides=sweep)
+    at, usual, small = plan(params, "mine")
+    assert "dynamic" not in at.cell["architecture"]
+    assert usual.cell["architecture"]["dynamic"] == {"name": "awnet", "extractor": [16, 32, 64]}
+    assert usual.run == "digits/wrn10_1/standard/awnet/seed2"
+    assert small.run == "digits/wrn10_1/standard/awnet,architecture.dynamic.extractor=8-16/seed2"
+    assert small.label["method"] == "awnet, extractor=8-16"
+    assert small.differs == {"architecture.dynamic.extractor": [8, 16]}
+    (component,) = usual.cell["method"]["components"]
+    assert "extractor" not in component
+    teachers = {role: (entry["run"], entry["weights"]) for role, entry in component["teachers"].items()}
+    assert teachers == {
+        "clean": ("digits/wrn10_1/standard/vanilla/seed2", "last"),
+        "robust": ("digits/wrn10_1/standard/trades/seed2", "best"),
+    }
+    assert usual.teachers.keys() == {run for run, _ in teachers.values()}
+    assert all("dynamic" not in cell["architecture"] for cell in usual.teachers.values())
+    assert usual.cell["recipe"] == at.cell["recipe"]
+
+
+def test_the_adaptive_attack_is_planned_for_networks_with_a_router_alone(with_study: AddStudy) -> None:
+    study = {"dataset": "digits", "seed": 0, "evaluations": ["clean", "adaptive"]}
+    params = with_study(**study, method=["at", "awnet"], overrides={"evaluation.adaptive.restarts": 2})
+    at, awnet = plan(params, "mine")
+    assert [is_measured("adaptive", entry.cell) for entry in (at, awnet)] == [False, True]
+    assert is_measured("clean", at.cell) and is_measured("adversarial", awnet.cell)
+    assert manifest(params, "mine")["adaptive"] == {
+        **{"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 20},
+        **{"weights": [0.1, 1.0, 10.0], "restarts": 2},
+    }
+    with pytest.raises(EwsError, match=r"studies\.mine\.evaluations: 'adaptive' deceives a router.*awnet"):
+        plan(with_study(**study, method=["at"]), "mine")
+    with pytest.raises(EwsError, match="one adversary"):
+        plan(with_study(**study, method=["awnet"], overrides={"evaluation.adaptive.restarts": [1, 2]}), "mine")

@@ -42,7 +42,7 @@ MISTAKES = [
     ("methods/trades/beta", -1.0, r"methods\.trades\.beta = -1\.0"),
     ("methods/awp/gamma", 0.01, r"methods\.awp\.gamma: unknown key\. Valid: at, trades"),
     ("methods/rst/share", 1.0, r"methods\.rst\.share = 1\.0: .*less than 1"),
-    ("studies/quickstart/method", ["awp"], r"'awp': awp needs at or trades beside it, as in at\+awp"),
+    ("studies/quickstart/method", ["awp"], r"'awp': awp needs at or trades or awnet beside it, as in at\+awp"),
     ("studies/quickstart/method", ["at+trades"], r"at and trades are both objectives"),
     ("studies/quickstart/method", ["ews+at"], r"write 'ews\+at' as 'at\+ews'"),
     ("datasets/mine-extra", {"source": "digits"}, r"datasets\.mine-extra|data/mine-extra is where extra images lie"),

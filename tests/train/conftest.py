@@ -13,6 +13,7 @@ import torch
 
 from ews.data.dataset import Dataset, load
 from ews.files import sha256
+from ews.train import uses
 from ews.train.loop import fit
 
 CLASSES, SIZE = 3, 12
@@ -44,11 +45,39 @@ ATTACK = {
     "validation_step_size": 4 / 255,
     "validation_images": None,
 }
+ARCHITECTURE = {"name": "tiny", "network": "cifar_resnet", "depth": 8, "width": 4}
+ROUTER = {"name": "awnet", "extractor": [4, 6]}
+# What the fixture `teachers` trains.
+TEACHER = {"run": "blobs/tiny/standard/vanilla/seed7", "weights": "last", "architecture": ARCHITECTURE}
 COMPONENTS: dict[str, dict[str, Any]] = {
     "dropout": {"name": "dropout", "rate": 0.3, "place": "hidden"},
     "at": {"name": "at", **ATTACK},
     "trades": {"name": "trades", **ATTACK, "attack_mode": "eval", "beta": 6.0},
+    "mixacm": {
+        "name": "mixacm",
+        "teachers": {"robust": TEACHER},
+        "mixup": 1.0,
+        "soft_weight": 0.5,
+        "temperature": 4.0,
+        "acm_weight": 10.0,
+        "stages": [-3, -2, -1],
+        "validation_epsilon": 8 / 255,
+        "validation_steps": 2,
+        "validation_step_size": 4 / 255,
+        "validation_images": None,
+    },
+    "awnet": {
+        "name": "awnet",
+        **ATTACK,
+        "attack_mode": "eval",
+        "weight_rate": 0.1,
+        "type_weight": 1.0,
+        "teachers": {"clean": TEACHER, "robust": TEACHER},
+    },
     "awp": {"name": "awp", "gamma": 0.01, "warmup_epochs": 1},
+    "damp": {"name": "damp", "sigma": 0.2, "sub_batches": 3, "gradient": "perturbed", "form": "auto"},
+    "sam": {"name": "sam", "rho": 0.05, "sub_batches": 1},
+    "asam": {"name": "asam", "rho": 0.5, "sub_batches": 2},
     "rst": {"name": "rst", "share": 0.5},
     "ews": EWS,
 }
@@ -115,7 +144,7 @@ def make_cell() -> Callable[..., dict[str, Any]]:
         return copy.deepcopy(
             {
                 "dataset": "blobs",
-                "architecture": {"name": "tiny", "network": "cifar_resnet", "depth": 8, "width": 4},
+                "architecture": {**ARCHITECTURE, **({"dynamic": ROUTER} if "awnet" in names else {})},
                 "augmentation": AUGMENTATIONS[augmentation],
                 "method": {
                     "name": method,
@@ -190,15 +219,35 @@ def dataset_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int],
     )
 
 
+Teachers = Callable[[dict[str, Any]], dict[str, Path]]
+
+
+@pytest.fixture(scope="session")
+def teachers(
+    make_cell: Callable[..., dict[str, Any]], dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Teachers:
+    """Return a function of a cell to the runs that it learns from, by role: one run, trained when first asked for."""
+    out = tmp_path_factory.mktemp("teacher") / "run"
+
+    def of(cell: dict[str, Any]) -> dict[str, Path]:
+        wanted = uses.teachers(cell)
+        if wanted and not (out / "record.json").exists():
+            taught = make_cell(seed=7, epochs=1)
+            fit(cell=taught, dataset=dataset, out=out, code="0" * 16, device=torch.device("cpu"), threads=1, workers=0)
+        return dict.fromkeys(wanted, out)
+
+    return of
+
+
 @pytest.fixture
-def train(dataset: Dataset) -> Callable[..., Path]:
+def train(dataset: Dataset, teachers: Teachers) -> Callable[..., Path]:
     """Return a function that trains a cell in this process on one CPU thread."""
 
     def run(
         cell: dict[str, Any], out: Path, *, dataset: Dataset = dataset, code: str = "0" * 16, workers: int = 0
     ) -> Path:
-        cpu = torch.device("cpu")
-        fit(cell=cell, dataset=dataset, out=out, code=code, device=cpu, threads=1, workers=workers)
+        options: dict[str, Any] = {"code": code, "device": torch.device("cpu"), "threads": 1, "workers": workers}
+        fit(cell=cell, dataset=dataset, out=out, teachers=teachers(cell), **options)
         return out
 
     return run

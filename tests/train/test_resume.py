@@ -21,6 +21,8 @@ COMBINATIONS = [
     pytest.param("ews", "augmix", id="ews-augmix"),
     pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment"),
     pytest.param("at+awp+ews", "standard", id="at+awp+ews"),
+    pytest.param("awnet+awp", "augmix", id="awnet+awp-augmix"),
+    pytest.param("mixacm+ews", "augmix", id="mixacm+ews-augmix"),
     pytest.param("trades+awp+ews", "standard", id="trades+awp+ews"),
 ]
 # A server that has imported torch forks each training: a process of its own, without the seconds of the import.
@@ -55,8 +57,10 @@ MOMENTS: list[tuple[Callable[[Path], bool], float]] = [
 ]
 
 
-def start(cell: dict[str, Any], data: Path, out: Path) -> Any:
+def start(cell: dict[str, Any], data: Path, out: Path, teachers: dict[str, Path]) -> Any:
     arguments = ["--cell", json.dumps(cell), "--data", str(data), "--out", str(out), "--threads", "1"]
+    for role, run in teachers.items():
+        arguments += ["--teacher", f"{role}={run}"]
     process = PROCESSES.Process(target=main, args=(arguments,))
     process.start()
     return process
@@ -68,17 +72,19 @@ def test_killed_at_any_moment(
     augmentation: str,
     make_cell: Callable[..., dict[str, Any]],
     data: Path,
+    teachers: Callable[[dict[str, Any]], dict[str, Path]],
     tmp_path: Path,
     digests: Callable[[Path], dict[str, Any]],
 ) -> None:
     cell = make_cell(method, augmentation)
-    undisturbed = start(cell, data, tmp_path / "undisturbed")
+    runs = teachers(cell)
+    undisturbed = start(cell, data, tmp_path / "undisturbed", runs)
     undisturbed.join()
     assert undisturbed.exitcode == 0
     out = tmp_path / "killed"
     kills = 0
     for moment, delay in MOMENTS:
-        process = start(cell, data, out)
+        process = start(cell, data, out, runs)
         while process.is_alive() and not moment(out):
             time.sleep(0.0002)
         time.sleep(delay)
@@ -88,7 +94,7 @@ def test_killed_at_any_moment(
         kills += process.exitcode == -signal.SIGKILL
         assert process.exitcode in (0, -signal.SIGKILL)
     assert kills >= 2
-    process = start(cell, data, out)
+    process = start(cell, data, out, runs)
     process.join()
     assert process.exitcode == 0
     assert digests(out) == digests(tmp_path / "undisturbed")

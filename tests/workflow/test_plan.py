@@ -32,6 +32,14 @@ def test_table4_plans_30_trainings_and_needs_no_extra_images_for_it(project: Pro
     assert planned["evaluate_clean"] == planned["evaluate_adversarial"] == 30
 
 
+def test_a_dynamic_network_brings_its_teachers_and_is_the_only_one_to_be_attacked_adaptively(project: Project) -> None:
+    study = "dataset: digits\n    seed: 0\n    method: [at, awnet]\n    evaluations: [clean, adaptive]"
+    project.edit("params.yaml", "studies:\n", f"studies:\n  mine:\n    {study}\n")
+    planned = jobs(project.snakemake("-n", "mine").stdout)
+    assert planned["train_cell"] == 4  # vanilla and trades teach, and are not measured.
+    assert (planned["evaluate_clean"], planned["evaluate_adaptive"]) == (2, 1)
+
+
 @pytest.mark.parametrize("target", ["data", "corruptions", "train", "evaluate", "tables", "figures", "cifar10_small"])
 def test_named_targets(project: Project, target: str) -> None:
     assert jobs(project.snakemake("-n", target).stdout)

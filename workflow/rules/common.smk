@@ -15,7 +15,7 @@ try:
     from ews.corruptions import NAMES
     from ews.errors import EwsError
     from ews.fingerprint import fingerprint
-    from ews.study.cells import all_cells, check_sizes, manifest, plan
+    from ews.study.cells import all_cells, check_sizes, is_measured, manifest, plan, trainings
     from ews.data.sources import read_manifest
     from ews.study.naming import canonical, digest
     from ews.study.params import validate
@@ -39,6 +39,7 @@ EVALUATED = {
     "corruption": ["corruption.csv", "corruption.json", "corruption.npz"],
     "perturbation": ["perturbation.csv", "perturbation.json", "perturbation.npz"],
     "adversarial": ["adversarial.json", "adversarial.npz"],
+    "adaptive": ["adaptive.json", "adaptive.npz"],
 }
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
 FIGURES = ["training", "corruption", "severity", "sweep", "cost", "controller", "kept"]
@@ -54,7 +55,8 @@ try:
 except EwsError as error:
     raise WorkflowError(str(error)) from None
 
-CELLS = {entry.run: entry for entries in PLANS.values() for entry in entries}
+# Those that a listed cell learns from, too: they are trained, and measured only if a study lists them.
+CELLS = trainings(EVALUATIONS.values())
 
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
 if PARAMS.mirror:
@@ -170,6 +172,7 @@ def evaluations(studies):
             for kind in PARAMS.studies[study].evaluations
             for file in EVALUATED[kind]
             for entry in PLANS[study]
+            if is_measured(kind, entry.cell)
         }
     )
 
@@ -273,7 +276,7 @@ def extra_options(wildcards):
 def cell_of(wildcards):
     if wildcards.run not in CELLS:
         raise WorkflowError(f"{RUNS}/{wildcards.run}: no study in params.yaml plans this run.")
-    return CELLS[wildcards.run].cell
+    return CELLS[wildcards.run]
 
 
 def cell_json(wildcards):
@@ -312,6 +315,17 @@ def adversarial_options(wildcards):
     attack = settings_of(wildcards)["adversarial"]
     given = {key: attack[key] for key in ("epsilon", "step_size", "steps", "restarts")} | attack["autoattack"]
     return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in given.items() if value is not None)
+
+
+def adaptive_options(wildcards):
+    settings = settings_of(wildcards)
+    given = {key: settings["adversarial"][key] for key in ("epsilon", "step_size", "steps")}
+    given |= {
+        "restarts": settings["adaptive"]["restarts"],
+        "batch_size": settings["adversarial"]["autoattack"]["batch_size"],
+    }
+    given |= {"weights": " ".join(map(str, settings["adaptive"]["weights"]))}
+    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in given.items())
 
 
 def corruption_names(wildcards):

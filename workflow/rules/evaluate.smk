@@ -122,3 +122,32 @@ rule evaluate_adversarial:
         f"python -m ews.evaluate adversarial --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
         " {params.attacks} {params.images} --fingerprint {params.code} --out {output.result}"
         " --predictions {output.predictions} --threads {threads} > {log} 2>&1"
+
+
+rule evaluate_adaptive:
+    input:
+        data=dataset_of,
+        model=f"{RUNS}/{{run}}/model.safetensors",
+        record=f"{RUNS}/{{run}}/record.json",
+    output:
+        result=f"{RUNS}/{{run}}{{where}}/adaptive.json",
+        predictions=f"{RUNS}/{{run}}{{where}}/adaptive.npz",
+    log:
+        "logs/evaluate/{run}{where}/adaptive.log",
+    benchmark:
+        "logs/evaluate/{run}{where}/adaptive.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        # What is finished of an evaluation that is cut off here is kept.
+        runtime=1440,
+    params:
+        attacks=adaptive_options,
+        images=test_images,
+        code=evaluate_code("adaptive"),
+    shell:
+        f"python -m ews.evaluate adaptive --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        " {params.attacks} {params.images} --fingerprint {params.code} --out {output.result}"
+        " --predictions {output.predictions} --threads {threads} > {log} 2>&1"

@@ -5,4 +5,5 @@ REGISTRY: dict[str, str] = {
     "corruption": "ews.evaluate.corruption:EVALUATOR",
     "perturbation": "ews.evaluate.perturbation:EVALUATOR",
     "adversarial": "ews.evaluate.adversarial:EVALUATOR",
+    "adaptive": "ews.evaluate.adaptive:EVALUATOR",
 }

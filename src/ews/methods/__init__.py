@@ -5,7 +5,7 @@ A component has one of five kinds (:mod:`ews.methods.component`):
 - ``modifier`` changes the network once, when it is built (dropout);
 - ``objective``, at most one, says what loss the full network minimises; without one it is the
   augmentation's cross-entropy (:mod:`ews.methods.objective`; at, trades);
-- ``wrapper`` computes the gradient differently, e.g. at other weights (awp); a wrapper that stands
+- ``wrapper`` computes the gradient differently, e.g. at other weights (awp, damp, sam, asam); a wrapper that stands
   further right in a name wraps the ones to its left;
 - ``data`` says what batches are made of (rst);
 - ``extra`` adds a term, with a backward pass of its own, after the full network's (ews).
@@ -19,7 +19,12 @@ REGISTRY: dict[str, str] = {
     "dropout": "ews.methods.dropout:Dropout",
     "at": "ews.methods.at:At",
     "trades": "ews.methods.trades:Trades",
+    "mixacm": "ews.methods.mixacm:Mixacm",
+    "awnet": "ews.methods.awnet:Awnet",
     "awp": "ews.methods.awp:Awp",
+    "damp": "ews.methods.damp:Damp",
+    "sam": "ews.methods.sam:Sam",
+    "asam": "ews.methods.asam:Asam",
     "rst": "ews.methods.rst:Rst",
     "ews": "ews.methods.ews:Ews",
 }

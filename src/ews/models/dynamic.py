@@ -4,4 +4,6 @@ An entry is a function of the network, which it changes, its settings by keyword
 own weights. What it adds is among the network's parameters and buffers afterwards.
 """
 
-REGISTRY: dict[str, str] = {}
+REGISTRY: dict[str, str] = {
+    "awnet": "ews.models.awnet:awnet",
+}

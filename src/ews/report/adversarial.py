@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ews.report.manifest import Manifest
-from ews.report.metrics import AUTOATTACK, SELECTED, pgd
+from ews.report.metrics import ADAPTIVE, AUTOATTACK, SELECTED, WEIGHTED, pgd
 from ews.report.table_data import Results
 
 MOST = 5
@@ -33,6 +33,42 @@ def definition(manifest: Manifest, metric: str, count: str) -> str:
     restarts = settings["restarts"]
     starts = "one uniform start" if restarts == 1 else f"the worst of {restarts} uniform starts"
     return f"PGD-{settings['steps']} error: {starts}, steps of {levels(settings['step_size'])}, {radius}."
+
+
+def further(results: Results) -> list[str]:
+    """Return the metrics under attack that stand in a table of their own: weighted accuracies, adaptive error."""
+    found = [name for name in results.metrics if name.startswith(WEIGHTED) and not name.endswith(SELECTED)]
+    return [*found, *(name for name in results.metrics if name == ADAPTIVE)]
+
+
+def further_caption(manifest: Manifest, results: Results) -> str:
+    """Say what the metrics of :func:`further` are, and on how many images."""
+    sentences = []
+    weighted = [name for name in further(results) if name != ADAPTIVE]
+    if weighted:
+        counts = ", ".join(f"{name.removeprefix(WEIGHTED)}: {_images(results, name)}" for name in weighted)
+        sentences.append(
+            "Weighted robust accuracy in percent, higher is better: (accuracy without an attack + accuracy under it) / "
+            f"2, both on the test images that the attack was tried on ({counts})."
+        )
+    if manifest.adaptive is not None:
+        settings = manifest.adaptive
+        restarts = settings["restarts"]
+        starts = "one uniform start" if restarts == 1 else f"{restarts} uniform starts"
+        weights = ", ".join(f"{weight:g}" for weight in settings["weights"])
+        sentences.append(
+            f"Adaptive error in percent, lower is better, of networks with a router: PGD-{settings['steps']}, then as "
+            "many steps up the cross-entropy plus a weight times the router's, so that it takes the adversarial image "
+            f"for clean, with the weights {weights} and {starts} each; steps of {levels(settings['step_size'])}, "
+            f"within {levels(settings['epsilon'])} of the image in the maximum norm; the worst case, image by image, "
+            f"on {_images(results, ADAPTIVE)} test images."
+        )
+    return f"{' '.join(sentences)} Means over seeds ± sample standard deviations; in bold the best mean of each group."
+
+
+def _images(results: Results, metric: str) -> str:
+    counts = {row[metric].n for row in results.values.values() if metric in row} - {None}
+    return " or ".join(f"{count:,}" for count in sorted(filter(None, counts)))
 
 
 def levels(value: float) -> str:

@@ -161,8 +161,7 @@ def _changed(manifest: Manifest) -> list[str]:
 
 def _swept(part: str, in_label: set[str]) -> bool:
     """Tell whether a folder's ``ews.width=0.5`` is a row's ``width=0.5``; the value may hold dots too."""
-    key, _, value = part.partition("=")
-    return f"{key.rpartition('.')[2]}={value}" in in_label
+    return any(part.endswith(f".{text}") for text in in_label)
 
 
 def _length(epochs: set[int], images: set[int]) -> str:

@@ -18,7 +18,7 @@ REEVALUATE = "Evaluate this run again (delete the file, then run the workflow)."
 
 @dataclass(frozen=True)
 class Score:
-    """An error in percent, and the number of different images that it was measured on (None: not recorded)."""
+    """An error (or accuracy) in percent, and on how many different images it was measured (None: not recorded)."""
 
     error: float
     n: int | None
@@ -79,7 +79,7 @@ def read_record(path: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         EwsError: missing, damaged, or of other parameters than the study's.
     """
-    record = _object(path, RETRAIN)
+    record = read_object(path, RETRAIN)
     if record.get("cell") != cell:
         raise EwsError(f"{path}: the run was trained with other parameters than the study asks for. {RETRAIN}")
     return record
@@ -91,13 +91,13 @@ def read_clean(path: Path, *, record: Path) -> dict[str, Score]:
     Raises:
         EwsError: missing, damaged, or of weights that another record than ``record`` describes.
     """
-    raw = _object(path, REEVALUATE)
+    raw = read_object(path, REEVALUATE)
     if raw.get("record") not in (None, sha256(record)):
         raise EwsError(f"{path}: is of an earlier training than {record.name} describes. {REEVALUATE}")
-    scores = {"last": _score(raw, str(path))}
+    scores = {"last": score(raw, str(path))}
     if isinstance(raw.get("best"), dict):
         # The selected weights are measured on the same images; n is repeated in some files and not in others.
-        scores["best"] = _score({"n": raw["n"], **raw["best"]}, f"{path}: best")
+        scores["best"] = score({"n": raw["n"], **raw["best"]}, f"{path}: best")
     return scores
 
 
@@ -107,7 +107,7 @@ def check_weights(about: Path, *, record: Path) -> None:
     Raises:
         EwsError: the file is missing or damaged, or of weights that another record than ``record`` describes.
     """
-    if _object(about, REEVALUATE).get("record") != sha256(record):
+    if read_object(about, REEVALUATE).get("record") != sha256(record):
         raise EwsError(f"{about}: is of an earlier training than {record.name} describes. {REEVALUATE}")
 
 
@@ -128,7 +128,7 @@ def read_corruption(path: Path, corruptions: Sequence[str]) -> dict[str, dict[in
             )
         if int(severity) in scores[name]:
             raise EwsError(f"{where}: {name} at severity {severity:g} stands twice. {REEVALUATE}")
-        scores[name][int(severity)] = _score(row, where)
+        scores[name][int(severity)] = score(row, where)
     lacking = [f"{name} {severity}" for name in scores for severity in SEVERITIES if severity not in scores[name]]
     if lacking:
         raise EwsError(f"{path}: lacks {', '.join(lacking[:5])}{', ...' if len(lacking) > 5 else ''}. {REEVALUATE}")
@@ -150,59 +150,11 @@ def read_perturbation(path: Path, perturbations: Sequence[str], *, record: Path)
             raise EwsError(f"{where}: {name!r} is not in the study ({', '.join(perturbations)}). {REEVALUATE}")
         if name in scores:
             raise EwsError(f"{where}: {name} stands twice. {REEVALUATE}")
-        scores[name] = _score(row, where, column="flip_probability")
+        scores[name] = score(row, where, column="flip_probability")
     lacking = [name for name in perturbations if name not in scores]
     if lacking:
         raise EwsError(f"{path}: lacks {', '.join(lacking)}. {REEVALUATE}")
     return {name: scores[name] for name in perturbations}
-
-
-@dataclass(frozen=True)
-class Attacked:
-    """One set of weights under attack: scores by attack, and the signs of masked gradients, in sentences."""
-
-    pgd: Score
-    autoattack: Score
-    warnings: tuple[str, ...]
-
-
-def read_adversarial(path: Path, settings: Mapping[str, Any], *, record: Path) -> dict[str, Attacked]:
-    """Read adversarial.json: the last epoch's weights as ``last``, and the selected ones, if any, as ``best``.
-
-    Args:
-        path: the file.
-        settings: of the attacks, as the study's manifest has them.
-        record: of the training, whose weights they must be.
-
-    Raises:
-        EwsError: missing, damaged, of an earlier training, or of other attacks.
-    """
-    raw = _object(path, REEVALUATE)
-    if raw.get("record") != sha256(record):
-        raise EwsError(f"{path}: is of an earlier training than {record.name} describes. {REEVALUATE}")
-    done = raw.get("settings") or {}
-    pgd, ensemble = done.get("pgd") or {}, done.get("autoattack") or {}
-    measured = [done.get("epsilon"), *(pgd.get(key) for key in ("step_size", "steps", "restarts"))]
-    wanted = [settings[key] for key in ("epsilon", "step_size", "steps", "restarts")]
-    names = ("version", "batch_size")
-    if measured != wanted or any(ensemble.get(name) != settings["autoattack"][name] for name in names):
-        raise EwsError(f"{path}: was attacked with other settings than the study asks for. {REEVALUATE}")
-    return {
-        key: Attacked(
-            pgd=_score(_part(part, "pgd", path), f"{path}: {key} pgd"),
-            autoattack=_score(_part(part, "autoattack", path), f"{path}: {key} autoattack"),
-            warnings=tuple(str(text) for text in part.get("warnings", ())),
-        )
-        for key, part in (("last", raw), ("best", raw.get("best")))
-        if part is not None
-    }
-
-
-def _part(raw: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
-    if not isinstance(raw.get(name), dict):
-        raise EwsError(f"{path}: has no {name!r}. {REEVALUATE}")
-    part: Mapping[str, Any] = raw[name]
-    return part
 
 
 def read_epochs(path: Path) -> list[dict[str, float | None]]:
@@ -255,7 +207,12 @@ def read_log(path: Path, columns: Sequence[str]) -> dict[str, list[float]] | Non
     }
 
 
-def _object(path: Path, remedy: str) -> dict[str, Any]:
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        EwsError: missing, damaged, or something else.
+    """
     if not path.exists():
         raise EwsError(f"{path}: no such file. {remedy}")
     raw = read_json(path)
@@ -264,7 +221,12 @@ def _object(path: Path, remedy: str) -> dict[str, Any]:
     return raw
 
 
-def _score(row: Mapping[str, Any], where: str, *, column: str = "error") -> Score:
+def score(row: Mapping[str, Any], where: str, *, column: str = "error") -> Score:
+    """Return the error of a row, in ``column``, and on how many images, in ``n``.
+
+    Raises:
+        EwsError: one of the two is missing or impossible.
+    """
     error = percent(row, column, where=where, remedy=REEVALUATE)
     images = number(row, "n", where=where, remedy=REEVALUATE)
     if images < 1 or images != int(images):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ews.report import adversarial
 from ews.report.cost import Costs
 from ews.report.manifest import AXES, Label, Manifest
 from ews.report.metrics import PER_CORRUPTION, PER_PERTURBATION, PER_RATE, short
@@ -127,36 +128,19 @@ def corruption_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the error per corruption, mean over severities and seeds; None if none was evaluated."""
     if not results.corruptions:
         return None
-    heads = _all_rows(manifest)
-    bold = {metric: best(results, metric, digits=CORRUPTION_DIGITS) for metric in results.corruptions}
-    rows = []
-    for key in _ordered(results.labels, heads):
-        label = next(label for label in results.labels if _key(label, heads) == key)
-        cells = []
-        for metric in results.corruptions:
-            value = results.values[label][metric]
-            cells.append(Cell(fixed(value.mean, CORRUPTION_DIGITS), bold=label in bold[metric]))
-        rows.append(Row(_shown(key, heads), tuple(cells)))
     columns = tuple(Column(short(metric.removeprefix(PER_CORRUPTION))) for metric in results.corruptions)
     caption = (
         "Error in percent per corruption, mean over five severities and all seeds; "
         "in bold the lowest mean of each group of methods. The standard deviations are in table.csv."
     )
-    return Grid("corruptions", caption, tuple(heads), columns, tuple(rows), wide=True)
+    heads, rows = _rows(manifest, results, results.corruptions, digits=CORRUPTION_DIGITS)
+    return Grid("corruptions", caption, heads, columns, rows, wide=True)
 
 
 def perturbation_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the flips per perturbation, mean over seeds, as the paper's Table 3; None if none was evaluated."""
     if not results.perturbations:
         return None
-    heads = _all_rows(manifest)
-    bold = {metric: best(results, metric, digits=CORRUPTION_DIGITS) for metric in results.perturbations}
-    rows = []
-    for key in _ordered(results.labels, heads):
-        label = next(label for label in results.labels if _key(label, heads) == key)
-        means = {metric: fixed(results.values[label][metric].mean, CORRUPTION_DIGITS) for metric in bold}
-        cells = [Cell(text, bold=label in bold[metric]) for metric, text in means.items()]
-        rows.append(Row(_shown(key, heads), tuple(cells)))
     rates = results.perturbations[0].startswith(PER_RATE)
     prefix = PER_RATE if rates else PER_PERTURBATION
     columns = tuple(Column(short(metric.removeprefix(prefix))) for metric in results.perturbations)
@@ -166,7 +150,18 @@ def perturbation_grid(manifest: Manifest, results: Results) -> Grid | None:
         "frame (noise: on the first); in bold the lowest mean of each group of methods. The standard deviations are in "
         "table.csv."
     )
-    return Grid("perturbations", caption, tuple(heads), columns, tuple(rows), wide=True)
+    heads, rows = _rows(manifest, results, results.perturbations, digits=CORRUPTION_DIGITS)
+    return Grid("perturbations", caption, heads, columns, rows, wide=True)
+
+
+def robust_grid(manifest: Manifest, results: Results) -> Grid | None:
+    """Lay out the weighted robust accuracies and the adaptive error, where there are any; None if there are none."""
+    names = adversarial.further(results)
+    if not names:
+        return None
+    heads, rows = _rows(manifest, results, names, digits=DIGITS, spread=True)
+    columns = tuple(Column(f"{name} (%)") for name in names)
+    return Grid("robust", adversarial.further_caption(manifest, results), heads, columns, rows)
 
 
 def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
@@ -202,6 +197,27 @@ def reference_grid(manifest: Manifest, results: Results) -> Grid | None:
         "this value is better. Not corrected for the number of comparisons."
     )
     return _paired(manifest, results, pairs, name="reference", caption=caption)
+
+
+def _rows(
+    manifest: Manifest, results: Results, metrics: Sequence[str], *, digits: int, spread: bool = False
+) -> tuple[tuple[str, ...], tuple[Row, ...]]:
+    """Return the axes that name rows, and every row of the study with the mean of each metric that it has."""
+    heads = _all_rows(manifest)
+    bold = {metric: best(results, metric, digits=digits) for metric in metrics}
+    rows = []
+    for key in _ordered(results.labels, heads):
+        label = next(label for label in results.labels if _key(label, heads) == key)
+        cells = []
+        for metric in metrics:
+            value = results.values[label].get(metric)
+            if value is None:
+                cells.append(Cell(NONE))
+                continue
+            deviation = fixed(value.deviation, digits) if spread and value.deviation is not None else ""
+            cells.append(Cell(fixed(value.mean, digits), spread=deviation, bold=label in bold[metric]))
+        rows.append(Row(_shown(key, heads), tuple(cells)))
+    return tuple(heads), tuple(rows)
 
 
 def _paired(

@@ -10,7 +10,7 @@ from ews.files import read_json
 from ews.study.naming import spell
 
 AXES = ("dataset", "architecture", "augmentation", "method")
-EVALUATIONS = ("clean", "corruption", "perturbation", "adversarial")
+EVALUATIONS = ("clean", "corruption", "perturbation", "adversarial", "adaptive")
 REMAKE = "Make the manifest again with `python -m ews.study manifest STUDY --out ...`."
 
 
@@ -69,6 +69,11 @@ class Entry:
         return not self.cell["method"]["components"]
 
     @property
+    def routed(self) -> bool:
+        """Whether the network has a router, which the adaptive attack deceives."""
+        return "dynamic" in self.cell.get("architecture", {})
+
+    @property
     def circumstances(self) -> dict[str, Any]:
         """Everything but method and seed: what a fair comparison of two methods has in common."""
         rest = {key: value for key, value in self.cell.items() if key not in ("method", "seed")}
@@ -97,6 +102,7 @@ class Manifest:
     perturbations: tuple[str, ...] = ()
     imagenet: tuple[str, ...] = ()
     adversarial: Mapping[str, Any] | None = None
+    adaptive: Mapping[str, Any] | None = None
 
     @property
     def labels(self) -> list[Label]:
@@ -126,7 +132,7 @@ def load(path: Path | str) -> Manifest:
 
     Keys: ``study``, ``title``, ``evaluations`` (of :data:`EVALUATIONS`), ``corruptions`` (names),
     ``perturbations`` (names, where evaluated), ``imagenet`` (data sets with the constants of ImageNet, if any),
-    ``adversarial`` (settings of the attacks, where evaluated), ``test_images`` (null: all), ``cells``
+    ``adversarial`` and ``adaptive`` (settings of the attacks, where evaluated), ``test_images`` (null: all), ``cells``
     (objects with ``run``, ``evaluation``, ``label``, ``seed``, ``cell``) and optionally ``rows`` (which
     of :data:`AXES` become rows of the table; the others become groups of columns).
 
@@ -146,6 +152,7 @@ def load(path: Path | str) -> Manifest:
             perturbations=tuple(raw.get("perturbations") or ()),
             imagenet=tuple(raw.get("imagenet") or ()),
             adversarial=_adversary(raw),
+            adaptive=_adaptive(raw),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise EwsError(f"{path}: not a study's manifest ({type(error).__name__}: {error}). {REMAKE}") from None
@@ -174,6 +181,13 @@ def _adversary(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
         found[key]
     found["autoattack"]["version"]
     return dict(found)
+
+
+def _adaptive(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the settings of the attacks on routers, of a study that evaluates them."""
+    if "adaptive" not in raw["evaluations"]:
+        return None
+    return {key: raw["adaptive"][key] for key in ("epsilon", "step_size", "steps", "restarts", "weights")}
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:

@@ -9,9 +9,11 @@ from ews.evaluate import alexnet, stability
 from ews.evaluate.metrics import mce
 from ews.files import write_json, write_text
 from ews.report import inputs, measurements
+from ews.report.attacked import Attacked, read_adaptive, read_adversarial
 from ews.report.manifest import Entry, Manifest
 from ews.report.measurements import Measurement
 from ews.report.metrics import (
+    ADAPTIVE,
     AUTOATTACK,
     BENCHMARK,
     BEST,
@@ -26,6 +28,7 @@ from ews.report.metrics import (
     SINGLE,
     TRAIN,
     VALIDATION,
+    WEIGHTED,
     averaged,
     ordered,
     pgd,
@@ -101,7 +104,19 @@ def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
         assert manifest.adversarial is not None
         scores[pgd(manifest.adversarial["steps"]) + suffix] = found.pgd
         scores[AUTOATTACK + suffix] = found.autoattack
+        for name, robust in ((f"pgd-{manifest.adversarial['steps']}", found.pgd), ("autoattack", found.autoattack)):
+            before = found.clean[name.partition("-")[0]]
+            scores[f"{WEIGHTED}{name}{suffix}"] = inputs.Score(weighted(before.error, robust.error), robust.n)
+    if manifest.adaptive is not None and entry.routed:
+        record = entry.run_folder(runs) / "record.json"
+        for weights, score in read_adaptive(folder / "adaptive.json", manifest.adaptive, record=record).items():
+            scores[ADAPTIVE + ("" if weights == "last" else SELECTED)] = score
     return scores
+
+
+def weighted(clean: float, robust: float) -> float:
+    """Return the weighted robust accuracy, (clean accuracy + robust accuracy) / 2, of two errors in percent."""
+    return 100 - (clean + robust) / 2
 
 
 def flipped(flips: Mapping[str, inputs.Score], *, imagenet: bool) -> Scores:
@@ -118,12 +133,12 @@ def flipped(flips: Mapping[str, inputs.Score], *, imagenet: bool) -> Scores:
     return scores | {PER_PERTURBATION + name: score for name, score in flips.items()}
 
 
-def attacked(manifest: Manifest, entry: Entry, *, runs: Path) -> dict[str, inputs.Attacked]:
+def attacked(manifest: Manifest, entry: Entry, *, runs: Path) -> dict[str, Attacked]:
     """Return what attacks found by weights, ``last`` and maybe ``best``; empty where the study does not attack."""
     if manifest.adversarial is None:
         return {}
     path, record = entry.results_folder(runs) / "adversarial.json", entry.run_folder(runs) / "record.json"
-    return inputs.read_adversarial(path, manifest.adversarial, record=record)
+    return read_adversarial(path, manifest.adversarial, record=record)
 
 
 def signs(manifest: Manifest, entry: Entry, *, runs: Path) -> dict[str, Any]:

@@ -16,6 +16,8 @@ PER_PERTURBATION = "flip probability: "
 PER_RATE = "flip rate: "
 SINGLE = (PER_CORRUPTION, PER_PERTURBATION, PER_RATE)
 AUTOATTACK = "autoattack error"
+ADAPTIVE = "adaptive error"
+WEIGHTED = "weighted robust accuracy: "  # An accuracy: higher is better.
 SELECTED = " (best)"  # Ends the name of a metric of the weights that validation images selected.
 
 # The 15 corruptions that "corruption error" is defined over (Hendrycks and Dietterich 2019), in their order;

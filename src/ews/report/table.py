@@ -25,6 +25,7 @@ def tables(
     caption = captions.caption(manifest, results, records=records, reported=reported, costs=costs)
     main = layout.main_grid(manifest, results, caption=caption, costs=costs)
     others = [
+        layout.robust_grid(manifest, results),
         layout.corruption_grid(manifest, results),
         layout.perturbation_grid(manifest, results),
         layout.paired_grid(manifest, results),

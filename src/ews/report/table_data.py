@@ -12,6 +12,7 @@ from ews.report.metrics import (
     PER_CORRUPTION,
     PER_PERTURBATION,
     PER_RATE,
+    WEIGHTED,
     headline,
     ordered,
     pgd,
@@ -136,7 +137,9 @@ def _value(own: list[Measurement], *, baseline: list[Measurement], reported: Num
 
 
 def best(results: Results, metric: str, *, digits: int) -> set[Label]:
-    """Return the rows that are printed in bold: the lowest mean of each group of rows that are compared.
+    """Return the rows that are printed in bold: the best mean of each group of rows that are compared.
+
+    That is the lowest one, of an accuracy the highest.
 
     A group has none if it has a single row with this metric, or if another row prints alike with this
     many digits.
@@ -148,7 +151,8 @@ def best(results: Results, metric: str, *, digits: int) -> set[Label]:
             for label in results.labels
             if label.group == group and metric in results.values[label]
         }
-        lowest = [label for label, value in means.items() if value == min(means.values())]
-        if len(means) > 1 and len(lowest) == 1:
-            winners |= set(lowest)
+        goal = max if metric.startswith(WEIGHTED) else min
+        first = [label for label, value in means.items() if value == goal(means.values())]
+        if len(means) > 1 and len(first) == 1:
+            winners |= set(first)
     return winners

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ews.errors import EwsError, run, unknown
 from ews.files import write_json, write_text
-from ews.study.cells import all_cells, manifest, plan
+from ews.study.cells import all_cells, manifest, plan, trainings
 from ews.study.naming import digest
 from ews.study.params import load
 from ews.study.schema import Params
@@ -22,6 +22,7 @@ def main() -> None:
     commands.add_parser("check", help="validate params.yaml and count what it plans")
     listing = commands.add_parser("list", help="the run folders of a study")
     listing.add_argument("study")
+    listing.add_argument("--teachers", action="store_true", help="also the runs that they learn from")
     cell = commands.add_parser("cell", help="a cell's resolved parameters, as `python -m ews.train --cell` takes them")
     cell.add_argument("run", help="folder below results/runs")
     writing = commands.add_parser("manifest", help="write a study's manifest")
@@ -39,9 +40,16 @@ def main() -> None:
     if arguments.command in ("list", "manifest") and arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
     if arguments.command == "check":
-        print(f"{arguments.params}: valid; {len(params.studies)} studies, {len(all_cells(params))} different cells.")
+        cells = all_cells(params)
+        taught = len(trainings(cells.values())) - len({entry.run for entry in cells.values()})
+        more = f", and {taught} that they learn from" if taught else ""
+        print(f"{arguments.params}: valid; {len(params.studies)} studies, {len(cells)} different cells{more}.")
     elif arguments.command == "list":
-        print("\n".join(entry.results for entry in plan(params, arguments.study)))
+        entries = plan(params, arguments.study)
+        results = dict.fromkeys(entry.results for entry in entries)
+        if arguments.teachers:
+            results |= dict.fromkeys(run for run in trainings(entries) if run not in {entry.run for entry in entries})
+        print("\n".join(results))
     elif arguments.command == "manifest":
         content = manifest(params, arguments.study)
         if arguments.digest not in (None, digest(content)):
@@ -51,10 +59,11 @@ def main() -> None:
             )
         write_json(arguments.out, content)
     else:
-        cells = all_cells(params)
-        if arguments.run not in cells:
+        planned = all_cells(params)
+        found = trainings(planned.values()) | {results: entry.cell for results, entry in planned.items()}
+        if arguments.run not in found:
             raise EwsError(f"{arguments.run}: no study plans this run; `python -m ews.study list STUDY` names them.")
-        print(json.dumps(cells[arguments.run].cell, indent=2))
+        print(json.dumps(found[arguments.run], indent=2))
 
 
 if __name__ == "__main__":

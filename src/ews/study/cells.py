@@ -1,19 +1,21 @@
 """Studies to cells: the cross product with its overrides, resolved and named."""
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from ews.errors import EwsError
-from ews.study.methods import VANILLA, components, objective
+from ews.study.methods import VANILLA, check_sub_batches, check_values, components, objective
 from ews.study.naming import canonical, differences, flatten, run_path, spell, tagged
-from ews.study.params import validate
+from ews.study.overrides import combinations, is_sweep, override
 from ews.study.schema import ByObjective, Methods, Params, Study
+from ews.study.teachers import roles
 
 # What a kind of training is called under `recipes`; a component that brings its own kind is added here.
-KINDS: dict[str, str] = {"at": "adversarial", "trades": "adversarial"}
+KINDS: dict[str, str] = dict.fromkeys(("at", "trades", "mixacm", "awnet"), "adversarial")
+# Components that change what the network is, and which of their parameters say how (`dynamic` of the architecture).
+DYNAMIC: dict[str, tuple[str, ...]] = {"awnet": ("extractor",)}
 # Components whose parameters are given by objective.
 BY_OBJECTIVE = {
     name
@@ -21,6 +23,29 @@ BY_OBJECTIVE = {
     if isinstance(entry.annotation, type) and issubclass(entry.annotation, ByObjective)
 }
 GENERATED, OFFICIAL = "generated", "official"
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training.
+
+    Attributes:
+        run: folder below results/runs.
+        cell: resolved parameters, JSON types only.
+        default: the same cell without a study's overrides.
+        teachers: the trainings whose networks it learns from.
+    """
+
+    run: str
+    cell: dict[str, Any]
+    default: dict[str, Any]
+    teachers: tuple["Training", ...]
+
+    def chain(self) -> Iterator["Training"]:
+        """Yield this training and all that it learns from, directly or not."""
+        yield self
+        for teacher in self.teachers:
+            yield from teacher.chain()
 
 
 @dataclass(frozen=True)
@@ -36,6 +61,7 @@ class Planned:
         differs: the parameters that are not the defaults, which a hash in the folder's name stands for.
         stored: whether corrupted images are read from disk (official ones always are) or made while they are measured;
             no result depends on it.
+        teachers: the cells by run folder that it learns from, directly or not, whether a study lists them or not.
     """
 
     run: str
@@ -45,6 +71,7 @@ class Planned:
     label: dict[str, str]
     differs: dict[str, Any]
     stored: bool
+    teachers: dict[str, dict[str, Any]]
 
     @property
     def results(self) -> str:
@@ -62,20 +89,21 @@ def plan(params: Params, study: str) -> list[Planned]:
     raw = params.model_dump()
     planned: dict[str, Planned] = {}
     touched: set[str] = set()
-    for overrides in _combinations(spec, raw, study):
-        changed = _override(raw, overrides, study) if overrides else params
+    for overrides in combinations(spec, raw, study):
+        changed = override(raw, overrides, study) if overrides else params
         for dataset, architecture, augmentation, method, seed in _axes(spec, params):
-            names = (dataset, architecture, augmentation, method, seed)
-            cell, default = _resolve(changed, *names), _resolve(params, *names)
+            training = _resolve(changed, params, dataset, architecture, augmentation, method, seed)
+            for part in training.chain():
+                _check(part.cell, changed)
             settings = _settings(changed, changed.datasets[dataset].corrupted.source)
             # Official images are told apart from generated ones even where params.yaml makes them the default.
             evaluation = differences(_flat(settings), _flat(_settings(params, GENERATED)))
-            swept = {path: value for path, value in overrides.items() if _touches(path, cell)}
+            swept = {path: value for path, value in overrides.items() if _touches(path, training)}
             touched |= set(swept)
-            sweep = {path: value for path, value in swept.items() if _is_sweep(spec.overrides[path], path, raw)}
+            sweep = {path: value for path, value in swept.items() if is_sweep(spec.overrides[path], path, raw)}
             entry = Planned(
-                run=run_path(cell, default),
-                cell=cell,
+                run=training.run,
+                cell=training.cell,
                 evaluation=tagged("eval", evaluation) if evaluation else "",
                 settings=settings,
                 label={
@@ -84,14 +112,26 @@ def plan(params: Params, study: str) -> list[Planned]:
                     "augmentation": augmentation,
                     "method": ", ".join([method, *(f"{_short(path)}={spell(value)}" for path, value in sweep.items())]),
                 },
-                differs=differences(flatten(cell), flatten(default)),
+                differs=differences(flatten(training.cell), flatten(training.default)),
                 stored=changed.evaluation.corruption.stored or settings["corrupted"]["source"] == OFFICIAL,
+                teachers={other.run: other.cell for other in training.chain() if other is not training},
             )
             _place(planned, entry, f"params.yaml: studies.{study}")
     for path in spec.overrides:
         if path not in touched:
             raise EwsError(f"params.yaml: studies.{study}.overrides: {path!r} changes no cell of this study.")
+    for kind in spec.evaluations:
+        if not any(is_measured(kind, entry.cell) for entry in planned.values()):
+            raise EwsError(
+                f"params.yaml: studies.{study}.evaluations: {kind!r} deceives a router, and no cell of this study has "
+                f"one; a method with {' or '.join(DYNAMIC)} has."
+            )
     return list(planned.values())
+
+
+def is_measured(kind: str, cell: Mapping[str, Any]) -> bool:
+    """Tell whether an evaluation that a study asks for applies to a cell: `adaptive` does to networks with a router."""
+    return kind != "adaptive" or "dynamic" in cell["architecture"]
 
 
 def manifest(params: Params, study: str) -> dict[str, Any]:
@@ -110,6 +150,7 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
         **({"perturbations": list(settings["perturbation"]["names"])} if "perturbation" in spec.evaluations else {}),
         **({"imagenet": imagenet} if imagenet else {}),
         **({"adversarial": settings["adversarial"]} if "adversarial" in spec.evaluations else {}),
+        **({"adaptive": _adaptive(settings)} if "adaptive" in spec.evaluations else {}),
         "cells": [
             {
                 "run": entry.run,
@@ -141,9 +182,18 @@ def all_cells(params: Params) -> dict[str, Planned]:
             _place(found, entry, f"params.yaml: studies.{study}")
             if not entry.stored:
                 found[entry.results] = entry
-            content = canonical(entry.cell)
-            if runs.setdefault(entry.run, content) != content:
-                raise EwsError(f"params.yaml: studies.{study}: two different cells would share {entry.run}.")
+            for run, cell in trainings([entry]).items():
+                content = canonical(cell)
+                if runs.setdefault(run, content) != content:
+                    raise EwsError(f"params.yaml: studies.{study}: two different cells would share {run}.")
+    return found
+
+
+def trainings(planned: Iterable[Planned]) -> dict[str, dict[str, Any]]:
+    """Return what is trained, by run folder: the cells of studies, and those that they learn from."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in planned:
+        found |= {entry.run: entry.cell, **entry.teachers}
     return found
 
 
@@ -163,6 +213,10 @@ def check_sizes(params: Params, planned: Iterable[Planned], sizes: Mapping[str, 
         train, test = sizes[dataset.source]
         kept = None if train is None else train - round(train * dataset.validation)
         wanted = {
+            **{
+                f"{run}: recipe train_images": (cell["recipe"]["train_images"], kept)
+                for run, cell in entry.teachers.items()
+            },
             "recipe train_images": (entry.cell["recipe"]["train_images"], kept),
             "evaluation.test_images": (entry.settings["test_images"], test),
             "evaluation.adversarial.autoattack.n_examples": (
@@ -190,29 +244,65 @@ def _axes(spec: Study, params: Params) -> Iterator[tuple[str, str, str, str, int
 
 
 def _resolve(
-    params: Params, dataset: str, architecture: str, augmentation: str, method: str, seed: int
-) -> dict[str, Any]:
-    """Spell out everything that decides what one training does."""
+    params: Params, base: Params, dataset: str, architecture: str, augmentation: str, method: str, seed: int
+) -> Training:
+    """Spell out everything that decides what one training does, and those that it learns from.
+
+    Args:
+        params: with a study's overrides.
+        base: without them.
+        dataset: and what follows: the names of the cell.
+    """
     names = components(method)
     if "rst" in names and params.datasets[dataset].extra is None:
         raise EwsError(
             f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/adversarial.md)."
         )
-    return {
+    taught: list[Training] = []
+    sections = []
+    for name in names:
+        section = {"name": name, **_section(params, name, names)}
+        for role, teacher in roles(getattr(params.methods, name)).items():
+            chosen = (teacher.architecture or architecture, teacher.augmentation, teacher.method)
+            found = _resolve(params, base, dataset, *chosen, seed if teacher.seed is None else teacher.seed)
+            taught.append(found)
+            built = found.cell["architecture"]
+            section["teachers"][role] = {"run": found.run, "weights": teacher.weights, "architecture": built}
+        sections.append(section)
+    cell = {
         "dataset": dataset,
-        "architecture": {"name": architecture, **params.architectures[architecture].model_dump()},
+        "architecture": {
+            "name": architecture,
+            **params.architectures[architecture].model_dump(),
+            **_dynamic(params, names),
+        },
         "augmentation": {
             "name": augmentation,
             **params.datasets[dataset].standard.model_dump(),
             **getattr(params.augmentations, augmentation).model_dump(),
         },
-        "method": {
-            "name": method if names else VANILLA,
-            "components": [{"name": name, **_section(params, name, names)} for name in names],
-        },
+        "method": {"name": method if names else VANILLA, "components": sections},
         "recipe": _recipe(params, dataset, names),
         "seed": seed,
     }
+    default = cell if params is base else _resolve(base, base, dataset, architecture, augmentation, method, seed).cell
+    return Training(run=run_path(cell, default), cell=cell, default=default, teachers=tuple(taught))
+
+
+def _check(cell: dict[str, Any], params: Params) -> None:
+    """Refuse what cannot be trained: with its overrides, without which the same cell need not be possible."""
+    dataset = cell["dataset"]
+    sections = {component["name"]: component for component in cell["method"]["components"]}
+    check_values(cell["method"]["name"], sections, where="params.yaml")
+    where = f"params.yaml: recipes.{dataset}.{_kind(list(sections))}"
+    check_sub_batches(sections, cell["recipe"]["batch_size"], where=where)
+    for name, section in sections.items():
+        for role, teacher in section.get("teachers", {}).items():
+            if teacher["weights"] == "best" and params.datasets[dataset].validation == 0:
+                raise EwsError(
+                    f"params.yaml: methods.{name}.teachers.{role}.weights = 'best': without "
+                    f"datasets.{dataset}.validation no epoch is the best; use last."
+                )
 
 
 def _section(params: Params, name: str, names: list[str]) -> dict[str, Any]:
@@ -220,8 +310,17 @@ def _section(params: Params, name: str, names: list[str]) -> dict[str, Any]:
     section = getattr(params.methods, name)
     if isinstance(section, ByObjective):
         section = getattr(section, objective(names) or "")
-    values: dict[str, Any] = section.model_dump()
+    values: dict[str, Any] = section.model_dump(exclude=set(DYNAMIC.get(name, ())))
     return values
+
+
+def _dynamic(params: Params, names: list[str]) -> dict[str, Any]:
+    """Return what makes a cell's network depend on its input, as its architecture has it; mostly nothing."""
+    for name in names:
+        if name in DYNAMIC:
+            settings = getattr(params.methods, name).model_dump(include=set(DYNAMIC[name]))
+            return {"dynamic": {"name": name, **settings}}
+    return {}
 
 
 def _recipe(params: Params, dataset: str, names: list[str]) -> dict[str, Any]:
@@ -243,64 +342,15 @@ def _kind(names: list[str]) -> str:
     return next((KINDS[name] for name in names if name in KINDS), "standard")
 
 
-def _combinations(spec: Study, raw: dict[str, Any], study: str) -> Iterator[dict[str, Any]]:
-    """Yield one mapping key path -> value per combination of the swept values."""
-    choices = []
-    for path, value in spec.overrides.items():
-        values = value if _is_sweep(value, path, raw) else [value]
-        where = f"params.yaml: studies.{study}.overrides.{path}"
-        if not values:
-            raise EwsError(f"{where}: an empty list; give at least one value.")
-        if any(value in values[:place] for place, value in enumerate(values)):
-            raise EwsError(f"{where}: a value stands twice in {values}.")
-        if len(values) > 1 and path == "evaluation.corruption.stored":
-            raise EwsError(f"{where}: changes no result; give one value.")
-        for kind in ("corruption", "perturbation"):
-            if len(values) > 1 and path.startswith(f"evaluation.{kind}."):
-                raise EwsError(f"{where}: a study has one list of {kind}s; make a study for each.")
-        if len(values) > 1 and path.startswith("evaluation.adversarial."):
-            raise EwsError(f"{where}: a study has one adversary; make a study for each.")
-        choices.append([(path, choice) for choice in values])
-    for combination in product(*choices):
-        yield dict(combination)
+def _touches(path: str, training: Training) -> bool:
+    """Tell whether an override can change a training or one that it learns from: the sections that they use."""
+    return any(path.startswith(f"{place}.") for part in training.chain() for place in _sections(part.cell))
 
 
-def _is_sweep(value: Any, path: str, raw: dict[str, Any]) -> bool:
-    """Tell a list of values to sweep from one value that is a list (a list of lists sweeps such a key)."""
-    if not isinstance(value, list):
-        return False
-    return not isinstance(_get(raw, path), list) or all(isinstance(part, list) for part in value)
-
-
-def _get(raw: dict[str, Any], path: str) -> Any:
-    value: Any = raw
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _override(raw: dict[str, Any], overrides: dict[str, Any], study: str) -> Params:
-    """Return the parameters with some values replaced, validated again."""
-    changed = copy.deepcopy(raw)
-    where = f"params.yaml: studies.{study}.overrides"
-    for path, value in overrides.items():
-        *parents, last = path.split(".")
-        node: Any = changed
-        for place, key in enumerate(parents):
-            if not isinstance(node, dict) or key not in node:
-                raise EwsError(f"{where}: {path!r}: no key {'.'.join(parents[: place + 1])!r} in params.yaml.")
-            node = node[key]
-        if not isinstance(node, dict) or last not in node:
-            valid = ", ".join(node) if isinstance(node, dict) else "none"
-            raise EwsError(f"{where}: {path!r}: no such key. Valid below {'.'.join(parents)}: {valid}.")
-        node[last] = value
-    return validate(changed, where=where)
-
-
-def _touches(path: str, cell: dict[str, Any]) -> bool:
-    """Tell whether an override can change a cell: its section must be one that the cell uses."""
+def _sections(cell: dict[str, Any]) -> list[str]:
+    """Return the key paths of the sections of params.yaml that a cell uses."""
     names = [component["name"] for component in cell["method"]["components"]]
-    used = [
+    return [
         "evaluation",
         f"datasets.{cell['dataset']}.corrupted",
         f"recipes.{cell['dataset']}.{_kind(names)}",
@@ -309,12 +359,16 @@ def _touches(path: str, cell: dict[str, Any]) -> bool:
         *(f"methods.{name}" for name in names if name not in BY_OBJECTIVE),
         *(f"methods.{name}.{objective(names)}" for name in names if name in BY_OBJECTIVE),
     ]
-    return any(path.startswith(f"{place}.") for place in used)
 
 
 def _short(path: str) -> str:
-    """Shorten a key path for a table's row: the last key is what a reader looks for."""
-    return path.rsplit(".", 1)[1]
+    """Shorten a key path for a table's row: the last key is what a reader looks for, of a teacher with its role."""
+    return path.rpartition(".teachers.")[2] if ".teachers." in path else path.rsplit(".", 1)[1]
+
+
+def _adaptive(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the adaptive attacks' settings, with what they have in common with the other attacks."""
+    return {**{key: settings["adversarial"][key] for key in ("epsilon", "step_size", "steps")}, **settings["adaptive"]}
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,12 +1,21 @@
 """Method names: components joined by `+` in the registry's order, such as `dropout` or `trades+awp+ews`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ews.errors import EwsError, unknown
 from ews.methods import REGISTRY
 
 VANILLA = "vanilla"
 # At most one of these, and which components only make sense beside one of some others.
-OBJECTIVES = ("at", "trades")
-NEEDS = {"awp": OBJECTIVES}
+OBJECTIVES = ("at", "trades", "mixacm", "awnet")
+NEEDS = {"awp": ("at", "trades", "awnet")}
+# Pairs that the mathematics does not allow, and why.
+EXCLUDED = {
+    ("awnet", "ews"): "a subnet is a slice of fixed weights, and AW-Net has other filters for every image",
+}
+# Each takes the gradient at weights that it finds from the clean ones.
+MOVES = ("awp", "damp", "sam", "asam")
 
 
 def components(method: str, *, where: str = "") -> list[str]:
@@ -34,12 +43,60 @@ def components(method: str, *, where: str = "") -> list[str]:
     if len(objectives) > 1:
         both = " and ".join(objectives)
         raise EwsError(f"{where}: {method!r}: {both} are both objectives; a method has at most one.")
+    moves = [part for part in parts if part in MOVES]
+    if len(moves) > 1:
+        raise EwsError(
+            f"{where}: {method!r}: {' and '.join(moves)} each take the gradient at weights of their own, found from "
+            "the unchanged ones; at which of them it would be taken is not defined. A method has at most one of "
+            f"{', '.join(MOVES)}."
+        )
     for part, needed in NEEDS.items():
         if part in parts and not set(needed) & set(parts):
             raise EwsError(
                 f"{where}: {method!r}: {part} needs {' or '.join(needed)} beside it, as in {needed[0]}+{part}."
             )
+    for (first, second), reason in EXCLUDED.items():
+        if first in parts and second in parts:
+            raise EwsError(f"{where}: {method!r}: {first} and {second} do not combine: {reason}.")
     return parts
+
+
+def check_values(method: str, sections: Mapping[str, Mapping[str, Any]], *, where: str) -> None:
+    """Refuse values that a component cannot have beside another one.
+
+    Args:
+        method: the composition.
+        sections: the parameters of its components by name.
+        where: for messages.
+
+    Raises:
+        EwsError: says why they do not go together.
+    """
+    if "mixacm" in sections and sections.get("ews", {}).get("distillation") == "ce":
+        raise EwsError(
+            f"{where}: {method!r} with methods.ews.distillation = 'ce': a mixture of two images has no single label on "
+            "which a subnet's cross-entropy could be taken. Use kl, which needs none."
+        )
+
+
+def check_sub_batches(sections: Mapping[str, Mapping[str, Any]], batch_size: int, *, where: str) -> None:
+    """Refuse more sub-batches than a batch has images.
+
+    Args:
+        sections: the parameters of a method's components by name.
+        batch_size: images of a batch.
+        where: key path of the recipe, for messages.
+
+    Raises:
+        EwsError: names both keys.
+    """
+    for name, section in sections.items():
+        count = section.get("sub_batches", 1)
+        if count > batch_size:
+            raise EwsError(
+                f"{where}.batch_size = {batch_size}: methods.{name}.sub_batches = {count} is more; "
+                f"valid: 1 to {batch_size}."
+            )
 
 
 def objective(parts: list[str]) -> str | None:

@@ -34,9 +34,18 @@ def flatten(cell: Cell) -> dict[str, Any]:
         f"{section}.{key}": value
         for section in ("architecture", "augmentation", "recipe")
         for key, value in cell[section].items()
+        if key != "dynamic"
     }
+    flat |= {f"architecture.dynamic.{key}": value for key, value in cell["architecture"].get("dynamic", {}).items()}
     for component in cell["method"]["components"]:
-        flat |= {f"{component['name']}.{key}": value for key, value in component.items()}
+        flat |= {f"{component['name']}.{key}": value for key, value in component.items() if key != "teachers"}
+        for role, teacher in component.get("teachers", {}).items():
+            # The folder says all there is to say: two cells in one are refused.
+            _, architecture, augmentation, method, seed = teacher["run"].split("/")
+            place = f"{component['name']}.teachers.{role}"
+            values = {"method": method, "architecture": architecture, "augmentation": augmentation}
+            values |= {"seed": int(seed.removeprefix("seed")), "weights": teacher["weights"]}
+            flat |= {f"{place}.{key}": value for key, value in values.items()}
     return {key: value for key, value in flat.items() if not key.endswith(".name")}
 
 
@@ -47,8 +56,10 @@ def differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[
 
 def tagged(name: str, values: Mapping[str, Any]) -> str:
     """Append `,key=value` for each value, or a hash where that is over 100 characters or cannot be spelled."""
-    text = name + "".join(f",{key}={spell(value)}" for key, value in values.items())
-    if len(text) <= LONGEST and _PLAIN.fullmatch(text):
+    spelled = {key: spell(value) for key, value in values.items()}
+    text = name + "".join(f",{key}={value}" for key, value in spelled.items())
+    # A comma within a value, of a teacher that is not the default one, would read as the end of it.
+    if len(text) <= LONGEST and _PLAIN.fullmatch(text) and not any("," in value for value in spelled.values()):
         return text
     return f"{name},hash={digest(dict(values))}"
 

@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from ews.errors import EwsError, unknown
+from ews.study import teachers
 from ews.study.methods import components
 from ews.study.schema import OFFICIAL, Dataset, Params
 
@@ -94,6 +95,7 @@ def _check_references(params: Params, *, where: str, sources: Iterable[str] | No
             raise EwsError(f"{where}: recipes has no entry for dataset {name!r}; add recipes.{name}.standard.")
     for name in params.recipes:
         _known(name, params.datasets, "dataset", f"{where}: recipes")
+    teachers.check(params, where=where)
     for name, study in params.studies.items():
         at = f"{where}: studies.{name}"
         if name in {f"{dataset}{suffix}" for dataset in params.datasets for suffix in ("-c", "-c-official")}:

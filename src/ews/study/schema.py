@@ -73,7 +73,7 @@ Perturbation = Literal[
     "tilt",
     "scale",
 ]
-Evaluation = Literal["clean", "corruption", "perturbation", "adversarial"]
+Evaluation = Literal["clean", "corruption", "perturbation", "adversarial", "adaptive"]
 # Sources whose corrupted test images are published, as the source `<source>_c` of the manifest.
 OFFICIAL = ("cifar10", "cifar100")
 # Names of the workflow's own rules; a study of that name would hide one (a test holds the two together).
@@ -81,7 +81,7 @@ RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
     | {"dataset", "extra_images", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
     | {"official_corruption", "contact_sheet"}
-    | {"evaluate_clean", "evaluate_corruption", "evaluate_perturbation", "evaluate_adversarial"}
+    | {"evaluate_clean", "evaluate_corruption", "evaluate_perturbation", "evaluate_adversarial", "evaluate_adaptive"}
     | {"measure", "table", "figure"}
 )
 
@@ -291,6 +291,95 @@ class Awp(ByObjective):
 
     at: AwpOf
     trades: AwpOf
+    awnet: AwpOf
+
+
+class Teacher(Section):
+    """A cell whose trained network another one learns from: of the same dataset, under the same overrides."""
+
+    method: Annotated[str, Field(min_length=1)] = Field(description="Composition, e.g. at; it is trained first.")
+    architecture: Name | None = Field(default=None, description="null: the student's.")
+    augmentation: Name = Field(default="standard", description="Its training augmentation.")
+    seed: Seed | None = Field(default=None, description="null: the student's.")
+    weights: Literal["last", "best"] = Field(description="Of the last epoch, or of the best on validation images.")
+
+
+class Damp(Section):
+    """Data augmentation via multiplicative perturbations of the weights (Trinh et al. 2024)."""
+
+    sigma: NonNegative = Field(description="Standard deviation of the weights' factors, whose mean is 1.")
+    sub_batches: Count = Field(description="Parts of a batch, each with its own draw, M; at most the batch's images.")
+    gradient: Literal["perturbed", "objective"] = Field(
+        description="perturbed: with respect to the noisy weights (authors' code); objective: times the factors."
+    )
+    form: Literal["auto", "sequential", "vmapped", "grouped"] = Field(
+        description="How layers with M weights are computed; same values; auto: the fastest on the device."
+    )
+
+
+class Sharpness(Section):
+    """What SAM and ASAM share."""
+
+    rho: Positive = Field(description="Length of the step along the gradient.")
+    sub_batches: Count = Field(description="Parts of a batch, each with its own step, M; 1: the whole batch.")
+
+
+class Sam(Sharpness):
+    """Sharpness-aware minimisation (Foret et al. 2021)."""
+
+
+class Asam(Sharpness):
+    """Adaptive sharpness-aware minimisation (Kwon et al. 2021): steps relative to the weights."""
+
+
+class AwNetTeachers(Section):
+    """The networks that AW-Net learns from."""
+
+    clean: Teacher = Field(description="Teaches the clean images.")
+    robust: Teacher = Field(description="Teaches the adversarial images.")
+
+
+class AwNet(AdversarialTraining):
+    """AW-Net (Wei and Zhao 2023): filters and normalisations that depend on the image; two teachers, as MTARD."""
+
+    extractor: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="Output channels of the router's convolutions, each of which halves the image."
+    )
+    weight_rate: Decay = Field(
+        description="How far the two losses' weights move in a step; times the learning rate's share."
+    )
+    type_weight: NonNegative = Field(description="Weight of the cross-entropy of the image's type.")
+    teachers: AwNetTeachers = Field(description="The cells it learns from.")
+
+
+class MixacmTeachers(Section):
+    """Whose channel maps and soft labels MixACM's student learns from."""
+
+    robust: Teacher = Field(description="An adversarially trained network.")
+
+
+class Mixacm(Section):
+    """MixACM (Awais et al. 2021): robustness from a robust teacher, by mixed images without adversarial examples."""
+
+    teachers: MixacmTeachers = Field(description="The cell it learns from.")
+    mixup: NonNegative = Field(description="alpha of Beta(alpha, alpha), from which mixtures are drawn; 0: none.")
+    soft_weight: float = Field(ge=0, le=1, description="Weight of the soft labels; mixup's cross-entropy has the rest.")
+    temperature: Positive = Field(description="Temperature of the soft labels.")
+    acm_weight: NonNegative = Field(description="Weight of the sum of the channel maps' distances.")
+    stages: Annotated[list[Annotated[int, Field(le=-1)]], Field(min_length=1)] = Field(
+        description="At whose ends channel maps are compared, counted from the last, -1; ascending."
+    )
+    validation_epsilon: Level = Field(description="Of the PGD that selects the best epoch: in [0, 1], or as 8/255.")
+    validation_steps: Count = Field(description="Steps of that PGD on validation images.")
+    validation_step_size: StepSize = Field(description="Step of that PGD.")
+    validation_images: Count | None = Field(description="On how many validation images, stratified; null: all.")
+
+    @field_validator("stages")
+    @classmethod
+    def _ascending(cls, stages: list[int]) -> list[int]:
+        if stages != sorted(set(stages)):
+            raise ValueError("stages must ascend, each once, as in [-3, -2, -1]")
+        return stages
 
 
 class Rst(Section):
@@ -305,7 +394,12 @@ class Methods(Section):
     dropout: Dropout
     at: At
     trades: Trades
+    mixacm: Mixacm
+    awnet: AwNet
     awp: Awp
+    damp: Damp
+    sam: Sam
+    asam: Asam
     rst: Rst
     ews: Ews
 
@@ -341,7 +435,7 @@ class Recipes(Section):
     """Recipes of one dataset by kind of training."""
 
     standard: Recipe = Field(description="Training on clean or augmented images.")
-    adversarial: Recipe | None = Field(default=None, description="Training on adversarial examples: at, trades.")
+    adversarial: Recipe | None = Field(default=None, description="Training for robustness: at, trades, mixacm.")
 
 
 class CorruptionEvaluation(Section):
@@ -393,6 +487,22 @@ class AdversarialEvaluation(Section):
     autoattack: AutoAttackEvaluation
 
 
+class AdaptiveEvaluation(Section):
+    """Attacks that also deceive the router of a dynamic network; radius, step and steps are those of adversarial."""
+
+    weights: Annotated[list[Positive], Field(min_length=1)] = Field(
+        description="Of the router's cross-entropy beside that of the class: an attack for each."
+    )
+    restarts: Count = Field(description="Uniform starts of each attack.")
+
+    @field_validator("weights")
+    @classmethod
+    def _distinct(cls, weights: list[float]) -> list[float]:
+        if len(set(weights)) < len(weights):
+            raise ValueError("a weight stands twice")
+        return weights
+
+
 class EvaluationSettings(Section):
     """How trained networks are measured."""
 
@@ -400,6 +510,7 @@ class EvaluationSettings(Section):
     corruption: CorruptionEvaluation
     perturbation: PerturbationEvaluation
     adversarial: AdversarialEvaluation
+    adaptive: AdaptiveEvaluation
 
 
 class Study(Section):
