@@ -89,7 +89,7 @@ def test_the_columns_are_those_of_table_4_with_the_paper_s_numbers_beside(attack
     head = next(line for line in texts["table.md"].splitlines() if "pgd-20" in line)
     columns = [column.strip() for column in head.strip("|").split("|")]
     wanted = ["clean error (%)", "paper", "pgd-20 error (%)", "paper", "autoattack error (%)", "paper"]
-    assert columns[-6:] == wanted
+    assert columns[-7:] == [*wanted, "cost (× without ews)"]
     row = next(line for line in texts["table.md"].splitlines() if "at+ews" in line and line.startswith("|"))
     for number in ("16.85", "47.99", "51.84"):
         assert number in row
@@ -261,3 +261,29 @@ def test_a_manifest_without_the_attacks_settings_is_refused(attacked):
 @pytest.mark.parametrize(("value", "text"), [(8 / 255, "8/255"), (0.3, "0.3"), (0.0, "0/255"), (1.0, "255/255")])
 def test_distances_are_written_in_grey_levels_where_they_are_whole(value, text):
     assert adversarial.levels(value) == text
+
+
+def test_without_vanilla_the_method_without_ews_is_what_rows_are_compared_with(attacked):
+    attacked.errors(**{"at": (20.0, 21.0), "at+ews": (19.0, 18.0)})
+    study = manifest.load(attacked.study)
+    plain, with_subnets = study.labels
+    assert study.baseline(with_subnets) == study.baseline(plain) == plain
+    texts = measured(attacked)[3]
+    rows = list(csv.DictReader(io.StringIO(texts["table.csv"])))
+    assert [row["clean error difference"] for row in rows] == ["", "-2.00"]
+    assert [row["clean error difference pairs"] for row in rows] == ["", "2"]
+    assert [row["cost relative"] for row in rows] == ["1.00", "1.00"]
+    assert "difference to the method without ews with the same data" in texts["caption.txt"]
+    assert "Such an epoch of the method without ews takes 8.00 s" in texts["caption.txt"]
+    assert "cost (× without ews)" in texts["table.md"]
+    assert "vanilla" not in texts["table.md"]
+
+
+def test_a_method_that_has_no_like_without_subnets_is_compared_with_nothing(grow):
+    study = manifest.load(grow(methods=("at", "trades", "trades+awp+ews"), logs=False).study)
+    assert [study.baseline(label) for label in study.labels] == [None] * len(study.labels)
+
+
+def test_vanilla_goes_before(grow):
+    study = manifest.load(grow(methods=("vanilla", "damp", "damp+ews"), augmentations=("standard",), logs=False).study)
+    assert [study.baseline(label) for label in study.labels] == [study.labels[0]] * 3

@@ -62,7 +62,10 @@ def _comparison(results: Results) -> str:
     rows = [results.values[label][metric] for label in results.labels for metric in results.headline]
     text = "In bold the lowest mean of each group of methods, unless two print alike; bold claims no significance."
     if any(value.change is not None for value in rows):
-        return f"In brackets the difference to vanilla with the same data, network, augmentation and recipe. {text}"
+        return (
+            f"In brackets the difference to {results.reference} with the same data, network, augmentation and recipe. "
+            f"{text}"
+        )
     return text
 
 
@@ -223,8 +226,8 @@ def _cost(results: Results, costs: Costs) -> str:
     without = " and data loading in other processes" if "processor" in clocks(costs) else ""
     return (
         f"Cost: {clocks(costs)} of the median epoch of training, without validation{without}, divided by that of "
-        "vanilla with the same seed, data, network, augmentation and recipe on an equal machine; other programs that "
-        f"ran there disturb it. {capital(vanilla_seconds(results, costs))}."
+        f"{results.reference} with the same seed, data, network, augmentation and recipe on an equal machine; other "
+        f"programs that ran there disturb it. {capital(reference_seconds(results, costs))}."
     )
 
 
@@ -233,16 +236,17 @@ def clocks(costs: Costs) -> str:
     return " or ".join(f"{clock} time" for clock in sorted({cost.clock for cost in costs.values()}))
 
 
-def vanilla_seconds(results: Results, costs: Costs) -> str:
-    """Say how long vanilla's median epoch takes, mean over seeds, for each row of vanilla or from lowest to highest."""
+def reference_seconds(results: Results, costs: Costs) -> str:
+    """Say how long an epoch of what rows are compared with takes: median, mean over seeds, of each or the range."""
     rows = [label for label in dict.fromkeys(results.baselines.values()) if label is not None and label in costs]
     means = {label: mean(list(costs[label].seconds.values())) for label in rows}
+    what = f"such an epoch of {results.reference} takes"
     if len(rows) > MOST_TIMES:
-        return f"such an epoch of vanilla takes {_three(min(means.values()))} to {_three(max(means.values()))} s"
+        return f"{what} {_three(min(means.values()))} to {_three(max(means.values()))} s"
     varying = [axis for axis in AXES if len({label.value(axis) for label in rows}) > 1]
     names = {label: " ".join(label.value(axis) for axis in varying) for label in rows}
     times = [f"{_three(value)} s{f' ({names[label]})' if names[label] else ''}" for label, value in means.items()]
-    return f"such an epoch of vanilla takes {listing(times)}"
+    return f"{what} {listing(times)}"
 
 
 def _three(value: float) -> str:

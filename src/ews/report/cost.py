@@ -19,8 +19,8 @@ class Cost:
     Attributes:
         clock: ``processor`` (time of the process on all its cores) or ``wall``.
         seconds: of the median epoch, by seed.
-        relative: the same divided by vanilla's of the same seed and circumstances, by seed; only for seeds
-            whose vanilla was trained on an equal machine, and so possibly empty.
+        relative: the same divided by that of vanilla, or of the method without subnets, of the same seed and
+            circumstances, by seed; only for seeds where that was trained on an equal machine, and so possibly empty.
     """
 
     clock: str
@@ -57,7 +57,7 @@ def costs(manifest: Manifest, records: Sequence[Mapping[str, Any]]) -> dict[Labe
 def _relative(
     manifest: Manifest, label: Label, seconds: Mapping[int, float], records: Mapping[str, Mapping[str, Any]]
 ) -> dict[int, float]:
-    """Divide by vanilla's seconds, seed by seed."""
+    """Divide by the seconds of what the row is compared with, seed by seed."""
     baseline = manifest.baseline(label)
     if baseline is None:
         return {}

@@ -15,7 +15,6 @@ DIGITS = 2
 CORRUPTION_DIGITS = 1  # Fifteen columns have to fit on a page; the CSV has one digit more.
 WIDEST = 3  # Groups of columns beyond this many become rows.
 NONE = "–"
-COST = "cost (× vanilla)"
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def main_grid(manifest: Manifest, results: Results, *, caption: str, costs: Cost
                 columns.append(Column("paper", group))
                 makers.append((key, lambda label, metric=metric: _reported(results, label, metric, notes)))  # type: ignore[misc]
         if shows_cost(results, costs):
-            columns.append(Column(COST, group))
+            columns.append(Column(f"cost ({results.times})", group))
             makers.append((key, lambda label: _cost(results, costs, label)))
     rows = []
     for heads in _ordered(results.labels, row_axes):
@@ -165,13 +164,13 @@ def robust_grid(manifest: Manifest, results: Results) -> Grid | None:
 
 
 def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
-    """Lay out the paired comparison with vanilla over seeds; None if no row has two pairs."""
+    """Lay out the paired comparison over seeds with vanilla or the like; None if no row has two pairs."""
     pairs = {label: [results.values[label][metric].paired for metric in results.headline] for label in results.labels}
     caption = (
-        "Paired comparison with vanilla, percentage points: mean over seeds of (method − vanilla of the same seed, "
-        "data, network, augmentation and recipe) and in square brackets its 95 % t interval. Negative: the method "
-        "is better. The interval speaks of other seeds, not of other test images, and is not corrected for the "
-        "number of comparisons."
+        f"Paired comparison with {results.reference}, percentage points: mean over seeds of (method − "
+        f"{results.reference} of the same seed, data, network, augmentation and recipe) and in square brackets its 95 "
+        "% t interval. Negative: the method is better. The interval speaks of other seeds, not of other test images, "
+        "and is not corrected for the number of comparisons."
     )
     return _paired(manifest, results, pairs, name="paired", caption=caption)
 
@@ -259,13 +258,13 @@ def _reported(results: Results, label: Label, metric: str, notes: dict[str, str]
 
 
 def shows_cost(results: Results, costs: Costs) -> bool:
-    """Tell whether the main table has a column for the cost: all rows have one, and some can be compared to vanilla."""
+    """Tell whether the main table has a column for the cost: all rows have one, and some can be compared."""
     compared = [label for label in costs if costs[label].relative and results.baselines[label] != label]
     return set(costs) == set(results.labels) and bool(compared)
 
 
 def _cost(results: Results, costs: Costs, label: Label) -> Cell:
-    """Return how many times vanilla's a row's cost is; that of vanilla itself is 1 and has no spread."""
+    """Return how many times that of the row it is compared with a row's cost is; that row's is 1 and has no spread."""
     ratios = list(costs[label].relative.values())
     if not ratios:
         return Cell(NONE)

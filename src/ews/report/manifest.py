@@ -9,6 +9,7 @@ from ews.errors import EwsError, unknown
 from ews.files import read_json
 from ews.study.naming import spell
 
+EWS = "ews"
 AXES = ("dataset", "architecture", "augmentation", "method")
 EVALUATIONS = ("clean", "corruption", "perturbation", "adversarial", "adaptive")
 REMAKE = "Make the manifest again with `python -m ews.study manifest STUDY --out ...`."
@@ -114,15 +115,22 @@ class Manifest:
         return sorted((entry for entry in self.entries if entry.label == label), key=lambda entry: entry.seed)
 
     def baseline(self, label: Label) -> Label | None:
-        """Return the vanilla row that differs from this one in the method alone, if the study has one.
+        """Return the row that this one is compared with, which differs from it in the method alone, or None.
 
-        Same data, network, augmentation, recipe and evaluation settings, as resolved; so a recipe
-        that a sweep changed is compared with vanilla under that recipe.
+        Vanilla, if the study has it; else, as in adversarial training, whose recipe vanilla does not share, a row with
+        ``ews`` is compared with the same method without it. Itself for a row that others are compared with. Same data,
+        network, augmentation, recipe and evaluation settings, as resolved; so a recipe that a sweep changed is
+        compared with vanilla under that recipe.
         """
-        here = self.of(label)[0].circumstances
-        for other in self.labels:
-            first = self.of(other)[0]
-            if first.vanilla and first.circumstances == here:
+        here = self.of(label)[0]
+        alike = [other for other in self.labels if self.of(other)[0].circumstances == here.circumstances]
+        for other in alike:
+            if self.of(other)[0].vanilla:
+                return other
+        without = {other: _without_ews(self.of(other)[0]) for other in alike}
+        for other in alike:
+            compared = [row for row in alike if row != other and without[row] == without[other]]
+            if self.of(other)[0].cell["method"]["components"] == without[label] and compared:
                 return other
         return None
 
@@ -188,6 +196,11 @@ def _adaptive(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if "adaptive" not in raw["evaluations"]:
         return None
     return {key: raw["adaptive"][key] for key in ("epsilon", "step_size", "steps", "restarts", "weights")}
+
+
+def _without_ews(entry: Entry) -> list[Any]:
+    """Return the components of a method, with their parameters, without the subnets."""
+    return [component for component in entry.cell["method"]["components"] if component["name"] != EWS]
 
 
 def _entry(raw: Mapping[str, Any]) -> Entry:

@@ -75,7 +75,7 @@ def sweep(study: Study) -> Figure:
     if compared:
         panels.append(
             Panel(
-                "training cost (× vanilla)",
+                f"training cost ({study.results.times})",
                 lambda label: list(costs[label].relative.values()) if label in costs else [],
                 relative=True,
             )
@@ -90,7 +90,7 @@ def sweep(study: Study) -> Figure:
     if compared:
         machines = captions.listing(dict.fromkeys(filter(None, map(captions.machine, records))))
         what = f"cost: {captions.clocks(costs)} of the median epoch{f' on {machines}' if machines else ''};"
-        parts.append([what, captions.vanilla_seconds(study.results, costs)])
+        parts.append([what, captions.reference_seconds(study.results, costs)])
     figure = plotting.canvas(
         1.1 + height * len(places),
         title="\n".join(_fill(line, int(CHARACTERS * width)) for line in parts),

@@ -19,6 +19,7 @@ from ews.report.metrics import (
 )
 from ews.report.reported import Number, Reported
 from ews.report.statistics import Paired, deviation, mean, paired
+from ews.study.methods import VANILLA
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Value:
         mean, deviation: over seeds, percent; the sample standard deviation is None with one seed.
         by_seed: the values behind it.
         n: test images behind each of them, None where not recorded or not alike.
-        change: the mean less that of vanilla in the same circumstances; None for vanilla itself or without one.
+        change: the mean less that of the row that this one is compared with; None for that row itself or without one.
         paired: the same over common seeds, with its interval.
         reported: the paper's number.
     """
@@ -52,7 +53,7 @@ class Results:
         values: by row, then by metric.
         headline: the metrics of the main table.
         corruptions: the single corruptions, as metrics, in the benchmark's order.
-        baselines: the vanilla row that each row is compared with, itself included; None without one.
+        baselines: the row that each row is compared with, itself included; None without one.
         perturbations: the single perturbations, as metrics.
     """
 
@@ -62,6 +63,18 @@ class Results:
     corruptions: list[str]
     baselines: Mapping[Label, Label | None]
     perturbations: list[str] = field(default_factory=list)
+
+    @property
+    def reference(self) -> str:
+        """What rows are compared with, in a word or two: vanilla, or the method less its subnets."""
+        found = {label.method.partition(",")[0] == VANILLA for label in self.baselines.values() if label is not None}
+        names = [name for name, plain in ((VANILLA, True), ("the method without ews", False)) if plain in found]
+        return " or ".join(names) or VANILLA
+
+    @property
+    def times(self) -> str:
+        """What costs are multiples of, for the head of a column: ``× vanilla`` or ``× without ews``."""
+        return f"× {self.reference.removeprefix('the method ')}"
 
     @property
     def metrics(self) -> list[str]:
