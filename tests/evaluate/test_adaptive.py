@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ews import models
+from ews.attacks import ensemble
 from ews.attacks.adaptive import deceive
 from ews.attacks.pgd import pgd
 from ews.data.dataset import load
@@ -35,11 +36,11 @@ ARCHITECTURE = {
 SCALE: dict[str, Any] = {"classes": 4, "mean": [0.5] * 3, "std": [0.25] * 3}
 
 
-def gate() -> Network:
-    """A network that says class 1 of what its router takes for clean and else class 0.
+def gate(*, margin: float = 200.0) -> Network:
+    """A network that says class 1 of what its router takes for clean and else class 0, by a margin of logits.
 
-    It is so sure of either that the gradient of the cross-entropy is zero in float32: PGD has nothing to follow. The
-    router goes by brightness: two levels move its logit by one.
+    By default it is so sure of either that the gradient of the cross-entropy is zero in float32: PGD has nothing to
+    follow. The router goes by brightness: two levels move its logit by one.
     """
     network = models.build(ARCHITECTURE, **SCALE, generator=torch.Generator())
     router = network.router
@@ -57,8 +58,8 @@ def gate() -> Network:
             branch.weight.zero_()
             branch.bias.fill_(shown)
         network.head.weight.zero_()
-        network.head.weight[1] = 400 / network.head.in_features
-        network.head.bias.copy_(torch.tensor([200.0, 0.0, -1000.0, -1000.0]))
+        network.head.weight[1] = 2 * margin / network.head.in_features
+        network.head.bias.copy_(torch.tensor([margin, 0.0, -5 * margin, -5 * margin]))
     return network.eval()
 
 
@@ -157,6 +158,34 @@ def test_it_finds_what_pgd_does_not(measure: Measured, fooled: np.ndarray) -> No
     assert found["router"]["trusted"] == pytest.approx(100 * (TEST // 2 + fooled.sum()) / TEST)
     assert found["settings"]["weights"] == [0.1, 10.0] and found["settings"]["restarts"] == 2
     assert found["versions"]["torch"] and found["hardware"]["device"] == "cpu"
+
+
+class Quick(ensemble.AutoAttack):  # type: ignore[misc]
+    """AutoAttack with a tenth of the iterations."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        for attack in (self.apgd, self.apgd_targeted):
+            attack.n_iter = attack.n_iter_orig = 10
+        self.fab.n_iter = 5
+        self.square.n_queries = 50
+
+
+def test_the_ordinary_attacks_go_through_the_router(
+    gated: Path, data: Path, fooled: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is less sure, the class depends on the image through the router alone: every change is found there."""
+    monkeypatch.setattr(ensemble, "AutoAttack", Quick)
+    save_file(gate(margin=2.0).state_dict(), gated / "model.safetensors")
+    write_record(gated, data)
+    places = ["--run", str(gated), "--data", str(data), "--out", str(gated / "adversarial.json")]
+    attack = ["--epsilon", str(EPSILON), "--step-size", str(2 / 255), "--steps", "8", "--restarts", "1"]
+    more = ["--batch-size", "24", "--version", "standard", "--predictions", str(gated / "adversarial.npz")]
+    main(["adversarial", *places, *attack, *more])
+    found = json.loads((gated / "adversarial.json").read_text())
+    assert found["clean"]["error"] == pytest.approx(100 / TEST)
+    for kind in ("pgd", "autoattack"):
+        assert found[kind]["error"] == pytest.approx(100 * fooled.mean())
 
 
 def test_the_images_lie_in_the_ball_and_give_the_same_errors_again(
