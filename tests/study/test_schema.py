@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from ews.study import schema
+from ews.study import method_schema, schema
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,9 +25,9 @@ def fields(*models: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("registry", "names"),
     [
-        ("ews.methods", fields(schema.Methods)),
+        ("ews.methods", fields(method_schema.Methods)),
         ("ews.augment", fields(schema.Augmentations)),
-        ("ews.subnets.search", set(get_args(schema.Ews.model_fields["search"].annotation))),
+        ("ews.subnets.search", set(get_args(method_schema.Ews.model_fields["search"].annotation))),
         ("ews.corruptions", set(get_args(schema.Corruption))),
         ("ews.evaluate", set(get_args(schema.Evaluation))),
     ],

@@ -268,7 +268,8 @@ def test_teachers_count_among_a_cell_s_parameters_by_what_they_are(with_study: A
 
 
 def test_the_command_shows_teachers(tmp_path: Path, raw: dict[str, Any]) -> None:
-    raw["studies"]["mine"] = {"dataset": "digits", "architecture": "wrn10_1", "seed": 0, "method": "mixacm"}
+    raw["studies"] = {"mine": {"dataset": "digits", "architecture": "wrn10_1", "seed": 0, "method": "mixacm"}}
+    raw["reproduce"] = ["mine"]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(raw))
 

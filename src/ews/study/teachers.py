@@ -1,8 +1,10 @@
 """Teachers in params.yaml: the cells from whose networks a component learns."""
 
 from ews.errors import EwsError, unknown
+from ews.study.method_schema import Teacher
 from ews.study.methods import components
-from ews.study.schema import Augmentations, Params, Section, Teacher
+from ews.study.schema import Augmentations, Params
+from ews.study.values import Section
 
 
 def roles(section: Section) -> dict[str, Teacher]:
