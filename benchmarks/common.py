@@ -63,6 +63,9 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "trades": {**ATTACK, "step_size": 0.007, "attack_mode": "eval", "beta": 6.0},
     # After the warm-up, whose length the cost of a step does not depend on; and whatever the objective's radius is.
     "awp": {"gamma": 0.01, "warmup_epochs": 0},
+    "damp": {"sigma": 0.2, "sub_batches": 8, "gradient": "perturbed", "form": "auto"},
+    "sam": {"rho": 0.045, "sub_batches": 8},
+    "asam": {"rho": 1.0, "sub_batches": 8},
     "ews": EWS,
 }
 # The rate is small so that weights stay where they are; the cost of a step does not depend on it.

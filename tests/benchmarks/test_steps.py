@@ -16,6 +16,7 @@ import at_step  # noqa: E402
 import common  # noqa: E402
 import ews_step  # noqa: E402
 import masked  # noqa: E402
+import methods  # noqa: E402
 import pipeline  # noqa: E402
 
 from ews.study.params import validate  # noqa: E402
@@ -40,7 +41,7 @@ def test_constants_are_those_of_params() -> None:
     recipe = params["recipes"]["cifar10"]["standard"]
     assert (recipe["epochs"], recipe["gradient_clip"]) == (pipeline.EPOCHS, common.CLIP)
     methods = validate(params).methods
-    for name in ("at", "trades"):
+    for name in ("at", "trades", "damp", "sam", "asam"):
         assert getattr(methods, name).model_dump() == common.COMPONENTS[name]
     assert methods.awp.at.model_dump() == common.COMPONENTS["awp"]
 
@@ -122,6 +123,33 @@ def test_adversarial_steps_run(tmp_path: Path) -> None:
     assert page.index("| at+ews |") < page.index("| AT + EWS / AT |")
 
 
+def test_arithmetic_of_steps_at_other_weights() -> None:
+    """DAMP's parts together have the operations of a vanilla step; SAM and ASAM twice them."""
+    counts = methods.operations("wrn10_1")
+    ratios = {title: count / counts["vanilla"] for title, count in counts.items()}
+    for title, ratio in ratios.items():
+        assert ratio == pytest.approx(2.0 if "SAM" in title else 1.0, rel=1e-3), title
+    assert sum("DAMP" in title for title in ratios) == 3
+
+
+def test_steps_at_other_weights_run(tmp_path: Path) -> None:
+    done = command(
+        "methods.py", "--network", "wrn10_1", "--batch", 16, "--repeats", 2, "--warmup", 0, "--threads", 1,
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "methods.cpu.json").read_text(encoding="utf-8"))["measurements"]
+    assert set(row["ratios"]["wall"]) == {*row["bounds"], methods.NOISE}
+    # All parameters but biases and shifts, 8 times.
+    shifts = sum(p.numel() for n, p in common.build("wrn10_1", CPU).named_parameters() if n.endswith("bias"))
+    total = sum(p.numel() for p in common.build("wrn10_1", CPU).parameters())
+    assert row["normal_numbers"] == 8 * (total - shifts)
+    page = (tmp_path / "methods.cpu.md").read_text(encoding="utf-8")
+    assert "DAMP is fastest" in page and "| SAM, 8 parts |" in page
+    done = command("methods.py", "--network", "wrn10_1", "--batch", 15, "--out", tmp_path)
+    assert done.returncode == 1 and "needs at least 16 images" in done.stderr.splitlines()[-1]
+
+
 def test_pipeline_runs(tmp_path: Path) -> None:
     done = command(
         "pipeline.py", "--network", "resnet18_thin", "--batch", 4, "--batches", 2, "--repeats", 1, "--images", 8,
@@ -133,7 +161,7 @@ def test_pipeline_runs(tmp_path: Path) -> None:
     assert all(0 < row["in_loader"]["median"] < 1 for row in result["rows"])
 
 
-@pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py", "at_step.py"])
+@pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py", "at_step.py", "methods.py"])
 def test_a_missing_device_is_said_in_one_line(script: str, tmp_path: Path) -> None:
     done = command(script, "--device", "cuda", "--out", tmp_path)
     assert done.returncode == 1

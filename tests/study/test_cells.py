@@ -88,6 +88,28 @@ def test_what_a_method_lacks_is_named(raw: dict[str, Any], method: str, message:
         plan(validate(raw), "quickstart")
 
 
+@pytest.mark.parametrize("method", ["damp", "sam+ews", "at+asam"])
+def test_more_sub_batches_than_images_are_refused(with_study: AddStudy, method: str) -> None:
+    (moves,) = {"damp", "sam", "asam"} & set(method.split("+"))
+    key = f"methods.{moves}.sub_batches"
+    fitting = with_study(dataset="digits", method=method, overrides={key: 32})
+    assert [entry.cell["recipe"]["batch_size"] for entry in plan(fitting, "mine")] == [32] * 3
+    params = with_study(dataset="digits", method=method, overrides={key: 33})
+    recipe = "adversarial" if method.startswith("at+") else "standard"
+    message = rf"recipes\.digits\.{recipe}\.batch_size = 32: {key} = 33 is more; valid: 1 to 32"
+    with pytest.raises(EwsError, match=message):
+        plan(params, "mine")
+
+
+def test_one_line_composes_them_with_ews_and_every_augmentation(with_study: AddStudy) -> None:
+    methods = ["damp", "damp+ews", "sam+ews", "asam+ews", "dropout+damp", "trades+asam"]
+    augmentations = ["standard", "autoaugment", "augmix"]
+    cells = plan(with_study(dataset="digits", method=methods, augmentation=augmentations, seed=0), "mine")
+    assert len(cells) == 18
+    for entry in cells:
+        assert [part["name"] for part in entry.cell["method"]["components"]] == entry.label["method"].split("+")
+
+
 def test_a_sweep_multiplies_only_the_cells_it_touches(with_study: AddStudy) -> None:
     widths = [0.1, 0.3, 0.7]
     params = with_study(dataset="digits", seed=0, method=["vanilla", "ews"], overrides={"methods.ews.width": widths})

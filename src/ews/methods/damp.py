@@ -8,14 +8,14 @@ from ews.seeds import torch_stream
 
 GRADIENTS = ("perturbed", "objective")
 AUTO = "auto"
-# By benchmarks/methods.py on a CPU; on CUDA not measured [choice].
+# On a CPU as measured by benchmarks/methods.py; on CUDA nothing has been measured [choice].
 FASTEST = {"cpu": "sequential", "cuda": "grouped"}
 
 
 class Damp(Wrapper):
     """The gradient of E L(w * xi), xi ~ N(1, sigma^2) for every element, estimated with M draws a batch.
 
-    Source: the paper's objective and its authors' code (methods.md of this project says which is which).
+    Source: the paper's objective and its authors' code (docs/methods.md says which is which).
 
     The batch is divided into M sub-batches, and each has its own draw w~ = w (1 + sigma z), z ~ N(0, 1). Perturbed are
     the kernels of convolutions and linear layers and the scales of normalisations; not biases, shifts and running
