@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from ews.data.dataset import load
 from ews.errors import EwsError
 from ews.evaluate import shards
 from ews.evaluate.__main__ import main
+from ews.evaluate.adaptive import EVALUATOR as adaptive_evaluator
+from ews.evaluate.adversarial import EVALUATOR as adversarial_evaluator
 from ews.evaluate.subject import Subject
 from ews.files import sha256
 from ews.finished import read_record
@@ -290,6 +293,8 @@ def test_kept_shards_of_other_settings_or_damaged_ones_are_attacked_again(advers
     [
         ({"epsilon": 8}, r"evaluation\.adversarial\.epsilon: 8\.0 is not in \[0, 1\]"),
         ({"epsilon": -0.1}, r"epsilon: -0\.1 is not in \[0, 1\]"),
+        ({"epsilon": "300/255"}, r"epsilon: 1\.17\d* is not in \[0, 1\]"),
+        ({"step_size": "0/255"}, r"step_size: 0\.0 is not a positive number"),
         ({"step_size": 0}, r"step_size: 0\.0 is not a positive number"),
         ({"steps": 0}, "steps: 0 is not a whole number of at least 1"),
         ({"restarts": 0}, "restarts: 0 is not a whole number of at least 1"),
@@ -303,6 +308,29 @@ def test_bad_settings_are_one_message_before_anything_is_attacked(adversarial, r
         adversarial(**changes)
     assert capsys.readouterr().err == ""
     assert not list(run.glob("*adversarial*"))
+
+
+@pytest.mark.parametrize("option", ["epsilon", "step_size"])
+@pytest.mark.parametrize("text", ["8/0", "x/255", "nan", "inf", "8/256", "1e999", "/255", "8 / 255", ""])
+def test_what_is_no_size_of_a_change_is_one_message(adversarial, run, option, text, capsys):
+    with pytest.raises(SystemExit):
+        adversarial(**{option: text})
+    last = capsys.readouterr().err.splitlines()[-1]
+    name = f"--{option.replace('_', '-')}"
+    assert f"argument {name}: {text!r} is neither a number in [0, 1] nor grey levels such as 8/255" in last
+    assert not list(run.glob("*adversarial*"))
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "own"), [(adversarial_evaluator, ["--version", "standard"]), (adaptive_evaluator, ["--weights", "1"])]
+)
+def test_grey_levels_are_the_number_that_params_makes_of_them(evaluator, own):
+    parser = ArgumentParser()
+    evaluator.options(parser)
+    effort = ["--steps", "8", "--restarts", "1", "--batch-size", "4", *own]
+    given = parser.parse_args(["--epsilon", "8/255", "--step-size", "2.5/255", *effort])
+    assert (given.epsilon, given.step_size) == (8 / 255, 2.5 / 255)
+    assert parser.parse_args(["--epsilon", "0.03", "--step-size", "1e-3", *effort]).epsilon == 0.03
 
 
 def test_a_network_that_diverged_is_named_before_anything_is_attacked(adversarial, run, data, write_run, capsys):

@@ -21,6 +21,7 @@ from ews.evaluate.base import Evaluation, Evaluator
 from ews.evaluate.masking import error_of
 from ews.evaluate.subject import Subject
 from ews.finished import BEST, LAST, RECORD
+from ews.levels import level
 from ews.models.awnet import CLEAN, router_of, routing
 from ews.models.network import Network
 from ews.seeds import numpy_stream
@@ -35,8 +36,8 @@ Arrays = dict[str, np.ndarray]
 
 def options(parser: ArgumentParser) -> None:
     """Add the threat and the attacks' effort."""
-    parser.add_argument("--epsilon", required=True, type=float, help="largest change of a pixel, in [0, 1]")
-    parser.add_argument("--step-size", required=True, type=float, help="in [0, 1] units")
+    parser.add_argument("--epsilon", required=True, type=level, help="largest change of a pixel, in [0, 1] or as 8/255")
+    parser.add_argument("--step-size", required=True, type=level, help="in [0, 1] units or as 2/255")
     parser.add_argument("--steps", required=True, type=int, help="of each attack")
     parser.add_argument("--restarts", required=True, type=int, help="of each attack; the worst counts, image by image")
     parser.add_argument("--weights", required=True, nargs="+", type=float, help="of the router's part, one attack each")

@@ -18,6 +18,7 @@ from ews.evaluate.masking import error_of
 from ews.evaluate.shards import Arrays, Plan, attacked, loaded, read, right
 from ews.evaluate.subject import Subject
 from ews.finished import BEST, LAST, RECORD
+from ews.levels import level
 from ews.models.network import Network
 
 ROUNDING = 1e-6
@@ -26,8 +27,8 @@ ROUNDING = 1e-6
 
 def options(parser: ArgumentParser) -> None:
     """Add the threat and the attacks' effort."""
-    parser.add_argument("--epsilon", required=True, type=float, help="largest change of a pixel, in [0, 1]")
-    parser.add_argument("--step-size", required=True, type=float, help="of PGD, in [0, 1] units")
+    parser.add_argument("--epsilon", required=True, type=level, help="largest change of a pixel, in [0, 1] or as 8/255")
+    parser.add_argument("--step-size", required=True, type=level, help="of PGD, in [0, 1] units or as 2/255")
     parser.add_argument("--steps", required=True, type=int, help="of PGD")
     parser.add_argument("--restarts", required=True, type=int, help="of PGD; the worst counts, image by image")
     parser.add_argument("--version", required=True, choices=("standard", "plus"), help="of AutoAttack")

@@ -1,9 +1,10 @@
 """What every section of params.yaml is made of: types of values with their ranges, and the refusal of unknown keys."""
 
-import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from ews.levels import PATTERN, from_levels
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -17,12 +18,12 @@ Names = Annotated[list[Name], Field(min_length=1)]
 
 def _of_range(value: Any) -> Any:
     """Read `8/255`, text for YAML, as the number that it is."""
-    fraction = re.fullmatch(r"(\d+(?:\.\d+)?)/255", value) if isinstance(value, str) else None
-    return float(fraction[1]) / 255 if fraction else value
+    number = from_levels(value) if isinstance(value, str) else None
+    return value if number is None else number
 
 
 _LEVEL = WithJsonSchema(
-    {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": r"^\d+(\.\d+)?/255$"}]}
+    {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": f"^{PATTERN}$"}]}
 )
 # A change of a pixel: a number in [0, 1], or in grey levels, as `8/255`.
 Level = Annotated[float, BeforeValidator(_of_range), Field(ge=0, le=1), _LEVEL]
