@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from ews.attacks.pgd import pgd
 from ews.data.dataset import Dataset
 from ews.errors import EwsError
-from ews.seeds import torch_stream
+from ews.methods.component import Batch
+from ews.seeds import numpy_stream, torch_stream
 from ews.train import checkpoint
 from ews.train.training import Training
 
@@ -121,17 +122,59 @@ def test_half_of_a_batch_is_extra(make_cell: Cell, dataset: Dataset) -> None:
     # 24 labelled images, four in a batch of eight.
     assert [len(batch.labels) for batch in batches] == [8] * 6
     assert training.iterations == 6 and training.images == 48
-    labelled = torch.cat([batch.labels[:4] for batch in batches])
-    shown = dataset.train_labels[dataset.training_indices()]
-    assert sorted(labelled.tolist()) == sorted(shown.tolist())
-    # 24 draws of 7 images: each three or four times.
-    counts = torch.bincount(torch.cat([batch.labels[4:] for batch in batches]), minlength=3)
+    # All labelled images, and 24 draws of 7 extra ones: each three or four times.
+    counts = torch.bincount(torch.cat([batch.labels for batch in batches]), minlength=3).numpy()
+    counts = counts - np.bincount(dataset.train_labels[dataset.training_indices()], minlength=3)
     pool = np.bincount(extra.source.labels, minlength=3)
     assert all(3 * low <= int(count) <= 4 * low for count, low in zip(counts, pool, strict=True))
-    again = list(training.batches(0))
-    assert all(torch.equal(one.images, other.images) for one, other in zip(batches, again, strict=True))
-    other = list(training.batches(1))
-    assert not torch.equal(batches[0].images[:, 4:], other[0].images[:, 4:])
+    other = Training(make_cell("rst"), dataset, device=CPU, workers=0)
+    # A function of (seed, epoch), whatever was drawn before.
+    for epoch in (1, 0):
+        for one, another in zip(training.batches(epoch), other.batches(epoch), strict=True):
+            assert torch.equal(one.images, another.images) and torch.equal(one.labels, another.labels)
+    assert not torch.equal(batches[0].images, next(training.batches(1)).images)
+
+
+def kinds(batch: Batch, *sources: tuple[np.ndarray, np.ndarray]) -> list[int]:
+    """Return from which source each image of a batch is, without crop and flip, and hold its label to its image."""
+    known = {
+        image.tobytes(): (source, int(label))
+        for source, (images, labels) in enumerate(sources)
+        for image, label in zip(images, labels, strict=True)
+    }
+    pixels = (batch.images[0] * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    found = [known[image.tobytes()] for image in pixels]
+    assert [label for _, label in found] == batch.labels.tolist()
+    return [source for source, _ in found]
+
+
+def test_extra_images_keep_their_labels_and_stand_among_the_labelled_ones(make_cell: Cell, dataset: Dataset) -> None:
+    cell = make_cell("rst", batch_size=24)
+    cell["augmentation"] |= {"padding": 0, "flip": False}
+    training = Training(cell, dataset, device=CPU, workers=0)
+    assert training.extra is not None
+    sources = (
+        (dataset.train_images, dataset.train_labels),
+        (training.extra.source.images, training.extra.source.labels),
+    )
+    orders = [kinds(batch, *sources) for epoch in range(3) for batch in training.batches(epoch)]
+    # Twelve of each in a batch; in any order of chance a half without one kind comes once in a million batches.
+    assert all(len(order) == 24 and sum(order) == 12 for order in orders)
+    assert all({0, 1} == set(half) for order in orders for half in (order[:12], order[12:]))
+    assert len({tuple(order) for order in orders}) == len(orders) == 6
+
+
+@pytest.mark.parametrize("method", ["vanilla", "ews"])
+def test_without_extra_images_batches_keep_the_order_of_the_epoch(
+    method: str, make_cell: Cell, dataset: Dataset
+) -> None:
+    cell = make_cell(method)
+    cell["augmentation"] |= {"padding": 0, "flip": False}
+    training = Training(cell, dataset, device=CPU, workers=0)
+    order = numpy_stream(0, "order", 2).permutation(dataset.training_indices())
+    shown = torch.cat([batch.images[0] for batch in training.batches(2)])
+    expected = torch.from_numpy(dataset.train_images[order]).permute(0, 3, 1, 2) / 255
+    torch.testing.assert_close(shown, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("images", "sizes"), [(10, [(4, 4), (4, 4), (2, 2)]), (9, [(4, 4), (4, 4), (1, 1)])])
@@ -141,19 +184,6 @@ def test_the_last_batch_keeps_the_proportion(
     training = Training(make_cell("rst", train_images=images), dataset, device=CPU, workers=0)
     assert [len(batch.labels) for batch in training.batches(0)] == [sum(size) for size in sizes]
     assert training.images == sum(map(sum, sizes))
-
-
-def test_extra_images_of_their_own_kind_are_augmented(make_cell: Cell, dataset: Dataset) -> None:
-    """Without crop and flip the extra half of a batch holds extra images, with their own labels."""
-    cell = make_cell("rst")
-    cell["augmentation"] |= {"padding": 0, "flip": False}
-    training = Training(cell, dataset, device=CPU, workers=0)
-    assert training.extra is not None
-    source = training.extra.source
-    known = {image.tobytes(): int(label) for image, label in zip(source.images, source.labels, strict=True)}
-    for batch in training.batches(0):
-        pixels = (batch.images[0, 4:] * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-        assert [known[image.tobytes()] for image in pixels] == batch.labels[4:].tolist()
 
 
 def test_a_method_without_its_data_stops_before_training(

@@ -81,7 +81,8 @@ class Ews(Extra):
             distillation: ``"kl"``, or ``"ce"`` on the labels (the paper's alternative).
             reduction: ``"batchmean"``, or ``"mean"`` (over classes too, as in the released CIFAR script).
             batch_fraction: share of the batch in (0, 1] that the subnet is distilled on; the batch's
-                order is random, so its first images are a random part. Rewards use the whole batch.
+                order is random, extra images included, so its first images are a random part. Rewards use
+                the whole batch.
             policy: fields of :class:`ews.subnets.search.policy_gradient.PolicySettings`.
 
         Raises:

@@ -8,7 +8,8 @@ class Rst(Data):
     """A share of each batch comes from `data/<dataset>-extra/`; its pseudo-labels count as labels.
 
     An epoch is one pass over the labelled images, as in the authors' code; extra images are drawn without
-    replacement within it. No further change of the loss: any objective, or none, may stand beside it.
+    replacement within it, and both kinds are mixed within a batch. No further change of the loss: any objective,
+    or none, may stand beside it.
     """
 
     name = "rst"

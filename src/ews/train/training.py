@@ -30,7 +30,8 @@ class Training:
     """The network, its method and its optimiser, ready for any epoch.
 
     Initial weights are a function of (seed, "init"), the order of images of (seed, "order", epoch),
-    dropout of (seed, "dropout", epoch); augmentation and subnets likewise. Hence no random state is stored.
+    places of labelled and extra images in their batches of (seed, "mixed", epoch), dropout of
+    (seed, "dropout", epoch); augmentation and subnets likewise. Hence no random state is stored.
     """
 
     def __init__(
@@ -126,15 +127,22 @@ class Training:
         return {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss, "train_error": error, **means}
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield an epoch's batches; the last one is smaller, and left out where it would hold one image."""
+        """Yield an epoch's batches; the last one is smaller, and left out where it would hold one image.
+
+        Extra images stand among the labelled ones in an order of chance, since methods divide batches: EWS distils on
+        the first images where ``batch_fraction`` says so, DAMP, SAM and ASAM go by sub-batches of consecutive ones.
+        """
         order = numpy_stream(self.seed, "order", epoch).permutation(self.indices)[: self.labelled]
         labels = torch.from_numpy(np.asarray(self.dataset.train_labels[order], dtype=np.int64)).to(self.device)
         views = self.augment.loader(order, epoch=epoch, batch_size=self.size)
         more = self.extra.loader(epoch, self._parts()) if self.extra else None
+        places = numpy_stream(self.seed, "mixed", epoch)
         for number, (images, part) in enumerate(zip(views, labels.split(self.size), strict=True)):
             if more is not None:
                 extra_images, extra_labels = next(more)
                 images, part = torch.cat([images, extra_images], dim=1), torch.cat([part, extra_labels])
+                mixed = torch.from_numpy(places.permutation(len(part))).to(self.device)
+                images, part = images[:, mixed], part[mixed]
             iteration = epoch * self.iterations + number + 1
             yield Batch(images=images, labels=part, iteration=iteration, epoch=epoch)
 
