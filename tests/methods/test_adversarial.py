@@ -388,11 +388,12 @@ def test_attacks_leave_the_network_alone(objective: dict[str, Any], mode: str) -
     batch = make_batch()
     kept = torch.ones_like(context.network.head.weight)
     context.network.head.weight.grad = kept.clone()
-    before = state(context.network)
+    before, drawn = state(context.network), torch.get_rng_state()
     prepared = method.objective.prepare(batch)
     method.objective.validation_images(batch.images[0], batch.labels, 0)
     method.wrappers[0].begin(prepared, method.objective)
     assert_same(state(context.network), before)
+    assert torch.equal(torch.get_rng_state(), drawn)
     assert all(module.training for module in context.network.modules())
     assert {name for name, p in context.network.named_parameters() if p.grad is not None} == {"head.weight"}
     assert torch.equal(context.network.head.weight.grad, kept)
@@ -402,6 +403,41 @@ def test_attacks_leave_the_network_alone(objective: dict[str, Any], mode: str) -
     assert ews_of(method).search.state_dict()["channels"] is not None
     # And a training pass still updates the statistics.
     assert not torch.equal(context.network.norm.running_mean, before["norm.running_mean"])
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_of_random_state_only_masks_of_dropout_in_training_mode_are_drawn(objective: dict[str, Any], mode: str) -> None:
+    dropout = {"name": "dropout", "rate": 0.3, "place": "hidden"}
+    method = make(make_context("wide_resnet"), dropout, {**objective, "attack_mode": mode}, AWP)
+    (awp,) = method.wrappers
+    assert isinstance(awp, Awp)
+    batch = make_batch()
+    network = awp.context.network
+    weights = state(network)
+
+    def draws(attack: Callable[[], object]) -> bool:
+        before = torch.get_rng_state()
+        attack()
+        return not torch.equal(torch.get_rng_state(), before)
+
+    assert draws(lambda: method.objective.prepare(batch)) == (mode == "train")
+    assert not draws(lambda: method.objective.validation_images(batch.images[0], batch.labels, 0))
+    # As functions of the epoch, which the training seeds the global generator by.
+    found = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        method.begin_epoch(0)
+        found.append(method.objective.prepare(batch))
+    same = [torch.equal(found[0].extra[ADVERSARIAL], one.extra[ADVERSARIAL]) for one in found[1:]]
+    assert same == [True, mode == "eval"]
+    assert draws(lambda: awp.begin(found[0], method.objective))
+    # Masks of its own: found again on the same batch at the same weights, v is another.
+    first = awp._perturbation
+    awp.begin(found[0], method.objective)
+    assert first is not None and awp._perturbation is not None
+    assert not torch.equal(first[0], awp._perturbation[0])
+    assert_same(state(network), weights)
 
 
 def test_starts_are_functions_of_seed_and_epoch() -> None:

@@ -120,8 +120,9 @@ class Adversarial(Objective):
 def attacked(network: Network, mode: str) -> Iterator[None]:
     """Put a network into the mode that it is attacked in; nothing of it has changed afterwards.
 
-    Running statistics are neither updated nor, in mode ``train``, read. The capture of effects for the search
-    ``gradient`` is suspended: an attack's backward passes are not those of the loss.
+    Running statistics are neither updated nor, in mode ``train``, read; dropout, in that mode, draws its masks from
+    torch's global generator. The capture of effects for the search ``gradient`` is suspended: an attack's backward
+    passes are not those of the loss.
     """
     was_training = network.training
     with frozen_statistics(network), network.capture_suspended():

@@ -52,7 +52,7 @@ class Awp(Wrapper):
         self._perturbation: list[Tensor] | None = None
 
     def begin(self, batch: Batch, objective: Objective) -> None:
-        """Find v on the prepared batch; no ``.grad`` and no running statistics change."""
+        """Find v on the prepared batch; no ``.grad`` and no running statistics change. Dropout's masks are its own."""
         self._perturbation = None
         if batch.epoch < self.warmup_epochs:
             return
