@@ -50,10 +50,91 @@ def test_arrays_come_out_as_they_went_in(protocol: int, label_type: str, tmp_pat
         assert np.array_equal(found[name], made[name]) and found[name].dtype == made[name].dtype
 
 
+ENTRIES = {
+    **{name: np.linspace(-2, 2, 5).astype(name) for name in ("f2", "f4", "<f8", ">f8", ">f4")},
+    "b1": np.array([[True, False], [False, False]]),
+    "i2": np.arange(4, dtype="i2"),
+}
+NUMBERS: dict[str, Any] = {
+    **{name: np.dtype(name).type(3) for name in ("u1", "i2", "i4", "u8", "f2")},
+    **{"f4": np.float32(0.1), "f8": np.float64(-1e300), "nothing": np.float64("nan"), "truth": np.bool_(True)},
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_entries_that_nobody_needs_may_be_of_any_kind_of_number(protocol: int, tmp_path: Path) -> None:
+    found = arrays_pickle.read(
+        write(tmp_path / "file.pickle", content() | ENTRIES | {"numbers": NUMBERS}, protocol=protocol)
+    )
+    assert np.array_equal(found["data"], content()["data"])
+    for name, array in ENTRIES.items():
+        assert np.array_equal(found[name], array) and found[name].dtype == array.dtype
+    for name, number in NUMBERS.items():
+        value = found["numbers"][name]
+        assert type(value) in (int, float, bool) and np.array_equal(value, number, equal_nan=True)
+    assert found["numbers"]["truth"] is True
+
+
 def test_names_of_older_numpy_are_known(tmp_path: Path) -> None:
-    path = write(tmp_path / "file.pickle", content(), protocol=2)
+    path = write(tmp_path / "file.pickle", content() | {"number": np.float32(0.5)}, protocol=2)
+    assert path.read_bytes().count(b"cnumpy._core.multiarray\n") == 2
     path.write_bytes(path.read_bytes().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
-    assert np.array_equal(arrays_pickle.read(path)["data"], content()["data"])
+    found = arrays_pickle.read(path)
+    assert np.array_equal(found["data"], content()["data"]) and found["number"] == 0.5
+
+
+class Scalar:
+    """Pickled, what its arguments make of NumPy's scalar."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> Any:
+        return np._core.multiarray.scalar, self.arguments  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ((np.dtype(object), "text"), "arrays or scalars of type 'O8'"),
+        ((np.dtype("U4"), b"\0" * 16), "arrays or scalars of type 'U4'"),
+        ((np.dtype("c16"), b"\0" * 16), "arrays or scalars of type 'c16'"),
+        ((np.dtype("f16"), b"\0" * 16), "arrays or scalars of type 'f16'"),
+        ((np.dtype("M8[s]"), b"\0" * 8), "arrays or scalars of type 'M8'"),
+        ((np.dtype([("a", "f4")]), b"\0" * 4), "arrays or scalars of type 'V4'"),
+        (("f8", b"\0" * 8), "a scalar without a type"),
+        ((np.dtype("f8"), 2**62), "the content of an array or a scalar from int"),
+        ((np.dtype("f8"), [0] * 8), "the content of an array or a scalar from list"),
+    ],
+)
+def test_scalars_of_other_types_are_refused(
+    arguments: tuple[Any, ...], asked: str, protocol: int, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "file.pickle", {**content(), "more": Scalar(*arguments)}, protocol=protocol)
+    with pytest.raises(EwsError) as refused:
+        arrays_pickle.read(path)
+    message = str(refused.value)
+    assert message.startswith(f"{path}: refused: the pickle asks for {asked}. Admitted: dicts, lists, tuples, numbers")
+    assert message.endswith("If you trust the file, write its images and labels to an .npz file.")
+
+
+def test_a_scalar_of_an_object_that_runs_something_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    path = write(tmp_path / "evil.pickle", {**content(), "more": Scalar(np.dtype(object), Runs(mark))})
+    with pytest.raises(EwsError, match="refused: the pickle asks for arrays or scalars of type 'O8'"):
+        arrays_pickle.read(path)
+    path = write(tmp_path / "evil.pickle", {**content(), "more": Scalar(np.dtype("f8"), Runs(mark))})
+    with pytest.raises(EwsError, match=r"refused: the pickle asks for (posix|nt)\.system"):
+        arrays_pickle.read(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("size", [0, 4, 16])
+def test_a_scalar_of_another_size_than_its_type_is_damaged(size: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "file.pickle", {**content(), "more": Scalar(np.dtype("f8"), b"\0" * size)})
+    with pytest.raises(EwsError, match="a damaged one"):
+        arrays_pickle.read(path)
 
 
 class Runs:
@@ -109,7 +190,9 @@ def test_a_pickle_that_runs_something_is_refused_and_runs_nothing(place: str, tm
         ("builtins", "getattr"),
         ("numpy", "load"),
         ("numpy", "fromfile"),
-        ("numpy.core.multiarray", "scalar"),
+        ("numpy.core.numeric", "scalar"),
+        ("numpy", "float64"),
+        ("numpy.core.multiarray", "fromfile"),
         ("numpy.core.multiarray", "_reconstruct.__globals__"),
         ("_codecs", "decode"),
         ("ews.data.arrays_pickle", "read"),
@@ -140,7 +223,7 @@ def test_other_encodings_and_states_are_refused(tmp_path: Path) -> None:
         lambda data: b"",
         lambda data: b"rubbish",
         lambda data: pickle.dumps([1, 2]),
-        lambda data: pickle.dumps({"data": np.zeros(3)}),
+        lambda data: pickle.dumps({"data": np.zeros(3, complex)}),
         lambda data: pickle.dumps({"data": np.array(["text"])}),
         lambda data: pickle.dumps({"data": np.zeros(2, dtype=[("a", "u1")])}),
     ],
@@ -189,6 +272,12 @@ def test_what_does_not_fit_the_dataset_is_refused(dataset: Dataset, tmp_path: Pa
         attempt(extrapolated_targets=np.array([0, 1, 2, 3, 0]))
     with pytest.raises(EwsError, match=r"not int64 \(5,\)"):
         attempt(extrapolated_targets=np.arange(4) % 3)
+    with pytest.raises(EwsError, match=r"the labels are float64 \(5,\), not int64"):
+        attempt(extrapolated_targets=np.arange(5) % 3.0)
+    with pytest.raises(EwsError, match=r"the labels are bool \(5,\), not int64"):
+        attempt(extrapolated_targets=np.ones(5, bool))
+    with pytest.raises(EwsError, match=r"the images are float32 \(5, 8, 8, 3\), not uint8"):
+        attempt(data=np.zeros((5, SIZE, SIZE, 3), np.float32))
     with pytest.raises(EwsError, match=r"2 of its images are test images of blobs"):
         attempt(data=np.concatenate([dataset.test_images[:2], content()["data"][:3]]))
     with pytest.raises(EwsError, match="needed: 'data' and 'extrapolated_targets'"):
