@@ -1,19 +1,15 @@
 """PGD against closed forms, its bounds, and what it must leave untouched."""
 
 import copy
-import inspect
-import itertools
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ews.attacks import REGISTRY
 from ews.attacks.mode import frozen_statistics
 from ews.attacks.pgd import pgd
 from ews.models import build
-from ews.registry import lookup
 from ews.seeds import torch_stream
 
 EPSILON = 8 / 255
@@ -199,11 +195,3 @@ def test_logits_of_half_precision_are_attacked_in_single():
     x, model = images(), linear()
     found = pgd(lambda x: model(x).bfloat16(), x, LABELS % 2, **MADRY | {"start": "none"}, generator=None)
     assert torch.equal(found, pgd(model, x, LABELS % 2, **MADRY | {"start": "none"}, generator=None))
-
-
-@pytest.mark.parametrize("name", REGISTRY)
-def test_every_attack_is_a_function_of_keywords_after_logits_images_and_labels(name):
-    attack = lookup(REGISTRY, name, kind="attack")
-    kinds = [parameter.kind.name for parameter in inspect.signature(attack).parameters.values()]
-    groups = [kind for kind, _ in itertools.groupby(kinds)]
-    assert groups == ["POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY"] and kinds[:4].count("POSITIONAL_OR_KEYWORD") == 3
