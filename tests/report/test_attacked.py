@@ -88,11 +88,31 @@ def test_the_columns_are_those_of_table_4_with_the_paper_s_numbers_beside(attack
     _, _, _, texts = measured(attacked)
     head = next(line for line in texts["table.md"].splitlines() if "pgd-20" in line)
     columns = [column.strip() for column in head.strip("|").split("|")]
-    wanted = ["clean error (%)", "paper", "pgd-20 error (%)", "paper", "autoattack error (%)", "paper"]
-    assert columns[-7:] == [*wanted, "cost (× without ews)"]
+    errors = [f"{name} error (best) (%)" for name in ("clean", "pgd-20", "autoattack")]
+    assert columns[-7:] == [*(column for error in errors for column in (error, "paper")), "cost (× without ews)"]
     row = next(line for line in texts["table.md"].splitlines() if "at+ews" in line and line.startswith("|"))
     for number in ("16.85", "47.99", "51.84"):
         assert number in row
+    # Of the last epoch, without the paper's numbers: the paper stops early.
+    last = grid(texts, "pgd-20 error (%)")
+    assert last[0][-3:] == ["clean error (%)", "pgd-20 error (%)", "autoattack error (%)"]
+    assert [row[-2:] for row in last[1:]] == [
+        ["50.00 ± 0.00", "54.00 ± 0.00"],
+        ["50.00 ± 0.00 (0.00)", "54.00 ± 0.00 (0.00)"],
+    ]
+
+
+def test_without_selected_weights_the_last_epoch_s_stand_in_the_main_table_with_the_paper_s(attacked):
+    for cell in attacked.manifest["cells"]:
+        path = attacked.runs / cell["run"] / "adversarial.json"
+        content = json.loads(path.read_text())
+        del content["best"]
+        path.write_text(json.dumps(content))
+    _, found, _, texts = measured(attacked)
+    head = next(line for line in texts["table.md"].splitlines() if "pgd-20" in line)
+    assert "(best)" not in head and head.count("paper") == 3
+    assert "Weights of the last epoch; the test images selected nothing." in texts["caption.txt"]
+    assert {one.reported for one in found if one.metric == "autoattack error"} == {52.96, 51.84}
 
 
 def grid(texts: dict[str, str], column: str) -> list[list[str]]:
@@ -116,25 +136,24 @@ def test_weighted_robust_accuracies_are_of_the_images_that_each_attack_saw(attac
     assert (by["at", 0, f"{name}autoattack"].value, by["at", 0, f"{name}autoattack"].n) == (65.0, 500)
     assert by["at", 0, f"{name}pgd-20 (best)"].value == (82.5 + 52.5) / 2
     rows = grid(texts, "weighted robust accuracy: pgd")
-    assert rows[0] == ["augmentation", "method", f"{name}pgd-20 (%)", f"{name}autoattack (%)"]
-    assert rows[1] == ["standard", "at", "65.00 ± 0.00", "65.00 ± 0.00"]
+    assert rows[0] == ["augmentation", "method", f"{name}pgd-20 (best) (%)", f"{name}autoattack (best) (%)"]
+    assert rows[1] == ["standard", "at", "67.50 ± 0.00", "66.25 ± 0.00"]
     row = next(csv.DictReader(io.StringIO(texts["table.csv"])))
     assert row[f"{name}pgd-20"] == "65.00"
     assert "higher is better: (accuracy without an attack + accuracy under it) / 2" in texts["table.md"]
-    assert "(pgd-20: 1,000, autoattack: 500)" in texts["table.md"]
+    assert "(pgd-20 (best): 1,000, autoattack (best): 500)" in texts["table.md"]
 
 
 def test_of_accuracies_the_highest_is_bold_and_of_errors_the_lowest(attacked):
     for cell, (clean, robust) in zip(attacked.manifest["cells"], [(20, 50)] * 2 + [(10, 45)] * 2, strict=True):
         path = attacked.runs / cell["run"] / "adversarial.json"
         content = json.loads(path.read_text())
-        path.write_text(
-            json.dumps(content | {"clean": {"error": clean, "n": 1000}, "pgd": {"error": robust, "n": 1000}})
-        )
+        changed = {"clean": {"error": clean, "n": 1000}, "pgd": {"error": robust, "n": 1000}}
+        path.write_text(json.dumps(content | {"best": content["best"] | changed}))
     texts = measured(attacked)[3]
     cells = {row[1]: row[2] for row in grid(texts, "weighted robust accuracy: pgd")[1:]}
     assert cells == {"at": "65.00 ± 0.00", "at+ews": "**72.50** ± 0.00"}
-    main = {row[1]: row for row in grid(texts, "pgd-20 error (%)")[1:]}
+    main = {row[1]: row for row in grid(texts, "pgd-20 error (best) (%)")[1:]}
     assert any(cell.startswith("**45.00**") for cell in main["at+ews"]) and "**50.00**" not in str(main["at"])
 
 
@@ -169,14 +188,14 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
         ("at+ews", 61.0),
     }
     rows = grid(texts, "adaptive error")
-    assert [row[-1] for row in rows] == ["adaptive error (%)", "–", "60.50 ± 0.71"]
+    assert [row[-1] for row in rows] == ["adaptive error (best) (%)", "–", "58.00 ± 0.00"]
     caption = adversarial.further_caption(study, table.build(study, found, reported.load(reported.DEFAULT)))
     for words in ("PGD-20, then as many steps", "weights 0.1, 10 and one uniform start each", "on 900 test images"):
         assert words in caption
     for name in ("table.html", "table.tex"):
         assert "adaptive error" in texts[name]
     # The main table keeps its columns.
-    assert not any("adaptive" in cell for cell in grid(texts, "clean error (%)")[0])
+    assert not any("adaptive" in cell for cell in grid(texts, "clean error (best) (%)")[0])
 
 
 @pytest.mark.parametrize(
@@ -203,7 +222,10 @@ def test_last_and_selected_weights_stand_in_the_csv(attacked):
     rows = {row["method"]: row for row in csv.DictReader(io.StringIO(texts["table.csv"]))}
     assert (rows["at"]["pgd-20 error"], rows["at"]["pgd-20 error (best)"]) == ("50.00", "47.50")
     assert (rows["at+ews"]["autoattack error"], rows["at+ews"]["autoattack error (best)"]) == ("54.00", "50.50")
-    assert rows["at"]["pgd-20 error reported"] == "49.18"
+    assert rows["at"]["pgd-20 error (best) reported"] == "49.18"
+    assert rows["at"]["pgd-20 error reported"] == ""
+    assert {one.reported for one in found if one.metric == "pgd-20 error (best)"} == {49.18, 47.99}
+    assert {one.reported for one in found if one.metric == "pgd-20 error"} == {None}
     assert (rows["at"]["pgd-20 error n"], rows["at"]["autoattack error n"]) == ("1000", "500")
     assert {one.n for one in found if one.metric.startswith("autoattack")} == {500}
 
@@ -215,7 +237,8 @@ def test_the_caption_says_what_the_attacks_were(attacked):
     )
     assert f"PGD-20 error: {words} images." in texts["caption.txt"]
     assert "AutoAttack error: its standard version in batches of 250, within 8/255" in texts["caption.txt"]
-    assert "stand in table.csv as (best)" in texts["caption.txt"]
+    assert "Errors marked (best) are of the weights of the epoch with the lowest error on valid" in texts["caption.txt"]
+    assert "AutoAttack tried fewer images than PGD did" in texts["caption.txt"]
 
 
 def test_signs_of_masked_gradients_stand_in_the_table_and_the_records(attacked):
@@ -227,6 +250,10 @@ def test_signs_of_masked_gradients_stand_in_the_table_and_the_records(attacked):
         assert "masked gradients: at+ews" in texts[name]
     attack(attacked, warnings=[])
     assert "No sign of masked gradients was seen." in measured(attacked)[3]["caption.txt"]
+    for record in records:
+        record["warnings"]["best"] = [*record["warnings"]["last"], "Hard to attack."]
+    of_both = adversarial.signs(study, records)[0]
+    assert of_both.count("Square is ahead.") == 2 and of_both.count("(best) Hard to attack.") == 3
     many = [record | {"warnings": {"last": ["Odd."] * 3}} for record in records]
     assert "And 7 more, in records.json." in adversarial.signs(study, many)[0]
     assert found
@@ -270,6 +297,9 @@ def test_without_vanilla_the_method_without_ews_is_what_rows_are_compared_with(a
     assert study.baseline(with_subnets) == study.baseline(plain) == plain
     texts = measured(attacked)[3]
     rows = list(csv.DictReader(io.StringIO(texts["table.csv"])))
+    # Both seeds' errors under attack differ by the same: no interval; those without an attack by 1 and 3.
+    compared = next(row for row in grid(texts, "clean error (best): difference")[1:])
+    assert compared[1] == "at+ews" and "[" not in compared[-2]
     assert [row["clean error difference"] for row in rows] == ["", "-2.00"]
     assert [row["clean error difference pairs"] for row in rows] == ["", "2"]
     assert [row["cost relative"] for row in rows] == ["1.00", "1.00"]

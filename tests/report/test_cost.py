@@ -69,7 +69,7 @@ def test_the_table_shows_mean_and_spread_in_every_format(grow: Grow) -> None:
     assert next(line for line in texts["table.tex"].splitlines() if "& vanilla &" in line).endswith(r"& 1.00 \\")
     caption = texts["caption.txt"]
     assert "Cost: processor time of the median epoch of training" in caption
-    assert "other programs that ran there disturb it. Such an epoch of vanilla takes 3.00 s." in caption
+    assert "benchmarks/ has steps timed side by side. Such an epoch of vanilla takes 3.00 s." in caption
 
 
 def test_a_gpu_s_cost_is_wall_time(grow: Grow) -> None:

@@ -244,7 +244,18 @@ def test_a_subset_too_large_for_the_teacher_is_refused(with_study: AddStudy) -> 
     overrides = {METHOD: "vanilla", "recipes.digits.standard.train_images": 5000}
     params = with_study(dataset="digits", method="mixacm", overrides=overrides)
     with pytest.raises(EwsError, match=r"vanilla,recipe\.train_images=5000/seed0: .*train_images = 5000: at most 1168"):
-        check_sizes(params, plan(params, "mine"), {"digits": (1298, 499)})
+        check_sizes(params, {"mine": plan(params, "mine")}, {"digits": (1298, 499)})
+
+
+def test_more_images_than_there_are_may_be_attacked_only_where_nothing_is(raw: dict[str, Any]) -> None:
+    raw["evaluation"]["adversarial"]["autoattack"]["n_examples"] = 5000
+    raw["studies"]["mine"] = {"dataset": "digits", "method": "at", "evaluations": ["clean"]}
+    params, sizes = validate(raw), {"digits": (1298, 499)}
+    check_sizes(params, {"mine": plan(params, "mine")}, sizes)
+    raw["studies"]["mine"]["evaluations"] = ["clean", "adversarial"]
+    params = validate(raw)
+    with pytest.raises(EwsError, match="n_examples = 5000: at most 499"):
+        check_sizes(params, {"mine": plan(params, "mine")}, sizes)
 
 
 def test_labels_of_mixtures_are_no_target_of_subnets(with_study: AddStudy) -> None:

@@ -4,9 +4,10 @@ import re
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from helpers.workflow import ROOT, Project, jobs
+from helpers.workflow import ROOT, Project, jobs, tiny
 
 from ews.study.schema import RESERVED
 
@@ -113,3 +114,21 @@ def test_committed_tables_do_not_pass_for_a_finished_study(project: Project, tar
         path.touch()
     planned = jobs(project.snakemake("-n", target).stdout)
     assert planned["train_cell"] + planned["train_searching_cell"] == 9
+
+
+def without_its_file(content: dict[str, Any]) -> None:
+    """Make the tiny study's second method take extra images, whose file is nowhere."""
+    tiny(content)
+    content["datasets"]["digits"]["extra"] = {"file": "mine.npz", "page": "https://example.org/mine"}
+    content["recipes"]["digits"]["adversarial"] |= {"epochs": 1, "batch_size": 32, "train_images": 96}
+    content["studies"]["tiny"] |= {"method": ["vanilla", "at+rst"], "evaluations": ["clean"]}
+
+
+def test_a_missing_file_of_extra_images_stops_a_run_before_its_first_job(project: Project) -> None:
+    project.params(without_its_file)
+    assert jobs(project.snakemake("-n").stdout)["extra_images"] == 1
+    done = project.snakemake(check=False)
+    assert done.returncode != 0
+    assert "mine.npz: not found in" in done.stdout and "from the link on https://example.org/mine" in done.stdout
+    assert "Traceback (most recent" not in done.stdout
+    assert not list(project.folder.glob("logs/**/*.log")) and not list(project.folder.glob("data/digits/*"))

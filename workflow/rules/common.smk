@@ -13,6 +13,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 
 try:
     from ews.corruptions import NAMES
+    from ews.data.convert import locate
     from ews.errors import EwsError
     from ews.fingerprint import fingerprint
     from ews.study.cells import all_cells, check_sizes, is_measured, manifest, plan, trainings
@@ -50,8 +51,8 @@ try:
     PARAMS = validate(dict(config), sources=SOURCES)
     # Refuses two different cells in one folder.
     EVALUATIONS = all_cells(PARAMS)
-    check_sizes(PARAMS, EVALUATIONS.values(), {name: (source.train, source.test) for name, source in SOURCES.items()})
     PLANS = {study: plan(PARAMS, study) for study in PARAMS.studies}
+    check_sizes(PARAMS, PLANS, {name: (source.train, source.test) for name, source in SOURCES.items()})
 except EwsError as error:
     raise WorkflowError(str(error)) from None
 

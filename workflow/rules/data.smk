@@ -28,6 +28,7 @@ rule extra_images:
     input:
         "data/{dataset}/dataset.json",
         "data/{dataset}/test_images.npy",
+        extra_source,
     output:
         expand("data/{{dataset}}-extra/{file}", file=EXTRA_FILES),
     log:

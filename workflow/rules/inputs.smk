@@ -95,6 +95,21 @@ def extra_options(wildcards):
     return " ".join(f"{option} {shlex.quote(value)}" for option, value in values.items() if value)
 
 
+def extra_source(wildcards):
+    """No input, but a check: where the file is missing a run stops before its first job, not at this one.
+
+    As an input the file would be demanded of dry runs too, which plan on machines that do not have it.
+    """
+    made = f"data/{wildcards.dataset}-extra/{EXTRA_FILES[-1]}"
+    entry = PARAMS.datasets[wildcards.dataset].extra
+    if entry and workflow.executor_plugin and not workflow.dryrun and not os.path.exists(made):
+        try:
+            locate(entry.file, mirror=None, page=entry.page)
+        except EwsError as error:
+            raise WorkflowError(str(error)) from None
+    return []
+
+
 def cell_of(wildcards):
     if wildcards.run not in CELLS:
         raise WorkflowError(f"{RUNS}/{wildcards.run}: no study in params.yaml plans this run.")

@@ -7,6 +7,11 @@ from ews.report.manifest import Manifest
 from ews.report.metrics import ADAPTIVE, AUTOATTACK, SELECTED, WEIGHTED, pgd
 from ews.report.table_data import Results
 
+SELECTION = (
+    "Errors marked (best) are of the weights of the epoch with the lowest error on validation images, under PGD where "
+    "the training is adversarial, since the paper stops early; all others are of the last epoch. The test images "
+    "selected nothing; the released code selects on them."
+)
 MOST = 5
 """Warnings in a caption; records.json has them all."""
 
@@ -36,15 +41,22 @@ def definition(manifest: Manifest, metric: str, count: str) -> str:
 
 
 def further(results: Results) -> list[str]:
-    """Return the metrics under attack that stand in a table of their own: weighted accuracies, adaptive error."""
-    found = [name for name in results.metrics if name.startswith(WEIGHTED) and not name.endswith(SELECTED)]
-    return [*found, *(name for name in results.metrics if name == ADAPTIVE)]
+    """Return the metrics under attack that stand in a table of their own: weighted accuracies, adaptive error.
+
+    They are of the weights that the main table is of.
+    """
+    found = [
+        name
+        for name in results.metrics
+        if name.startswith((WEIGHTED, ADAPTIVE)) and name.endswith(SELECTED) == bool(results.last)
+    ]
+    return sorted(found, key=lambda name: name.startswith(ADAPTIVE))
 
 
 def further_caption(manifest: Manifest, results: Results) -> str:
     """Say what the metrics of :func:`further` are, and on how many images."""
     sentences = []
-    weighted = [name for name in further(results) if name != ADAPTIVE]
+    weighted = [name for name in further(results) if name.startswith(WEIGHTED)]
     if weighted:
         counts = ", ".join(f"{name.removeprefix(WEIGHTED)}: {_images(results, name)}" for name in weighted)
         sentences.append(
@@ -61,7 +73,7 @@ def further_caption(manifest: Manifest, results: Results) -> str:
             "many steps up the cross-entropy plus a weight times the router's, so that it takes the adversarial image "
             f"for clean, with the weights {weights} and {starts} each; steps of {levels(settings['step_size'])}, "
             f"within {levels(settings['epsilon'])} of the image in the maximum norm; the worst case, image by image, "
-            f"on {_images(results, ADAPTIVE)} test images."
+            f"on {_images(results, further(results)[-1])} test images."
         )
     return f"{' '.join(sentences)} Means over seeds ± sample standard deviations; in bold the best mean of each group."
 
@@ -77,26 +89,30 @@ def levels(value: float) -> str:
     return f"{whole}/255" if abs(255 * value - whole) < 1e-9 else f"{value:g}"
 
 
-def selection(results: Results) -> str:
-    """Say where the errors of the selected weights stand, if any were attacked."""
-    metrics = {name for row in results.values.values() for name in row if name.endswith(SELECTED)}
-    if AUTOATTACK + SELECTED not in metrics:
+def subset(manifest: Manifest, results: Results) -> str:
+    """Say that AutoAttack's images are fewer than PGD's, where they are: else its error would look impossibly low."""
+    if manifest.adversarial is None:
+        return ""
+    counts = [{row[name].n for row in results.values.values()} for name in names(manifest)]
+    if counts[0] == counts[1]:
         return ""
     return (
-        " Errors under attack of the epoch that validation images selected stand in table.csv as (best); the paper "
-        "reports a selected epoch, and the released code selects it on the test set."
+        "AutoAttack tried fewer images than PGD did, so that its error may lie below PGD's: compare it within its own "
+        "column alone."
     )
 
 
 def signs(manifest: Manifest, records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name every sign of masked gradients in the weights of the last epoch, or say that there was none."""
+    """Name every sign of masked gradients, of the last epoch's weights and of the selected ones, or say: none."""
     if manifest.adversarial is None:
         return []
-    found = [
-        f"{entry.label.method}, seed {entry.seed}: {text}"
-        for entry, record in zip(manifest.entries, records, strict=True)
-        for text in (record.get("warnings") or {}).get("last", ())
-    ]
+    found = []
+    for entry, record in zip(manifest.entries, records, strict=True):
+        kept = record.get("warnings") or {}
+        last = list(kept.get("last", ()))
+        # Where the last epoch was selected, both are one network, and one warning is enough.
+        texts = [*last, *(f"(best) {text}" for text in kept.get("best", ()) if text not in last)]
+        found += [f"{entry.label.method}, seed {entry.seed}: {text}" for text in texts]
     if not found:
         return ["No sign of masked gradients was seen."]
     rest = f" And {len(found) - MOST} more, in records.json." if len(found) > MOST else ""

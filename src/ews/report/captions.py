@@ -8,7 +8,7 @@ from ews.report import adversarial
 from ews.report.cost import Costs
 from ews.report.layout import shows_cost
 from ews.report.manifest import AXES, Manifest
-from ews.report.metrics import BEST, CLEAN, MCE, MFP, MFR, averaged, ordered, stability
+from ews.report.metrics import BEST, CLEAN, MCE, MFP, MFR, SELECTED, averaged, ordered, stability
 from ews.report.reported import Reported, Setting
 from ews.report.statistics import mean
 from ews.report.table_data import Results
@@ -31,6 +31,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         seeds(manifest, results),
         _comparison(results),
         *_definitions(manifest, results),
+        adversarial.subset(manifest, results),
         corrupted(manifest),
         _data(manifest),
         training(manifest, records),
@@ -73,8 +74,9 @@ def _definitions(manifest: Manifest, results: Results) -> list[str]:
     """Say what each metric of the main table is and how many images it was measured on."""
     subset = " (a stratified subset)" if manifest.test_images else ""
     sentences = []
-    for metric in results.headline:
-        images = sorted({n for row in results.values.values() if (n := row[metric].n) is not None})
+    for name in results.headline:
+        images = sorted({n for row in results.values.values() if (n := row[name].n) is not None})
+        metric = name.removesuffix(SELECTED)
         numbers = " or ".join(f"{n:,}" for n in images)
         count = f"{numbers} test images{subset}".strip()
         if metric == CLEAN:
@@ -196,10 +198,11 @@ def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> 
 
 
 def _selection(results: Results) -> str:
+    if results.last:
+        return adversarial.SELECTION
     text = "Weights of the last epoch; the test images selected nothing."
     if any(BEST in row for row in results.values.values()):
         text += f" {BEST.capitalize()}, in table.csv only, is that of the epoch with the lowest validation error."
-    text += adversarial.selection(results)
     return text
 
 
@@ -227,7 +230,8 @@ def _cost(results: Results, costs: Costs) -> str:
     return (
         f"Cost: {clocks(costs)} of the median epoch of training, without validation{without}, divided by that of "
         f"{results.reference} with the same seed, data, network, augmentation and recipe on an equal machine; other "
-        f"programs that ran there disturb it. {capital(reference_seconds(results, costs))}."
+        "programs that ran there disturb it, at times by more than the spread shows: benchmarks/ has steps timed side "
+        f"by side. {capital(reference_seconds(results, costs))}."
     )
 
 

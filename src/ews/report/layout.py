@@ -123,6 +123,24 @@ def main_grid(manifest: Manifest, results: Results, *, caption: str, costs: Cost
     return Grid("results", caption, tuple(row_axes), tuple(columns), tuple(rows), marks)
 
 
+def last_grid(manifest: Manifest, results: Results) -> Grid | None:
+    """Lay out the last epoch's errors where the main table has the selected epoch's; None where it has the last's."""
+    if not results.last:
+        return None
+    heads, bold = _all_rows(manifest), {metric: best(results, metric, digits=DIGITS) for metric in results.last}
+    rows = []
+    for key in _ordered(results.labels, heads):
+        label = next(label for label in results.labels if _key(label, heads) == key)
+        cells = [_measured(results, label, metric, bold[metric]) for metric in results.last]
+        rows.append(Row(_shown(key, heads), tuple(cells)))
+    columns = tuple(Column(f"{metric} (%)") for metric in results.last)
+    caption = (
+        "The same errors with the weights of the last epoch. Where these are worse, the training has overfitted, which "
+        "selecting an epoch hides."
+    )
+    return Grid("last", caption, tuple(heads), columns, tuple(rows))
+
+
 def corruption_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the error per corruption, mean over severities and seeds; None if none was evaluated."""
     if not results.corruptions:
@@ -170,7 +188,7 @@ def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
         f"Paired comparison with {results.reference}, percentage points: mean over seeds of (method − "
         f"{results.reference} of the same seed, data, network, augmentation and recipe) and in square brackets its 95 "
         "% t interval. Negative: the method is better. The interval speaks of other seeds, not of other test images, "
-        "and is not corrected for the number of comparisons."
+        "and is not corrected for the number of comparisons; there is none where all seeds differ by the same."
     )
     return _paired(manifest, results, pairs, name="paired", caption=caption)
 
@@ -193,7 +211,8 @@ def reference_grid(manifest: Manifest, results: Results) -> Grid | None:
     caption = (
         f"Paired comparison with {sweep.parameter} = {sweep.reference}, percentage points: mean over seeds of (this "
         "value − the reference of the same seed, all else alike) and in square brackets its 95 % t interval. Negative: "
-        "this value is better. Not corrected for the number of comparisons."
+        "this value is better. Not corrected for the number of comparisons; no interval where all seeds differ by the "
+        "same."
     )
     return _paired(manifest, results, pairs, name="reference", caption=caption)
 
@@ -276,7 +295,8 @@ def _interval(pair: Paired | None) -> Cell:
     if pair is None:
         return Cell(NONE)
     centre = signed(pair.mean)
-    if pair.low is None or pair.high is None:
+    # Equal differences have no spread to tell anything from: few images allow few values.
+    if pair.low is None or pair.high is None or pair.low == pair.high:
         return Cell(centre)
     return Cell(f"{centre} [{signed(pair.low)}, {signed(pair.high)}]")
 

@@ -32,6 +32,7 @@ from ews.report.metrics import (
     averaged,
     ordered,
     pgd,
+    published,
 )
 from ews.report.metrics import stability as stability_name
 from ews.report.reported import Reported
@@ -59,7 +60,8 @@ def measure(manifest: Manifest, *, runs: Path, reported: Reported) -> tuple[list
         )
         scores = evaluated(manifest, entry, runs=runs) | trained(entry, record, runs=runs)
         for metric, score in scores.items():
-            published = reported.find(entry.setting, metric)
+            name = published(metric, scores)
+            number = None if name is None else reported.find(entry.setting, name)
             found.append(
                 Measurement(
                     study=manifest.study,
@@ -68,7 +70,7 @@ def measure(manifest: Manifest, *, runs: Path, reported: Reported) -> tuple[list
                     metric=metric,
                     value=score.error,
                     n=score.n,
-                    reported=published.value if published else None,
+                    reported=number.value if number else None,
                 )
             )
     return found, records

@@ -1,6 +1,6 @@
 """What the measured numbers are called: metrics, corruptions, perturbations and their short names."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 CLEAN = "clean error"
 BEST = "clean error (best)"
@@ -73,6 +73,21 @@ _SHORT = {
 def pgd(steps: int) -> str:
     """Return what the error under PGD with so many steps is called."""
     return f"pgd-{steps} error"
+
+
+def published(metric: str, measured: Collection[str]) -> str | None:
+    """Return the name under which the papers' number for a metric is kept; None where it stands beside another one.
+
+    Where networks are attacked the paper stops early: its numbers stand beside the errors of the weights that
+    validation images selected, if these were attacked too, and not beside those of the last epoch.
+
+    Args:
+        metric: measured here.
+        measured: all that were, of the same row.
+    """
+    if AUTOATTACK + SELECTED not in measured:
+        return metric
+    return None if metric + SELECTED in measured else metric.removesuffix(SELECTED)
 
 
 def short(corruption: str) -> str:

@@ -127,7 +127,7 @@ def severity(study: Study) -> Figure:
         for label in study.members(groups[place]):
             _severity_curve(axes, study, label, members, style[label.method])
         axes.set_title(study.name(groups[place]))
-        axes.set_xlabel("severity (0: clean)" if CLEAN in study.results.headline else "severity")
+        axes.set_xlabel("severity (0: clean)" if CLEAN in study.results.compared else "severity")
         axes.set_ylabel("error (%)")
         axes.tick_params(labelleft=True)
         axes.set_ylim(bottom=0)
@@ -138,7 +138,7 @@ def severity(study: Study) -> Figure:
 
 def _severity_curve(axes: Axes, study: Study, label: Label, members: tuple[str, ...], look: plotting.Style) -> None:
     points = runs.severities(study, label, members)
-    if CLEAN in study.results.headline:
+    if CLEAN in study.results.compared:
         points = {0: list(study.results.values[label][CLEAN].by_seed.values()), **points}
     curve = runs.band(list(points), list(map(list, zip(*points.values(), strict=True))))
     axes.plot(

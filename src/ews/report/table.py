@@ -25,6 +25,7 @@ def tables(
     caption = captions.caption(manifest, results, records=records, reported=reported, costs=costs)
     main = layout.main_grid(manifest, results, caption=caption, costs=costs)
     others = [
+        layout.last_grid(manifest, results),
         layout.robust_grid(manifest, results),
         layout.corruption_grid(manifest, results),
         layout.perturbation_grid(manifest, results),
@@ -45,12 +46,12 @@ def tables(
 def table_csv(results: Results, costs: cost.Costs) -> str:
     """Return one line per row of the table and plain numbers, rounded as they are printed.
 
-    For each metric the mean and its standard deviation over seeds ("std"); for those of the main
-    table also the difference to vanilla, the ends of its paired 95 % interval and the number of
+    For each metric the mean and its standard deviation over seeds ("std"); for those of the main table and of the last
+    epoch also the difference to vanilla, the ends of its paired 95 % interval and the number of
     pairs, the paper's number, and whether the row is printed in bold. Last what a training costs:
     seconds of the median epoch, by which clock, and how many times those of vanilla.
     """
-    bold = {metric: best(results, metric, digits=layout.DIGITS) for metric in results.headline}
+    bold = {metric: best(results, metric, digits=layout.DIGITS) for metric in results.compared}
     lines = []
     for label in results.labels:
         seeds = len(next(iter(results.values[label].values())).by_seed)
@@ -59,7 +60,7 @@ def table_csv(results: Results, costs: cost.Costs) -> str:
             value = results.values[label].get(metric)
             line[metric] = _plain(value.mean if value else None)
             line[f"{metric} std"] = _plain(value.deviation if value else None)
-            if value is None or metric not in results.headline:
+            if value is None or metric not in results.compared:
                 continue
             pair = value.paired
             line[f"{metric} n"] = value.n

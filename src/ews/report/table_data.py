@@ -12,10 +12,12 @@ from ews.report.metrics import (
     PER_CORRUPTION,
     PER_PERTURBATION,
     PER_RATE,
+    SELECTED,
     WEIGHTED,
     headline,
     ordered,
     pgd,
+    published,
 )
 from ews.report.reported import Number, Reported
 from ews.report.statistics import Paired, deviation, mean, paired
@@ -51,10 +53,12 @@ class Results:
     Attributes:
         labels: the rows, in the manifest's order.
         values: by row, then by metric.
-        headline: the metrics of the main table.
+        headline: the metrics of the main table. Where every row was attacked with the weights that validation images
+            selected, too, those stand in it, and the last epoch's in ``last``.
         corruptions: the single corruptions, as metrics, in the benchmark's order.
         baselines: the row that each row is compared with, itself included; None without one.
         perturbations: the single perturbations, as metrics.
+        last: the last epoch's metrics that the selected weights' have taken the place of; most studies have none.
     """
 
     labels: list[Label]
@@ -63,6 +67,7 @@ class Results:
     corruptions: list[str]
     baselines: Mapping[Label, Label | None]
     perturbations: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
 
     @property
     def reference(self) -> str:
@@ -81,7 +86,13 @@ class Results:
         """Every metric of any row: the main ones, the others, then the single corruptions and perturbations."""
         names = dict.fromkeys(name for row in self.values.values() for name in row)
         single = [*self.corruptions, *self.perturbations]
-        return [*self.headline, *(name for name in names if name not in [*self.headline, *single]), *single]
+        main = self.compared
+        return [*main, *(name for name in names if name not in [*main, *single]), *single]
+
+    @property
+    def compared(self) -> list[str]:
+        """The metrics whose rows are compared: the main table's and the last epoch's."""
+        return [*self.headline, *self.last]
 
     @property
     def groups(self) -> list[tuple[str, str, str]]:
@@ -112,19 +123,23 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
         for metric in main:
             if metric not in row:
                 raise EwsError(f"measurements.csv: {label} lacks {metric!r}. Run `python -m ews.report measure` again.")
+    early = all(AUTOATTACK + SELECTED in row for row in by_row.values())
+    last = [name for name in main if early and all(name + SELECTED in row for row in by_row.values())]
+    main = [name + SELECTED if name in last else name for name in main]
     baselines = {label: manifest.baseline(label) for label in by_row}
     values = {
         label: {
             metric: _value(
                 ones,
                 baseline=_others(by_row, baselines[label], metric, itself=label),
-                reported=reported.find(manifest.of(label)[0].setting, metric),
+                reported=None if name is None else reported.find(manifest.of(label)[0].setting, name),
             )
             for metric, ones in row.items()
+            for name in [published(metric, row)]
         }
         for label, row in by_row.items()
     }
-    return Results(list(by_row), values, main, corruptions, baselines, perturbations)
+    return Results(list(by_row), values, main, corruptions, baselines, perturbations, last)
 
 
 def _others(

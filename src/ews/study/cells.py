@@ -163,18 +163,21 @@ def trainings(planned: Iterable[Planned]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def check_sizes(params: Params, planned: Iterable[Planned], sizes: Mapping[str, tuple[int | None, int | None]]) -> None:
+def check_sizes(
+    params: Params, plans: Mapping[str, Iterable[Planned]], sizes: Mapping[str, tuple[int | None, int | None]]
+) -> None:
     """Refuse subsets larger than what they are taken from, before anything is downloaded or trained.
 
     Args:
-        params: for the datasets' sources and validation shares.
-        planned: cells of any studies.
+        params: for the datasets' sources and validation shares, and for what the studies measure.
+        plans: the cells of studies.
         sizes: source -> numbers of its training and test images; None where the manifest has none.
 
     Raises:
         EwsError: a subset is too large.
     """
-    for entry in planned:
+    for study, entry in ((study, entry) for study, planned in plans.items() for entry in planned):
+        attacked = "adversarial" in params.studies[study].evaluations
         dataset = params.datasets[entry.cell["dataset"]]
         train, test = sizes[dataset.source]
         kept = None if train is None else train - round(train * dataset.validation)
@@ -186,7 +189,7 @@ def check_sizes(params: Params, planned: Iterable[Planned], sizes: Mapping[str, 
             "recipe train_images": (entry.cell["recipe"]["train_images"], kept),
             "evaluation.test_images": (entry.settings["test_images"], test),
             "evaluation.adversarial.autoattack.n_examples": (
-                entry.settings["adversarial"]["autoattack"]["n_examples"],
+                entry.settings["adversarial"]["autoattack"]["n_examples"] if attacked else None,
                 test if entry.settings["test_images"] is None else entry.settings["test_images"],
             ),
         }
