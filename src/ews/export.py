@@ -11,6 +11,7 @@ which is what RobustBench's ``benchmark()`` takes::
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def _info(record: dict[str, Any], measured: dict[str, Any] | None, images: int, 
         "number_forward_passes": 1,
         "dataset": cell["dataset"],
         "venue": "Unpublished",
-        "architecture": cell["architecture"]["name"],
+        "architecture": architecture_name(cell["architecture"]),
         "eps": None,
         "clean_acc": None,
         "reported": None,
@@ -165,7 +166,33 @@ def _info(record: dict[str, Any], measured: dict[str, Any] | None, images: int, 
     if attack["n"] < images or settings["autoattack"]["version"] != "standard":
         version = settings["autoattack"]["version"]
         info["footnote"] += f" AutoAttack ({version}) on {attack['n']:,} of {images:,} test images."
+    if measured["clean"]["n"] < images:
+        info["footnote"] += f" Clean accuracy on {measured['clean']['n']:,} of {images:,}."
     return info
+
+
+def architecture_name(architecture: Mapping[str, Any]) -> str:
+    """Return an architecture's name as RobustBench's files spell it: ``WideResNet-34-10``, ``PreActResNet-18``.
+
+    Such a name stands for a published width. A thinner or wider network keeps the name that ``params.yaml`` gives it;
+    so does any other network. What makes it depend on its input is added: ``WideResNet-34-10, awnet``.
+
+    Args:
+        architecture: of a cell.
+    """
+    match architecture:
+        case {"network": "wide_resnet", "depth": depth, "widen": widen}:
+            name = f"WideResNet-{depth}-{widen}"
+        case {"network": "preact_resnet", "depth": depth, "width": 64}:
+            name = f"PreActResNet-{depth}"
+        case {"network": "resnet", "depth": depth, "width": 64}:
+            name = f"ResNet-{depth}"
+        case {"network": "cifar_resnet", "depth": depth, "width": 16}:
+            name = f"ResNet-{depth}"
+        case _:
+            name = str(architecture["name"])
+    dynamic = architecture.get("dynamic")
+    return f"{name}, {dynamic['name']}" if dynamic else name
 
 
 def main() -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 
 from ews import models
 from ews.data.dataset import load as load_data
 from ews.errors import EwsError
-from ews.export import export, load
+from ews.export import architecture_name, export, load
 from ews.files import sha256, write_json
 from ews.seeds import torch_stream
 
@@ -23,6 +24,7 @@ KEYS = {
     *("clean_acc", "reported", "autoattack_acc", "unreliable", "footnote"),
 }
 ARCHITECTURE = {"name": "thin", "network": "preact_resnet", "depth": 18, "width": 4}
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
 
 
@@ -122,11 +124,37 @@ def test_the_record_has_robustbench_s_form(run, data, tmp_path):
     assert info["clean_acc"] == "84.00" and "validation" in info["footnote"]
 
 
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("wrn34_10", "WideResNet-34-10"),
+        ("wrn28_10", "WideResNet-28-10"),
+        ("wrn10_1", "WideResNet-10-1"),
+        ("preact_resnet18", "PreActResNet-18"),
+        ("resnet18", "ResNet-18"),
+        ("resnet50", "ResNet-50"),
+        ("resnet20", "ResNet-20"),
+        # A published name would say another width.
+        ("preact_resnet18_thin", "preact_resnet18_thin"),
+        ("resnet20_thin", "resnet20_thin"),
+    ],
+)
+def test_architectures_are_named_as_robustbench_names_them(key, name):
+    architecture = {"name": key, **yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["architectures"][key]}
+    assert architecture_name(architecture) == name
+    assert architecture_name({**architecture, "dynamic": {"name": "awnet", "extractor": [4]}}) == f"{name}, awnet"
+
+
+def test_a_network_of_another_kind_keeps_its_own_name():
+    assert architecture_name({"name": "mine", "network": "other", "depth": 18, "width": 64}) == "mine"
+
+
 def test_what_makes_the_number_no_leaderboard_number_stands_in_the_record(run, data, tmp_path):
-    attacked(run, autoattack={"error": 50.0, "n": 4}, warnings=["Odd."])
+    attacked(run, clean={"error": 15.0, "n": 6}, autoattack={"error": 50.0, "n": 4}, warnings=["Odd."])
     export(run=run, data=data, out=tmp_path / "exported")
     info = json.loads((tmp_path / "exported" / "model_info.json").read_text())
     assert info["unreliable"] is True and "AutoAttack (standard) on 4 of 10 test images" in info["footnote"]
+    assert "Clean accuracy on 6 of 10." in info["footnote"]
 
 
 def test_without_an_evaluation_there_are_no_accuracies(run, data, tmp_path):
