@@ -106,6 +106,11 @@ def make_batch(
     return Batch(images=images, labels=torch.arange(size) % CLASSES, iteration=iteration, epoch=epoch)
 
 
+def make_noise(weights: list[Tensor], **changes: Any) -> Noise:
+    settings = {"sigma": 0.3, "sub_batches": 2, "objective": False, "form": "sequential", "views": 1, "images": 8}
+    return Noise(weights, **{**settings, "generator": torch_stream("test"), **changes})
+
+
 def make(context: Context, *components: dict[str, Any], epoch: int = 0) -> Method:
     method = compose({"name": "test", "components": list(components)}, context)
     method.begin_epoch(epoch)
@@ -416,6 +421,7 @@ def test_a_slice_is_of_one_further_draw_and_its_gradient_reaches_the_weight(monk
                 objective=objective,
                 form="sequential",
                 views=1,
+                images=8,
                 generator=torch_stream("test"),
             )
             with mode:
@@ -491,9 +497,7 @@ def test_writing_into_a_weight_and_asking_about_it_find_the_weight_itself() -> N
     weight = context.network.head.weight
     weight.grad = torch.ones_like(weight)
     values = weight.detach().clone()
-    with Noise(
-        [weight], sigma=0.3, sub_batches=2, objective=False, form="sequential", views=1, generator=torch_stream("test")
-    ):
+    with make_noise([weight], sub_batches=2):
         assert torch.equal(weight.detach(), values) and weight.requires_grad and weight.is_leaf
         assert weight.grad is not None and weight.grad.sum() == weight.numel() and weight.shape == values.shape
         with torch.no_grad():
@@ -501,17 +505,41 @@ def test_writing_into_a_weight_and_asking_about_it_find_the_weight_itself() -> N
         assert torch.equal(weight.detach(), 2 * values)
         transposed = weight.T
         assert not torch.equal(transposed, 2 * values.T)
-    torch.testing.assert_close(transposed / (2 * values.T), torch.ones_like(values.T), rtol=2.0, atol=0)
+    # The draw for the whole batch, of the values at its first use.
+    factors = 1 + 0.3 * noise.normal_like(2 * values, 1, torch_stream("test"))[0]
+    torch.testing.assert_close(transposed, (2 * values * factors).T)
     assert torch.equal(weight.T, 2 * values.T)
 
 
 def test_search_by_gradients_sees_the_perturbed_pass() -> None:
-    context = make_context()
-    method = make(context, {**EWS, "search": "gradient"}, damp())
-    method.gradients(make_batch())
-    (extra,) = method.extras
-    assert isinstance(extra, Ews)
-    assert extra.search.state_dict()["channels"] is not None
+    def scores(*more: dict[str, Any]) -> Tensor:
+        method = make(make_context(), {**EWS, "search": "gradient"}, *more)
+        method.gradients(make_batch())
+        (extra,) = method.extras
+        assert isinstance(extra, Ews)
+        return torch.cat([one for block in extra.search.state_dict()["channels"] for one in block])
+
+    clean = scores()
+    torch.testing.assert_close(scores(damp(sigma=0.0)), clean)
+    assert not torch.allclose(scores(damp(sigma=0.3)), clean, rtol=0.01)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("views", [1, 3])
+def test_all_views_of_an_image_in_passes_that_are_joined_have_one_draw(form: str, views: int) -> None:
+    """As in AW-Net's pass over clean and attacked images, and its normalisations over either kind."""
+    conv, norm = nn.Conv2d(3, 5, 3).double(), nn.BatchNorm2d(5).double()
+    x = torch.rand(4, 3, 6, 6, dtype=torch.float64, generator=torch_stream("test", "x"))
+    with make_noise([conv.weight, norm.weight], sub_batches=2, form=form, views=views, images=4):
+        joined = conv(x.repeat(2 * views, 1, 1, 1)).unflatten(0, (2 * views, 4))
+        alone = norm(conv(x.repeat(views, 1, 1, 1))).unflatten(0, (views, 4))
+        part = conv(x[:2].repeat(views, 1, 1, 1)).unflatten(0, (views, 2))
+    for found in (joined, alone, part):
+        torch.testing.assert_close(found, found[:1].expand_as(found))
+    # Images 0 and 2 are in different parts.
+    with make_noise([conv.weight], sub_batches=2, form=form, views=views, images=4):
+        alike = conv(x[:1].repeat(8 * views, 1, 1, 1)).unflatten(0, (2 * views, 4))
+    assert not torch.allclose(alike[:, 0], alike[:, 2]) and torch.allclose(alike[:, 0], alike[:, 1])
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -31,7 +31,8 @@ def _seconds(tree: Tree) -> dict[str, list[float]]:
     study = manifest.load(tree.study)
     found = _study(tree)
     costs = cost.costs(study, runs.records(found))
-    return {label.method: plot_cost.training_seconds(study, label, costs) for label in study.labels}
+    taught = {run: cost.epoch_seconds(run, record) for run, record in runs.teachers(found).items()}
+    return {label.method: plot_cost.training_seconds(study, label, costs, taught) for label in study.labels}
 
 
 def test_a_training_costs_its_epochs(grow: Grow) -> None:
@@ -64,10 +65,38 @@ def test_a_student_costs_its_teacher_too_once(grow: Grow) -> None:
     }
 
 
-def test_the_cost_of_a_student_of_an_unknown_teacher_is_unknown(grow: Grow) -> None:
+def _elsewhere(tree: Tree, clock: dict[str, str] | None = None) -> None:
+    """Make the rows learn from runs that are none of the study's: copies of vanilla's, as many seconds an epoch."""
+    _teach(tree, "ews", "elsewhere")
+    for cell in tree.manifest["cells"][:3]:
+        run = cell["run"].replace("vanilla", "elsewhere")
+        folder = tree.runs / run
+        folder.mkdir(parents=True)
+        record = json.loads((tree.runs / cell["run"] / "record.json").read_text())
+        record["hardware"] |= clock or {}
+        (folder / "record.json").write_text(json.dumps(record))
+        tree.manifest.setdefault("teachers", {})[run] = cell["cell"]
+    tree.rewrite()
+
+
+def test_a_student_costs_a_teacher_that_is_no_row(grow: Grow) -> None:
+    tree = grow(augmentations=("standard",), seconds=SECONDS, epochs=12, logs=False)
+    _elsewhere(tree)
+    assert _seconds(tree)["ews"] == [1440 + 120, 1440 + 144, 1440 + 168]
+    assert "not shown" not in _draw(tree).get_suptitle()
+
+
+def test_a_teacher_on_another_clock_cannot_be_added(grow: Grow) -> None:
+    tree = grow(augmentations=("standard",), seconds=SECONDS, epochs=12, logs=False)
+    _elsewhere(tree, {"device": "cuda"})
+    assert _seconds(tree)["ews"] == []
+
+
+def test_the_cost_of_a_student_of_an_unknown_teacher_is_unknown_and_the_figure_says_so(grow: Grow) -> None:
     tree = grow(augmentations=("standard",), seconds=SECONDS, epochs=12, logs=False)
     _teach(tree, "ews", "elsewhere")
     assert _seconds(tree)["ews"] == []
+    assert _draw(tree).get_suptitle().endswith("not shown, as their cost is not known: ews")
 
 
 def test_points_stand_at_cost_and_error_and_the_front_steps_down(grow: Grow) -> None:

@@ -233,6 +233,11 @@ def study_records(wildcards):
     return records([wildcards.study])
 
 
+def study_teachers(wildcards):
+    """Records of the networks that a study's cells learn from: a student costs its teachers too."""
+    return sorted({f"{RUNS}/{run}/record.json" for entry in cells_of([wildcards.study]) for run in entry.teachers})
+
+
 def study_logs(wildcards):
     """Learning curves of every run, and the controller's log of those that search."""
     logs = []

@@ -59,6 +59,7 @@ rule figure:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
         records=study_records,
+        teachers=study_teachers,
         evaluations=study_evaluations,
         logs=study_logs,
     output:

@@ -89,6 +89,7 @@ class Damp(Wrapper):
             objective=self.objective,
             form=self.form,
             views=len(batch.images),
+            images=len(batch.labels),
             generator=self._generator,
         ):
             return gradients(batch)

@@ -30,8 +30,9 @@ class Noise(TorchFunctionMode):
     further draw in its place. What writes into a weight, or asks about it (gradient, shape), finds the weight itself.
     A weight is drawn at its first use and keeps its draws until the end.
 
-    Images lie along the first dimension, as [V * B] of V views of B images. They are divided as
-    :func:`ews.methods.parts.sizes` says; an image's views are in the same part.
+    Images lie along the first dimension, as [V * B] of V views of B images, or several such passes joined, as AW-Net's
+    of clean and attacked ones. They are divided as :func:`ews.methods.parts.sizes` says; all views of an image, in all
+    passes that are joined, are in the same part.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Noise(TorchFunctionMode):
         objective: bool,
         form: str,
         views: int,
+        images: int,
         generator: torch.Generator,
     ) -> None:
         """Keep the parameters.
@@ -54,6 +56,7 @@ class Noise(TorchFunctionMode):
             objective: whether a perturbed weight's gradient is multiplied by the factors on its way to the weight.
             form: one of :data:`FORMS`.
             views: V; where it does not divide a pass's images, they are taken for single views.
+            images: B of a whole batch; a pass may have fewer.
             generator: of the noise, on the weights' device.
         """
         super().__init__()
@@ -63,6 +66,7 @@ class Noise(TorchFunctionMode):
         self.objective = objective
         self.form = form
         self.views = views
+        self.images = images
         self.generator = generator
         # With the place of the weight among the arguments.
         self.layers: dict[Any, tuple[int, Callable[..., Tensor]]] = {
@@ -117,7 +121,10 @@ class Noise(TorchFunctionMode):
 
     def _divided(self, images: int) -> tuple[int, list[int]]:
         """Return the views, and the parts' numbers of images, of a pass over so many (views times images)."""
-        views = self.views if images % self.views == 0 else 1
+        if images % (self.views * self.images) == 0:
+            views = images // self.images
+        else:
+            views = self.views if images % self.views == 0 else 1
         return views, sizes(images // views, self.sub_batches)
 
     def _conv2d(

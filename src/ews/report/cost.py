@@ -6,7 +6,7 @@ from typing import Any
 
 from ews.errors import EwsError
 from ews.report.inputs import RETRAIN, number
-from ews.report.manifest import Entry, Label, Manifest
+from ews.report.manifest import Label, Manifest
 
 # Which of a record's clocks tells the cost: other programs disturb processor time less, but a GPU's work is not in it.
 CLOCKS = {"cpu": "processor", "cuda": "wall"}
@@ -44,7 +44,7 @@ def costs(manifest: Manifest, records: Sequence[Mapping[str, Any]]) -> dict[Labe
     by_entry = {entry.run: record for entry, record in zip(manifest.entries, records, strict=True)}
     found = {}
     for label in manifest.labels:
-        timed = {entry.seed: _seconds(entry, by_entry[entry.run]) for entry in manifest.of(label)}
+        timed = {entry.seed: epoch_seconds(entry.run, by_entry[entry.run]) for entry in manifest.of(label)}
         times = {seed: one for seed, one in timed.items() if one is not None}
         clocks = {clock for clock, _ in times.values()}
         if len(times) < len(timed) or len(clocks) > 1:
@@ -64,19 +64,23 @@ def _relative(
     own = {entry.seed: records[entry.run] for entry in manifest.of(label)}
     ratios = {}
     for entry in manifest.of(baseline):
-        other = _seconds(entry, records[entry.run])
+        other = epoch_seconds(entry.run, records[entry.run])
         if entry.seed in own and other and _machine(own[entry.seed]) == _machine(records[entry.run]):
             ratios[entry.seed] = seconds[entry.seed] / other[1]
     return ratios
 
 
-def _seconds(entry: Entry, record: Mapping[str, Any]) -> tuple[str, float] | None:
-    """Return the clock and the seconds; None in a record from before they were kept, or of no measurable time."""
+def epoch_seconds(run: str, record: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Return the clock and the seconds; None in a record from before they were kept, or of no measurable time.
+
+    Raises:
+        EwsError: the record's time is no finite number of seconds, or is negative; the message names ``run``.
+    """
     times = record.get("epoch_seconds")
     device = (record.get("hardware") or {}).get("device")
     if times is None or device is None:
         return None
-    where = f"{entry.run}/record.json: epoch_seconds"
+    where = f"{run}/record.json: epoch_seconds"
     clock = CLOCKS.get(device, "wall")
     if not isinstance(times, Mapping):
         raise EwsError(f"{where}: must map clocks to seconds, not be {times!r}. {RETRAIN}")

@@ -1,7 +1,7 @@
 """A study's manifest, `results/<study>/study.json`: which runs stand behind its tables, and how they are named."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,7 @@ class Manifest:
     imagenet: tuple[str, ...] = ()
     adversarial: Mapping[str, Any] | None = None
     adaptive: Mapping[str, Any] | None = None
+    teachers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[Label]:
@@ -140,8 +141,9 @@ def load(path: Path | str) -> Manifest:
 
     Keys: ``study``, ``title``, ``evaluations`` (of :data:`EVALUATIONS`), ``corruptions`` (names),
     ``perturbations`` (names, where evaluated), ``imagenet`` (data sets with the constants of ImageNet, if any),
-    ``adversarial`` and ``adaptive`` (settings of the attacks, where evaluated), ``test_images`` (null: all), ``cells``
-    (objects with ``run``, ``evaluation``, ``label``, ``seed``, ``cell``) and optionally ``rows`` (which
+    ``adversarial`` and ``adaptive`` (settings of the attacks, where evaluated), ``test_images`` (null: all),
+    ``teachers`` (cells by run that rows learn from and that are no rows), ``cells`` (objects with ``run``,
+    ``evaluation``, ``label``, ``seed``, ``cell``) and optionally ``rows`` (which
     of :data:`AXES` become rows of the table; the others become groups of columns).
 
     Raises:
@@ -161,6 +163,7 @@ def load(path: Path | str) -> Manifest:
             imagenet=tuple(raw.get("imagenet") or ()),
             adversarial=_adversary(raw),
             adaptive=_adaptive(raw),
+            teachers={str(run): _taught(cell) for run, cell in (raw.get("teachers") or {}).items()},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise EwsError(f"{path}: not a study's manifest ({type(error).__name__}: {error}). {REMAKE}") from None
@@ -196,6 +199,12 @@ def _adaptive(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if "adaptive" not in raw["evaluations"]:
         return None
     return {key: raw["adaptive"][key] for key in ("epsilon", "step_size", "steps", "restarts", "weights")}
+
+
+def _taught(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the cell of a teacher."""
+    cell["recipe"]["epochs"], cell["method"]["components"]
+    return cell
 
 
 def _without_ews(entry: Entry) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from ews.report import captions, cost, plotting, runs
 from ews.report.cost import Costs
 from ews.report.layout import method_name
-from ews.report.manifest import Entry, Label, Manifest
+from ews.report.manifest import Label, Manifest
 from ews.report.runs import Study
 from ews.report.statistics import deviation, mean
 from ews.train.uses import teachers
@@ -20,6 +21,7 @@ FEWEST = 2  # rows that make a comparison
 SPAN = 4.0  # a wider range of costs is drawn on a logarithmic axis
 PANEL = 3.1  # inches
 MANY = 3  # of a unit, before it is used
+Times = Mapping[str, tuple[str, float] | None]
 CLOCKS = {"processor": "processor", "wall": "device"}
 
 
@@ -37,10 +39,12 @@ def trade(study: Study) -> Figure:
 
     Cost: seconds of the median epoch times epochs, and the same of the networks that the training learned from. Mean
     +- sample standard deviation over seeds, both ways. A grey line steps down along the rows that no cheaper row
-    undercuts.
+    undercuts. Rows whose cost is not known are named.
     """
     costs = cost.costs(study.manifest, runs.records(study))
-    points = [point for label in study.results.labels if (point := _point(study, label, costs)) is not None]
+    taught = {run: cost.epoch_seconds(run, record) for run, record in runs.teachers(study).items()}
+    points = [point for label in study.results.labels if (point := _point(study, label, costs, taught)) is not None]
+    missing = [str(label.method) for label in study.results.labels if label not in {point.label for point in points}]
     clocks = {costs[point.label].clock for point in points}
     if len(points) < FEWEST or len(clocks) > 1:
         return plotting.notice("Error and cost", "Fewer than two rows have a training cost on one kind of clock.")
@@ -52,7 +56,8 @@ def trade(study: Study) -> Figure:
     figure = plotting.canvas(
         1.2 + 2.9 * len(groups),
         title=f"Error against the cost of the training, mean ± standard deviation over seeds\n"
-        f"trained on {machines or 'unknown machines'}; tested on {study.tested()}",
+        f"trained on {machines or 'unknown machines'}; tested on {study.tested()}"
+        + (f"\nnot shown, as their cost is not known: {captions.listing(dict.fromkeys(missing))}" if missing else ""),
         width=max(6.5, PANEL * len(metrics)),
     )
     style = plotting.styles(study.methods)
@@ -73,36 +78,44 @@ def trade(study: Study) -> Figure:
     return figure
 
 
-def training_seconds(manifest: Manifest, label: Label, costs: Costs) -> list[float]:
+def training_seconds(manifest: Manifest, label: Label, costs: Costs, taught: Times) -> list[float]:
     """Return what each of a row's trainings costs, by seed: its epochs, and those of the networks it learned from.
 
-    Empty where a cost is not known, or where a teacher's run is not in the study.
+    Args:
+        manifest: the study.
+        label: the row.
+        costs: of the rows.
+        taught: clock and seconds of the median epoch of the teachers that are no rows, by run.
+
+    Returns:
+        seconds; empty where a cost is not known, or is on another clock than the row's.
     """
-    by_run = {entry.run: entry for entry in manifest.entries}
-    found = []
-    for entry in manifest.of(label):
-        seconds = _seconds(entry, costs, by_run)
-        if seconds is None:
-            return []
-        found.append(seconds)
-    return found
+    cells = {**manifest.teachers, **{entry.run: entry.cell for entry in manifest.entries}}
+    times = dict(taught)
+    for entry in manifest.entries:
+        own = costs.get(entry.label)
+        times[entry.run] = (own.clock, own.seconds[entry.seed]) if own and entry.seed in own.seconds else None
+    clock = costs[label].clock if label in costs else ""
+    found = [_seconds(entry.run, cells, times, clock) for entry in manifest.of(label)]
+    return [] if None in found else [seconds for seconds in found if seconds is not None]
 
 
-def _seconds(entry: Entry, costs: Costs, by_run: Mapping[str, Entry]) -> float | None:
-    if entry.label not in costs or entry.seed not in costs[entry.label].seconds:
+def _seconds(run: str, cells: Mapping[str, Mapping[str, Any]], times: Times, clock: str) -> float | None:
+    time = times.get(run)
+    if time is None or time[0] != clock:
         return None
-    total = costs[entry.label].seconds[entry.seed] * entry.cell["recipe"]["epochs"]
+    total = time[1] * cells[run]["recipe"]["epochs"]
     # One network may play two roles, and is trained once.
-    for run in {teacher["run"] for teacher in teachers(entry.cell).values()}:
-        taught = _seconds(by_run[run], costs, by_run) if run in by_run else None
-        if taught is None:
+    for teacher in {teacher["run"] for teacher in teachers(cells[run]).values()}:
+        seconds = _seconds(teacher, cells, times, clock)
+        if seconds is None:
             return None
-        total += taught
+        total += seconds
     return float(total)
 
 
-def _point(study: Study, label: Label, costs: Costs) -> Point | None:
-    seconds = training_seconds(study.manifest, label, costs)
+def _point(study: Study, label: Label, costs: Costs, taught: Times) -> Point | None:
+    seconds = training_seconds(study.manifest, label, costs, taught)
     values = study.results.values[label]
     errors = {metric: list(values[metric].by_seed.values()) for metric in study.results.headline}
     return Point(label, seconds, errors) if seconds else None

@@ -145,6 +145,13 @@ def records(study: Study) -> list[dict[str, Any]]:
     ]
 
 
+def teachers(study: Study) -> dict[str, dict[str, Any]]:
+    """Return record.json of each network that rows learn from and that is no row, by run."""
+    return {
+        run: inputs.read_record(study.runs / run / "record.json", cell) for run, cell in study.manifest.teachers.items()
+    }
+
+
 def kept(study: Study, entry: Entry) -> Kept | None:
     """Return how often each hidden channel was kept in a training; None without kept.csv."""
     path = entry.run_folder(study.runs) / "kept.csv"

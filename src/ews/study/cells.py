@@ -105,6 +105,8 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
     spec = params.studies[study]
     cells = plan(params, study)
     settings = cells[0].settings
+    listed = {entry.run for entry in cells}
+    teachers = {run: cell for entry in cells for run, cell in entry.teachers.items() if run not in listed}
     imagenet = [name for name in spec.dataset if params.datasets[name].corrupted.profile == "imagenet"]
     return {
         "study": study,
@@ -117,6 +119,8 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
         **({"imagenet": imagenet} if imagenet else {}),
         **({"adversarial": settings["adversarial"]} if "adversarial" in spec.evaluations else {}),
         **({"adaptive": _adaptive(settings)} if "adaptive" in spec.evaluations else {}),
+        # Trained, and measured in no row: what they cost is part of what their students cost.
+        **({"teachers": teachers} if teachers else {}),
         "cells": [
             {
                 "run": entry.run,
