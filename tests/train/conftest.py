@@ -35,7 +35,7 @@ EWS = {
     "baseline_decay": 0.9,
     "gradient_clip": 3.0,
 }
-# Every registered component stands here; test_registry.py holds the two lists together.
+# Every registered component stands here; test_training.py holds the two lists together.
 ATTACK = {
     "epsilon": 8 / 255,
     "step_size": 4 / 255,

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from ews.data.dataset import load
+from ews.evaluate.__main__ import main as measure
 from ews.methods import REGISTRY
 from ews.subnets.search import REGISTRY as SEARCHES
 from ews.train import checkpoint
@@ -66,6 +68,18 @@ def start(cell: dict[str, Any], data: Path, out: Path, teachers: dict[str, Path]
     return process
 
 
+ADAPTIVE = "--epsilon 8/255 --step-size 4/255 --steps 2 --restarts 1 --weights 1 --batch-size 16"
+
+
+def evaluate(kind: str, run: Path, data: Path, *options: str) -> dict[str, Any]:
+    """Measure a finished run by the command that the rules call."""
+    out = run.parent / f"{kind}.json"
+    arguments = ["--run", run, "--data", data, "--out", out, "--predictions", out.with_suffix(".npz"), "--threads", "1"]
+    measure([kind, *map(str, arguments), *options])
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
 @pytest.mark.parametrize(("method", "augmentation"), COMBINATIONS)
 def test_killed_at_any_moment(
     method: str,
@@ -99,6 +113,15 @@ def test_killed_at_any_moment(
     assert process.exitcode == 0
     assert digests(out) == digests(tmp_path / "undisturbed")
     assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) in ([".lock"], [])
+    record = json.loads((out / "record.json").read_text())
+    assert record["cell"] == cell and record["counts"]["starts"] >= 2
+    # Its networks are what an evaluation can load and measure, wherever the method changed what the network is.
+    clean = evaluate("clean", out, data)
+    assert clean["n"] == len(load(data).test_labels)
+    assert 0 <= clean["error"] <= 100
+    if "dynamic" in cell["architecture"]:
+        found = evaluate("adaptive", out, data, *ADAPTIVE.split())
+        assert clean["error"] <= found["adaptive"]["error"] <= 100
 
 
 @pytest.mark.parametrize("search", SEARCHES)

@@ -5,8 +5,7 @@ A component has one of five kinds (:mod:`ews.methods.component`):
 - ``modifier`` changes the network once, when it is built (dropout);
 - ``objective``, at most one, says what loss the full network minimises; without one it is the
   augmentation's cross-entropy (:mod:`ews.methods.objective`; at, trades);
-- ``wrapper`` computes the gradient differently, e.g. at other weights (awp, damp, sam, asam); a wrapper that stands
-  further right in a name wraps the ones to its left;
+- ``wrapper`` computes the gradient differently, e.g. at other weights (awp, damp, sam, asam), at most one of these;
 - ``data`` says what batches are made of (rst);
 - ``extra`` adds a term, with a backward pass of its own, after the full network's (ews).
 

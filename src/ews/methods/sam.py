@@ -9,7 +9,8 @@ class Sam(SharpnessAware):
     """e = rho g / ||g||_2 over all parameters: T is the identity (see :class:`ews.methods.sharpness.SharpnessAware`).
 
     That is where the linear approximation of the loss has its maximum in the ball ||e||_2 <= rho. The gradient is taken
-    at w + e as if e were constant: second derivatives are left out, as in the paper.
+    at w + e as if e were constant: second derivatives are left out, as in the paper. Verified against DAMP's comparison
+    with it, read second-hand: e and rho; chosen: what :class:`SharpnessAware` marks so.
     """
 
     name = "sam"

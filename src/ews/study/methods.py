@@ -9,7 +9,7 @@ from ews.methods import REGISTRY
 VANILLA = "vanilla"
 # At most one of these, and which components only make sense beside one of some others.
 OBJECTIVES = ("at", "trades", "mixacm", "awnet")
-NEEDS = {"awp": ("at", "trades", "awnet")}
+NEEDS = {"awp": (("at", "trades", "awnet"), "its radius is chosen for losses on adversarial images")}
 # Pairs that the mathematics does not allow, and why.
 EXCLUDED = {
     ("awnet", "ews"): "a subnet is a slice of fixed weights, and AW-Net has other filters for every image",
@@ -50,11 +50,10 @@ def components(method: str, *, where: str = "") -> list[str]:
             "the unchanged ones; at which of them it would be taken is not defined. A method has at most one of "
             f"{', '.join(MOVES)}."
         )
-    for part, needed in NEEDS.items():
+    for part, (needed, reason) in NEEDS.items():
         if part in parts and not set(needed) & set(parts):
-            raise EwsError(
-                f"{where}: {method!r}: {part} needs {' or '.join(needed)} beside it, as in {needed[0]}+{part}."
-            )
+            others = " or ".join(needed)
+            raise EwsError(f"{where}: {method!r}: {part} needs {others} beside it, as in {needed[0]}+{part}: {reason}.")
     for (first, second), reason in EXCLUDED.items():
         if first in parts and second in parts:
             raise EwsError(f"{where}: {method!r}: {first} and {second} do not combine: {reason}.")
