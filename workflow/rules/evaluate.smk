@@ -115,12 +115,11 @@ rule evaluate_adversarial:
         # What is finished of an evaluation that is cut off here is kept.
         runtime=1440,
     params:
-        attacks=adversarial_options,
-        images=test_images,
+        options=attack_options("adversarial"),
         code=evaluate_code("adversarial"),
     shell:
         f"python -m ews.evaluate adversarial --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
-        " {params.attacks} {params.images} --fingerprint {params.code} --out {output.result}"
+        " {params.options} --fingerprint {params.code} --out {output.result}"
         " --predictions {output.predictions} --threads {threads} > {log} 2>&1"
 
 
@@ -144,10 +143,9 @@ rule evaluate_adaptive:
         # What is finished of an evaluation that is cut off here is kept.
         runtime=1440,
     params:
-        attacks=adaptive_options,
-        images=test_images,
+        options=attack_options("adaptive"),
         code=evaluate_code("adaptive"),
     shell:
         f"python -m ews.evaluate adaptive --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
-        " {params.attacks} {params.images} --fingerprint {params.code} --out {output.result}"
+        " {params.options} --fingerprint {params.code} --out {output.result}"
         " --predictions {output.predictions} --threads {threads} > {log} 2>&1"

@@ -148,21 +148,13 @@ def test_images(wildcards):
     return "" if count is None else f"--test-images {count}"
 
 
-def adversarial_options(wildcards):
-    attack = settings_of(wildcards)["adversarial"]
-    given = {key: attack[key] for key in ("epsilon", "step_size", "steps", "restarts")} | attack["autoattack"]
-    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in given.items() if value is not None)
+def attack_options(kind):
+    def of(wildcards):
+        given = measuring_options(PARAMS, evaluation_of(wildcards), kind)
+        words = {key: " ".join(map(str, value)) if isinstance(value, list) else value for key, value in given.items()}
+        return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in words.items() if value is not None)
 
-
-def adaptive_options(wildcards):
-    settings = settings_of(wildcards)
-    given = {key: settings["adversarial"][key] for key in ("epsilon", "step_size", "steps")}
-    given |= {
-        "restarts": settings["adaptive"]["restarts"],
-        "batch_size": settings["adversarial"]["autoattack"]["batch_size"],
-    }
-    given |= {"weights": " ".join(map(str, settings["adaptive"]["weights"]))}
-    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in given.items())
+    return of
 
 
 def corruption_names(wildcards):

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ews import planned
 from ews.data.dataset import load
@@ -12,11 +13,13 @@ from ews.evaluate import REGISTRY
 from ews.evaluate.base import Evaluator
 from ews.evaluate.output import check_name, write_arrays, write_rows
 from ews.evaluate.uses import uses
-from ews.files import write_json
+from ews.files import atomic, sha256, write_json
 from ews.fingerprint import fingerprint
 from ews.partial import partial
 from ews.registry import lookup
 
+# Options that decide where images lie and how many processes make them: no result depends on these.
+ANYHOW = {"corrupted", "workers"}
 COMMON = {"evaluation", "run", "data", "test_images", "out", "predictions", "threads", "fingerprint"}
 
 
@@ -59,9 +62,17 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             found = evaluator.evaluate(subject, **options)
         write_arrays(arguments.predictions, found.arrays)
-        if found.about is not None:
-            write_json(arguments.out.with_suffix(".json"), found.about)
-        write_rows(arguments.out, found.rows)
+        # What was asked for, and of which code: what `python -m ews.adopt` holds to the plan of another machine.
+        asked = {key: value for key, value in options.items() if key not in ANYHOW}
+        stamp: dict[str, Any] = {"code": code, "options": {"test_images": arguments.test_images, **asked}}
+        stamp["files"] = {arguments.predictions.name: sha256(arguments.predictions)}
+        if found.about is None:
+            write_rows(arguments.out, [row | stamp for row in found.rows])
+            return
+        with atomic(arguments.out) as rows:
+            write_rows(rows, found.rows)
+            stamp["files"][arguments.out.name] = sha256(rows)
+            write_json(arguments.out.with_suffix(".json"), {**found.about, **stamp})
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
