@@ -1,4 +1,4 @@
-"""Reading and writing ``.npy`` files, and what every command that writes one checks first."""
+"""Reading and writing ``.npy`` files, reading ``.npz`` files, and what every command that writes one checks first."""
 
 import contextlib
 import zipfile
@@ -47,6 +47,22 @@ def read_npy(path: Path | str, *, mapped: bool) -> NDArray[Any]:
     if length != promised:
         raise _damaged(path, f"{length} bytes long, and its header says {promised}")
     return array if mapped else np.array(array)
+
+
+def read_npz(path: Path | str) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an ``.npz`` file by name. Pickles are never loaded.
+
+    Raises:
+        EwsError: missing, damaged, not of the format, or with objects in it.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except FileNotFoundError:
+        raise EwsError(f"{path}: no such file.") from None
+    except Exception as problem:  # what a flipped bit in an archive raises depends on where it is
+        raise EwsError(f"{path}: damaged, or not an .npz file of plain arrays ({problem}).") from None
 
 
 def _damaged(path: Path, problem: str) -> EwsError:

@@ -26,7 +26,8 @@ def test_the_error_is_the_hand_count_in_percent(clean, run, data):
 
 def test_predictions_and_confidences_are_compact_and_right(clean, labels, wrong):
     _, arrays = clean()
-    assert set(arrays) == {"prediction", "confidence"}
+    assert set(arrays) == {"prediction", "confidence", "index", "label"}
+    assert (arrays["label"] == labels).all() and (arrays["index"] == np.arange(len(labels))).all()
     assert arrays["prediction"].dtype == np.uint8 and arrays["confidence"].dtype == np.float16
     assert np.flatnonzero(arrays["prediction"] != labels).tolist() == wrong
     # Distances 0, 1, 2, 3 or 1, 0, 1, 2 classes, times -10: nearly certain.

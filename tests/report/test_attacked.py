@@ -317,3 +317,9 @@ def test_a_method_that_has_no_like_without_subnets_is_compared_with_nothing(grow
 def test_vanilla_goes_before(grow):
     study = manifest.load(grow(methods=("vanilla", "damp", "damp+ews"), augmentations=("standard",), logs=False).study)
     assert [study.baseline(label) for label in study.labels] == [study.labels[0]] * 3
+
+
+def test_the_caption_names_the_paper_s_adversarial_setting(attacked):
+    caption = measured(attacked)[3]["caption.txt"]
+    assert "it trains preact_resnet18, wrn28_10, wrn34_10 for 200 epochs on 50,000 images." in caption
+    assert "resnet50" not in caption

@@ -12,7 +12,18 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from ews.files import sha256
-from ews.report import figures, layout, manifest, measure, plot_sweep, plotting, reported, runs, sweeps, table_data
+from ews.report import (
+    figures,
+    layout_paired,
+    manifest,
+    measure,
+    plot_sweep,
+    plotting,
+    reported,
+    runs,
+    sweeps,
+    table_data,
+)
 
 Tree = Any
 Grow = Callable[..., Tree]
@@ -79,7 +90,7 @@ def test_studies_that_sweep_no_method_s_parameter(grow: Grow, tmp_path: Path, pl
     tree = grow(**SMALL, **plan)
     assert sweeps.find(manifest.load(tree.study)) is None
     study = _study(tree)
-    assert layout.reference_grid(study.manifest, study.results) is None
+    assert layout_paired.reference_grid(study.manifest, study.results) is None
     found, _ = measure.measure(study.manifest, runs=tree.runs, reported=reported.load())
     figures.save(study.manifest, found, runs=tree.runs, folder=tmp_path)
     assert "This study sweeps no parameter of a method." in (tmp_path / "sweep.svg").read_text()
@@ -112,7 +123,7 @@ def test_every_value_less_the_reference_seed_by_seed(grow: Grow) -> None:
         **{SEARCH[0]: (1, 1, 1), SEARCH[1]: (9.0, 11.0, 10.0), SEARCH[2]: (10.0, 11.0, 12.0), SEARCH[3]: (11, 12, 13)}
     )
     study = _study(tree)
-    grid = layout.reference_grid(study.manifest, study.results)
+    grid = layout_paired.reference_grid(study.manifest, study.results)
     assert grid is not None
     assert [row.heads[-1] for row in grid.rows] == [SEARCH[1], SEARCH[3]]
     # Differences -1, 0, -2: mean -1, half width 4.302653 / sqrt(3) = 2.484; and 1, 1, 1.
@@ -128,7 +139,7 @@ def test_the_reference_is_that_of_the_same_augmentation(grow: Grow) -> None:
         path = tree.runs / f"digits/resnet8/augmix/{SEARCH[2].replace(' ', '')}/seed{seed}/clean.json"
         path.write_text(f'{{"error": {error}, "n": 1000}}')
     study = _study(tree)
-    grid = layout.reference_grid(study.manifest, study.results)
+    grid = layout_paired.reference_grid(study.manifest, study.results)
     assert grid is not None
     learned = {row.heads[0]: row.cells[0].text for row in grid.rows if row.heads[-1] == SEARCH[1]}
     assert learned == {"standard": "−1.00", "augmix": "−11.00"}
@@ -136,7 +147,7 @@ def test_the_reference_is_that_of_the_same_augmentation(grow: Grow) -> None:
 
 def test_one_seed_has_no_reference_table(grow: Grow) -> None:
     study = _study(grow(**SMALL | {"seeds": (0,)}, methods=SEARCH))
-    assert layout.reference_grid(study.manifest, study.results) is None
+    assert layout_paired.reference_grid(study.manifest, study.results) is None
 
 
 def test_curves_hold_means_spreads_seeds_and_vanilla(grow: Grow) -> None:

@@ -12,6 +12,7 @@ rule measure:
         measurements="results/{study}/measurements.csv",
         records="results/{study}/records.json",
         metrics="results/{study}/metrics.json",
+        images="results/{study}/images.csv",
     log:
         "logs/report/{study}/measure.log",
     conda:
@@ -23,7 +24,8 @@ rule measure:
     shell:
         "(python -m ews.study manifest {wildcards.study} --digest {params.digest} --out {output.study} &&"
         f" python -m ews.report measure --study {{output.study}} --runs {RUNS} --reported {{input.reported}}"
-        " --out {output.measurements} --records {output.records} --metrics {output.metrics}) > {log} 2>&1"
+        " --out {output.measurements} --records {output.records} --metrics {output.metrics}"
+        " --images {output.images}) > {log} 2>&1"
 
 
 rule table:
@@ -31,6 +33,7 @@ rule table:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
         records="results/{study}/records.json",
+        images="results/{study}/images.csv",
         reported=REPORTED,
     output:
         "results/{study}/caption.txt",
@@ -51,7 +54,8 @@ rule table:
         code=fingerprint("ews.report"),
     shell:
         "python -m ews.report table --study {input.study} --measurements {input.measurements}"
-        " --records {input.records} --reported {input.reported} --out-dir results/{wildcards.study} > {log} 2>&1"
+        " --records {input.records} --images {input.images} --reported {input.reported}"
+        " --out-dir results/{wildcards.study} > {log} 2>&1"
 
 
 rule figure:

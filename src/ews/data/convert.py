@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.arrays import write_npy
+from ews.arrays import read_npz, write_npy
 from ews.data import arrays_pickle
 from ews.data.dataset import Dataset, load
 from ews.data.extra import IMAGES, INFO, LABELS, check, folder_of
@@ -74,7 +73,7 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
     digest = sha256(source)
     if expected is not None and digest != expected:
         raise EwsError(f"{source}: its SHA-256 is {digest}, not {expected}: another file, or a damaged one.")
-    images, labels = _arrays(_npz(source) if source.suffix == ".npz" else arrays_pickle.read(source), source)
+    images, labels = _arrays(read_npz(source) if source.suffix == ".npz" else arrays_pickle.read(source), source)
     check(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(source))
     tests = {image.tobytes() for image in dataset.test_images}
     leaked = sum(image.tobytes() in tests for image in images)
@@ -94,14 +93,6 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
         }
         write_json(out / INFO, info)
     return info
-
-
-def _npz(source: Path) -> dict[str, Any]:
-    try:
-        with np.load(source, allow_pickle=False) as content:
-            return dict(content)
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise EwsError(f"{source}: not an .npz file of plain arrays ({error}).") from None
 
 
 def _arrays(content: dict[str, Any], source: Path) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -44,7 +44,12 @@ def evaluate(subject: Subject) -> Evaluation:
         row["best"] = {"error": error(best, labels), "correct": correct(best, labels), "n": len(labels)}
     return Evaluation(
         rows=[row],
-        arrays={"prediction": results[LAST].prediction, "confidence": results[LAST].confidence},
+        arrays={
+            "prediction": results[LAST].prediction,
+            "confidence": results[LAST].confidence,
+            "index": subject.indices,
+            "label": labels,
+        },
     )
 
 

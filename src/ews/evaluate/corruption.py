@@ -68,7 +68,7 @@ def evaluate(
 
     Returns:
         one row per corruption and severity; ``prediction`` and ``confidence`` [corruptions, 5, n], ``names``
-        (text [corruptions]) and ``severities`` (1 to 5).
+        (text [corruptions]), ``severities`` (1 to 5), ``index`` and ``label`` (int64 [n]) of the images.
 
     Raises:
         EwsError: a file is missing, damaged, or belongs to other test images; a name stands twice; seed or profile is
@@ -114,6 +114,8 @@ def evaluate(
             "confidence": np.array(confidences).reshape(shape),
             "names": np.array(names, dtype=np.str_),
             "severities": np.arange(1, SEVERITIES + 1, dtype=np.uint8),
+            "index": indices,
+            "label": labels,
         },
         about={
             "metric": "error by corruption and severity",

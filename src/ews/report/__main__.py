@@ -17,10 +17,12 @@ def main() -> None:
     measuring.add_argument("--out", type=Path, required=True, help="measurements.csv")
     measuring.add_argument("--records", type=Path, required=True, help="records.json: the runs' records")
     measuring.add_argument("--metrics", type=Path, required=True, help="metrics.json: means, for `dvc metrics`")
+    measuring.add_argument("--images", type=Path, help="images.csv: rows compared image by image (default: not made)")
 
     tabling = commands.add_parser("table", help="write table.{csv,md,tex,html} and caption.txt")
     _add(tabling, "study", "measurements", "reported", "out-dir")
     tabling.add_argument("--records", type=Path, help="records.json (default: beside the measurements)")
+    tabling.add_argument("--images", type=Path, help="images.csv (default: the table is without that comparison)")
 
     drawing = commands.add_parser("figures", help="write the figures as SVG")
     _add(drawing, "study", "runs", "measurements", "out-dir")
@@ -30,17 +32,23 @@ def main() -> None:
     study = manifest.load(arguments.study)
     # Imported where used: the commands start without what the others need.
     if arguments.command == "measure":
-        from ews.report import measure
+        from ews.report import images, measure
 
         found, records = measure.measure(study, runs=arguments.runs, reported=reported.load(arguments.reported))
+        differences = images.compare(study, runs=arguments.runs) if arguments.images else []
         measure.save(study, found, records, out=arguments.out, records=arguments.records, metrics=arguments.metrics)
+        if arguments.images:
+            images.write(arguments.images, differences)
     elif arguments.command == "table":
-        from ews.report import measurements, table
+        from ews.report import images, measurements, table
 
         measured = measurements.read(arguments.measurements, study)
         path = arguments.records or arguments.measurements.with_name("records.json")
         kept = table.read_records(path, study)
-        texts = table.tables(study, measured, records=kept, reported=reported.load(arguments.reported))
+        differences = images.read(arguments.images, study) if arguments.images else []
+        texts = table.tables(
+            study, measured, records=kept, reported=reported.load(arguments.reported), differences=differences
+        )
         table.save(texts, arguments.out_dir)
     else:
         from ews.report import figures, measurements

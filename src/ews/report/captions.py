@@ -176,22 +176,23 @@ def _length(epochs: set[int], images: set[int]) -> str:
 
 def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> list[str]:
     """Say where the training differs from the paper's, for each data set that the paper uses."""
+    kind = "standard" if manifest.adversarial is None else "adversarial"
     differing: dict[Setting, list[str]] = {}
     for dataset in dict.fromkeys(label.dataset for label in manifest.labels):
-        setting = reported.settings.get(dataset.removesuffix(JPEG))
+        setting = reported.settings.get((dataset.removesuffix(JPEG), kind))
         if setting is None:
             continue
         pairs = [(e, r) for e, r in zip(manifest.entries, records, strict=True) if e.label.dataset == dataset]
         alike = all(
             entry.cell["recipe"]["epochs"] == setting.epochs
             and record.get("counts", {}).get("train_images") == setting.train_images
-            and entry.label.architecture == setting.architecture
+            and entry.label.architecture in setting.architecture
             for entry, record in pairs
         )
         if not alike:
             differing.setdefault(setting, []).append(dataset.removesuffix(JPEG))
     return [
-        f"The paper differs: on {listing(dict.fromkeys(names))} it trains {setting.architecture} for "
+        f"The paper differs: on {listing(dict.fromkeys(names))} it trains {listing(setting.architecture)} for "
         f"{setting.epochs} epochs on {setting.train_images:,} images."
         for setting, names in differing.items()
     ]

@@ -1,14 +1,13 @@
 """From numbers to grids of text, alike for every format: the paper's layout, per corruption, and the comparison."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ews.report import adversarial
 from ews.report.cost import Costs
 from ews.report.manifest import AXES, Label, Manifest
 from ews.report.metrics import PER_CORRUPTION, PER_PERTURBATION, PER_RATE, short
-from ews.report.statistics import Paired, deviation, mean, paired
-from ews.report.sweeps import find
+from ews.report.statistics import deviation, mean
 from ews.report.table_data import Results, best
 
 DIGITS = 2
@@ -87,7 +86,7 @@ def axes(manifest: Manifest) -> tuple[list[str], list[str]]:
         return [axis for axis in shown if axis in manifest.rows], [axis for axis in many if axis not in manifest.rows]
     columns: list[str] = []
     for axis in ("dataset", "architecture"):
-        if axis in many and len(set(_keys(manifest.labels, [*columns, axis]))) <= WIDEST:
+        if axis in many and len(set(keys(manifest.labels, [*columns, axis]))) <= WIDEST:
             columns.append(axis)
     return [axis for axis in shown if axis not in columns], columns
 
@@ -99,9 +98,9 @@ def main_grid(manifest: Manifest, results: Results, *, caption: str, costs: Cost
     notes: dict[str, str] = {}
     columns: list[Column] = []
     makers: list[tuple[tuple[str, ...], Callable[[Label], Cell]]] = []
-    for key in _keys(results.labels, column_axes):
+    for key in keys(results.labels, column_axes):
         group = ", ".join(key)
-        members = [label for label in results.labels if _key(label, column_axes) == key]
+        members = [label for label in results.labels if key_of(label, column_axes) == key]
         for metric in results.headline:
             columns.append(Column(f"{metric} (%)", group))
             makers.append((key, lambda label, metric=metric: _measured(results, label, metric, bold[metric])))  # type: ignore[misc]
@@ -112,13 +111,13 @@ def main_grid(manifest: Manifest, results: Results, *, caption: str, costs: Cost
             columns.append(Column(f"cost ({results.times})", group))
             makers.append((key, lambda label: _cost(results, costs, label)))
     rows = []
-    for heads in _ordered(results.labels, row_axes):
+    for heads in ordered_keys(results.labels, row_axes):
         cells = []
         for key, make in makers:
             place = (heads, key)
-            at = [label for label in results.labels if (_key(label, row_axes), _key(label, column_axes)) == place]
+            at = [label for label in results.labels if (key_of(label, row_axes), key_of(label, column_axes)) == place]
             cells.append(make(at[0]) if at else Cell(NONE))
-        rows.append(Row(_shown(heads, row_axes), tuple(cells)))
+        rows.append(Row(printed(heads, row_axes), tuple(cells)))
     marks = tuple((letter, text) for text, letter in notes.items())
     return Grid("results", caption, tuple(row_axes), tuple(columns), tuple(rows), marks)
 
@@ -127,12 +126,12 @@ def last_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the last epoch's errors where the main table has the selected epoch's; None where it has the last's."""
     if not results.last:
         return None
-    heads, bold = _all_rows(manifest), {metric: best(results, metric, digits=DIGITS) for metric in results.last}
+    heads, bold = naming_axes(manifest), {metric: best(results, metric, digits=DIGITS) for metric in results.last}
     rows = []
-    for key in _ordered(results.labels, heads):
-        label = next(label for label in results.labels if _key(label, heads) == key)
+    for key in ordered_keys(results.labels, heads):
+        label = next(label for label in results.labels if key_of(label, heads) == key)
         cells = [_measured(results, label, metric, bold[metric]) for metric in results.last]
-        rows.append(Row(_shown(key, heads), tuple(cells)))
+        rows.append(Row(printed(key, heads), tuple(cells)))
     columns = tuple(Column(f"{metric} (%)") for metric in results.last)
     caption = (
         "The same errors with the weights of the last epoch. Where these are worse, the training has overfitted, which "
@@ -181,51 +180,15 @@ def robust_grid(manifest: Manifest, results: Results) -> Grid | None:
     return Grid("robust", adversarial.further_caption(manifest, results), heads, columns, rows)
 
 
-def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
-    """Lay out the paired comparison over seeds with vanilla or the like; None if no row has two pairs."""
-    pairs = {label: [results.values[label][metric].paired for metric in results.headline] for label in results.labels}
-    caption = (
-        f"Paired comparison with {results.reference}, percentage points: mean over seeds of (method − "
-        f"{results.reference} of the same seed, data, network, augmentation and recipe) and in square brackets its 95 "
-        "% t interval. Negative: the method is better. The interval speaks of other seeds, not of other test images, "
-        "and is not corrected for the number of comparisons; there is none where all seeds differ by the same."
-    )
-    return _paired(manifest, results, pairs, name="paired", caption=caption)
-
-
-def reference_grid(manifest: Manifest, results: Results) -> Grid | None:
-    """Lay out the paired comparison of a swept parameter's values with its reference; None if it has none or no pairs.
-
-    Vanilla stands in the other comparison.
-    """
-    sweep = find(manifest)
-    if sweep is None or sweep.reference is None:
-        return None
-    pairs: dict[Label, list[Paired | None]] = {}
-    for line in sweep.lines:
-        reference = next((label for value, label in line.points if value == sweep.reference), None)
-        for _, label in line.points:
-            if reference is not None and label != reference:
-                own, other = results.values[label], results.values[reference]
-                pairs[label] = [paired(own[metric].by_seed, other[metric].by_seed) for metric in results.headline]
-    caption = (
-        f"Paired comparison with {sweep.parameter} = {sweep.reference}, percentage points: mean over seeds of (this "
-        "value − the reference of the same seed, all else alike) and in square brackets its 95 % t interval. Negative: "
-        "this value is better. Not corrected for the number of comparisons; no interval where all seeds differ by the "
-        "same."
-    )
-    return _paired(manifest, results, pairs, name="reference", caption=caption)
-
-
 def _rows(
     manifest: Manifest, results: Results, metrics: Sequence[str], *, digits: int, spread: bool = False
 ) -> tuple[tuple[str, ...], tuple[Row, ...]]:
     """Return the axes that name rows, and every row of the study with the mean of each metric that it has."""
-    heads = _all_rows(manifest)
+    heads = naming_axes(manifest)
     bold = {metric: best(results, metric, digits=digits) for metric in metrics}
     rows = []
-    for key in _ordered(results.labels, heads):
-        label = next(label for label in results.labels if _key(label, heads) == key)
+    for key in ordered_keys(results.labels, heads):
+        label = next(label for label in results.labels if key_of(label, heads) == key)
         cells = []
         for metric in metrics:
             value = results.values[label].get(metric)
@@ -234,26 +197,8 @@ def _rows(
                 continue
             deviation = fixed(value.deviation, digits) if spread and value.deviation is not None else ""
             cells.append(Cell(fixed(value.mean, digits), spread=deviation, bold=label in bold[metric]))
-        rows.append(Row(_shown(key, heads), tuple(cells)))
+        rows.append(Row(printed(key, heads), tuple(cells)))
     return tuple(heads), tuple(rows)
-
-
-def _paired(
-    manifest: Manifest, results: Results, pairs: Mapping[Label, Sequence[Paired | None]], *, name: str, caption: str
-) -> Grid | None:
-    """Lay out paired differences by row, one for each main metric; rows without an interval are left out."""
-    heads = _all_rows(manifest)
-    rows = []
-    for key in _ordered(list(pairs), heads):
-        found = next(found for label, found in pairs.items() if _key(label, heads) == key)
-        if all(pair is None or pair.low is None for pair in found):
-            continue
-        counts = {str(pair.pairs) for pair in found if pair}
-        rows.append(Row(_shown(key, heads), (*map(_interval, found), Cell("/".join(sorted(counts))))))
-    if not rows:
-        return None
-    columns = (*(Column(f"{metric}: difference") for metric in results.headline), Column("pairs"))
-    return Grid(name, caption, tuple(heads), columns, tuple(rows))
 
 
 def _measured(results: Results, label: Label, metric: str, bold: set[Label]) -> Cell:
@@ -291,37 +236,30 @@ def _cost(results: Results, costs: Costs, label: Label) -> Cell:
     return Cell(fixed(mean(ratios)), spread="" if spread is None else fixed(spread))
 
 
-def _interval(pair: Paired | None) -> Cell:
-    if pair is None:
-        return Cell(NONE)
-    centre = signed(pair.mean)
-    # Equal differences have no spread to tell anything from: few images allow few values.
-    if pair.low is None or pair.high is None or pair.low == pair.high:
-        return Cell(centre)
-    return Cell(f"{centre} [{signed(pair.low)}, {signed(pair.high)}]")
-
-
-def _all_rows(manifest: Manifest) -> list[str]:
+def naming_axes(manifest: Manifest) -> list[str]:
     """Return every axis that is needed to name a row."""
     rows, columns = axes(manifest)
     return [axis for axis in AXES if axis in rows or axis in columns]
 
 
-def _key(label: Label, names: Iterable[str]) -> tuple[str, ...]:
+def key_of(label: Label, names: Iterable[str]) -> tuple[str, ...]:
+    """Return a row's values on some axes."""
     return tuple(label.value(axis) for axis in names)
 
 
-def _keys(labels: Iterable[Label], names: Sequence[str]) -> list[tuple[str, ...]]:
-    return list(dict.fromkeys(_key(label, names) for label in labels))
+def keys(labels: Iterable[Label], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the distinct values of rows on some axes, in the rows' order."""
+    return list(dict.fromkeys(key_of(label, names) for label in labels))
 
 
-def _ordered(labels: Sequence[Label], names: Sequence[str]) -> list[tuple[str, ...]]:
+def ordered_keys(labels: Sequence[Label], names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the distinct keys sorted by when each axis's value first appears, so that groups stay together."""
     orders = [list(dict.fromkeys(label.value(axis) for label in labels)) for axis in names]
     return sorted(
-        _keys(labels, names), key=lambda key: [order.index(value) for order, value in zip(orders, key, strict=True)]
+        keys(labels, names), key=lambda key: [order.index(value) for order, value in zip(orders, key, strict=True)]
     )
 
 
-def _shown(key: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
+def printed(key: tuple[str, ...], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the values of axes as tables print them."""
     return tuple(method_name(value) if axis == "method" else value for axis, value in zip(names, key, strict=True))

@@ -13,6 +13,7 @@ from ews.report.metrics import MCE, MFR, PER_RATE, PERTURBATIONS
 
 DEFAULT = Path(__file__).with_name("reported.yaml")
 # The data sets that the papers use. A re-encoded copy (cifar10_jpeg) is other data: no number may claim it.
+KINDS = ("standard", "adversarial")
 DATASETS = ("cifar10", "cifar100", "imagenet")
 _RATES = tuple(PER_RATE + name for name in PERTURBATIONS)
 # Under an attack that the source at hand does not name: for variants, which stand beside nothing that was measured.
@@ -36,20 +37,20 @@ class Setting:
     """How a paper trained its networks on one data set."""
 
     paper: str
-    architecture: str
+    architecture: tuple[str, ...]
     train_images: int
     epochs: int
 
 
 @dataclass(frozen=True)
 class Reported:
-    """Every published number by (setting, metric, variant), and the papers' training settings by data set.
+    """Every published number by (setting, metric, variant), and the papers' settings by (data set, kind of training).
 
     A setting is ``dataset/architecture/augmentation/method``, spelled as a run's folder is.
     """
 
     numbers: Mapping[tuple[str, str, str], Number]
-    settings: Mapping[str, Setting]
+    settings: Mapping[tuple[str, str], Setting]
 
     def find(self, setting: str, metric: str) -> Number | None:
         """Return the number to print beside a run, if the paper has one for exactly this setting."""
@@ -73,12 +74,15 @@ def load(path: Path | str = DEFAULT) -> Reported:
         raise EwsError(f"{path}: must have exactly the keys papers, settings, tables.")
     papers = {key: _paper(entry, where=f"{path}: papers.{key}") for key, entry in raw["papers"].items()}
     settings = {}
-    for dataset, entry in raw["settings"].items():
-        where = f"{path}: settings.{dataset}"
-        _check_name(dataset, DATASETS, "data set", where)
-        _check_keys(entry, {"paper", "architecture", "train_images", "epochs"}, set(), where)
-        _check_name(entry["paper"], papers, "paper", where)
-        settings[dataset] = Setting(**{**entry, "paper": papers[entry["paper"]]})
+    for dataset, kinds in raw["settings"].items():
+        _check_name(dataset, DATASETS, "data set", f"{path}: settings.{dataset}")
+        for kind, entry in kinds.items():
+            where = f"{path}: settings.{dataset}.{kind}"
+            _check_name(kind, KINDS, "kind of training", where)
+            _check_keys(entry, {"paper", "architecture", "train_images", "epochs"}, set(), where)
+            _check_name(entry["paper"], papers, "paper", where)
+            given = {"paper": papers[entry["paper"]], "architecture": tuple(entry["architecture"])}
+            settings[dataset, kind] = Setting(**{**entry, **given})
     numbers: dict[tuple[str, str, str], Number] = {}
     for place, block in enumerate(raw["tables"]):
         where = f"{path}: tables[{place}]"

@@ -2,11 +2,13 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from ews.errors import EwsError
 from ews.files import read_json, write_text
-from ews.report import captions, cost, html, latex, layout, markdown
+from ews.report import captions, cost, html, latex, layout, layout_paired, markdown
+from ews.report.images import Difference
 from ews.report.manifest import AXES, Manifest
 from ews.report.measurements import Measurement
 from ews.report.reported import Reported
@@ -17,9 +19,14 @@ SECONDS = 3  # decimals of a time, as records have them
 
 
 def tables(
-    manifest: Manifest, measured: list[Measurement], *, records: captions.Records, reported: Reported
+    manifest: Manifest,
+    measured: list[Measurement],
+    *,
+    records: captions.Records,
+    reported: Reported,
+    differences: Sequence[Difference] = (),
 ) -> dict[str, str]:
-    """Return the files' texts by name."""
+    """Return the files' texts by name; without ``differences`` there is no comparison over test images."""
     results = build(manifest, measured, reported)
     costs = cost.costs(manifest, records)
     caption = captions.caption(manifest, results, records=records, reported=reported, costs=costs)
@@ -29,8 +36,9 @@ def tables(
         layout.robust_grid(manifest, results),
         layout.corruption_grid(manifest, results),
         layout.perturbation_grid(manifest, results),
-        layout.paired_grid(manifest, results),
-        layout.reference_grid(manifest, results),
+        layout_paired.paired_grid(manifest, results),
+        layout_paired.reference_grid(manifest, results),
+        layout_paired.images_grid(manifest, results, differences),
     ]
     grids = [main, *(grid for grid in others if grid is not None)]
     title = manifest.title or manifest.study
