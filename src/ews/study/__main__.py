@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 
 from ews.errors import EwsError, run, unknown
@@ -66,5 +68,15 @@ def main() -> None:
         print(json.dumps(found[arguments.run], indent=2))
 
 
+def piped() -> None:
+    """Run :func:`main`, whose lists are piped: a reader that has seen enough (``| head``) is no error."""
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 if __name__ == "__main__":
-    run(main)
+    run(piped)
