@@ -55,11 +55,15 @@ def read_json(path: Path | str) -> Any:
         EwsError: the file is missing or is not JSON; the message names it.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_constant)
     except FileNotFoundError:
         raise EwsError(f"{path}: no such file.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, an endless number, endless brackets
         raise EwsError(f"{path}: not valid JSON ({error}). Delete it and run again.") from None
+
+
+def _constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def sha256(path: Path | str) -> str:

@@ -112,7 +112,8 @@ def test_the_file_gives_back_what_was_written(tree: Any, tmp_path: Path) -> None
     images.write(tmp_path / "images.csv", found)
     assert images.read(tmp_path / "images.csv", study) == found
     images.write(tmp_path / "images.csv", [])
-    assert images.read(tmp_path / "images.csv", study) == []
+    with pytest.raises(EwsError, match="does not hold the comparisons of study 'made_up'"):
+        images.read(tmp_path / "images.csv", study)
 
 
 def test_the_table_shows_it(tree: Any) -> None:
@@ -129,9 +130,44 @@ def test_the_table_shows_it(tree: Any) -> None:
     assert "other test images, percentage points" not in without["table.md"]
 
 
-def test_a_row_with_nothing_to_compare_with_is_left_out(grow: Grow) -> None:
+def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
+    tree = grow(
+        augmentations=("standard",), methods=("vanilla", "dropout", "ews", "damp+ews"), logs=False, images=IMAGES
+    )
+    random = np.random.default_rng(4)
+    rates = {"vanilla": 0.3, "dropout": 0.5, "ews": 0.2, "damp+ews": 0.2}
+    wrong = {}
+    for folder, cell in zip(folders(tree), tree.manifest["cells"], strict=True):
+        wrong[cell["label"]["method"], cell["seed"]] = clean = random.random(IMAGES) < rates[cell["label"]["method"]]
+        keep(folder, clean, np.broadcast_to(clean, (15, 5, IMAGES)))
+    study = manifest.load(tree.study)
+    found = images.compare(study, runs=tree.runs)
+    pairs = [(one.label.method, one.reference.method) for one in found if one.metric == "clean error"]
+    assert pairs == [
+        ("dropout", "vanilla"),
+        *((method, reference) for method in ("ews", "damp+ews") for reference in ("vanilla", "dropout")),
+    ]
+    by_seed = [100 * (wrong["ews", seed].mean() - wrong["dropout", seed].mean()) for seed in (0, 1, 2)]
+    assert found[4].mean == pytest.approx(np.mean(by_seed)) and found[4].reference.method == "dropout"
+    measured, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    text = table.tables(study, measured, records=records, reported=reported.load(), differences=found)["table.md"]
+    over_seeds, over_images = text.partition("Paired comparison with vanilla and dropout")[2].split(
+        "on other test images"
+    )
+    for half in (over_seeds, over_images):
+        # The row above it names the method, ews, once.
+        row = next(
+            line for line in half.splitlines() if line.count("|") > 5 and line.split("|")[3].strip() == "dropout"
+        )
+        assert f"{np.mean(by_seed):+.2f}".replace("-", "−") in row
+    assert "| compared with" in over_seeds and "| compared with" in over_images
+
+
+def test_a_row_with_nothing_to_compare_with_is_left_out(grow: Grow, tmp_path: Path) -> None:
     lonely = grow(augmentations=("standard",), methods=("ews",), logs=False, images=IMAGES)
     assert compared(lonely) == {}
+    images.write(tmp_path / "images.csv", [])
+    assert images.read(tmp_path / "images.csv", manifest.load(lonely.study)) == []
 
 
 def test_attacks_are_compared_on_their_own_images(tree: Any) -> None:
@@ -195,6 +231,16 @@ def other_images(folder: Path) -> None:
     np.savez(folder / "clean.npz", **{**content, "index": content["index"] + 1})
 
 
+def one_image_twice(folder: Path) -> None:
+    content = dict(np.load(folder / "clean.npz"))
+    np.savez(folder / "clean.npz", **{**content, "index": np.zeros_like(content["index"])})
+
+
+def no_images(folder: Path) -> None:
+    content = dict(np.load(folder / "clean.npz"))
+    np.savez(folder / "clean.npz", **{name: array[:0] for name, array in content.items()})
+
+
 def without_labels(folder: Path) -> None:
     content = dict(np.load(folder / "clean.npz"))
     np.savez(folder / "clean.npz", **{name: array for name, array in content.items() if name != "label"})
@@ -214,7 +260,9 @@ def one_more_wrong(folder: Path) -> None:
         (lambda folder: (folder / "clean.npz").write_bytes(b"PK\x03\x04"), r"clean\.npz: damaged, or not an \.npz"),
         (without_labels, r"clean\.npz: lacks what a comparison by image needs \('label'\)"),
         (one_more_wrong, r"clean\.npz: clean error: image by image .* was measured"),
-        (other_images, "measured on other images than the row that it is compared with"),
+        (other_images, "ews and .*vanilla: clean error was not measured on the same images with all seeds of both"),
+        (one_image_twice, r"clean\.npz: clean error: not 40 different images, as were measured"),
+        (no_images, r"clean\.npz: clean error: not 40 different images, as were measured"),
     ],
 )
 def test_bad_predictions_are_named(tree: Any, spoil: Callable[[Path], Any], message: str) -> None:
@@ -227,8 +275,11 @@ def test_bad_predictions_are_named(tree: Any, spoil: Callable[[Path], Any], mess
     ("column", "value", "message"),
     [
         ("difference", "nan", "row 2: difference is 'nan', not a finite number"),
-        ("method", "adam", "compares no digits/resnet8/standard/adam with vanilla"),
-        ("reference", "dropout", "compares no digits/resnet8/standard/ews with dropout"),
+        ("method", "adam", "does not hold the comparisons of study 'made_up'"),
+        ("reference", "dropout", "does not hold the comparisons of study 'made_up'"),
+        ("metric", "luck", "does not hold the comparisons of study 'made_up'"),
+        ("low", "90", "row 2: an interval whose ends are exchanged, or counts that are none"),
+        ("images", "2.5", "row 2: an interval whose ends are exchanged, or counts that are none"),
     ],
 )
 def test_a_file_that_is_not_the_study_s_is_refused(

@@ -159,7 +159,7 @@ def _write(name: str, text: str) -> Callable[[Path], object]:
     ("file", "change", "message"),
     [
         ("clean.json", lambda folder: (folder / "clean.json").unlink(), "no such file. Evaluate"),
-        ("clean.json", _write("clean.json", '{"error": NaN, "n": 10}'), "error is nan, not a finite number"),
+        ("clean.json", _write("clean.json", '{"error": NaN, "n": 10}'), "NaN is no number of JSON"),
         ("clean.json", _write("clean.json", '{"error": 101, "n": 10}'), "between 0 and 100"),
         ("clean.json", _write("clean.json", '{"error": 1}'), "has no 'n'"),
         ("clean.json", _write("clean.json", '{"error": 1, "n": 0}'), "not a number of images"),
@@ -221,3 +221,12 @@ def test_measurements_of_another_study_are_refused(grow: Grow) -> None:
     path.write_text(path.read_text().replace("reported\n", "published\n"))
     with pytest.raises(EwsError, match="the columns are"):
         measurements.read(path, study)
+
+
+@pytest.mark.parametrize("name", ["clean.json", "corruption.json"])
+def test_an_evaluation_on_other_test_images_is_refused(grow: Grow, name: str) -> None:
+    tree = grow(**SMALL, test_images=500)
+    path = tree.folder(0) / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"test_images": None}))
+    with pytest.raises(EwsError, match=f"{name}: was measured on all test images; the study asks for 500"):
+        _measure(tree)

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from helpers.workflow import Project, copy, jobs, tiny
 
+from ews import files
 from ews.adopt.__main__ import main
+from ews.adopt.judge import judge
 from ews.errors import EwsError
 
 RUN = Path("results/runs/digits/tiny/standard/ews/seed0")
@@ -74,6 +76,22 @@ def damaged(path: Path) -> None:
     path.write_bytes(content)
 
 
+def nan(path: Path) -> None:
+    path.write_text(path.read_text().replace("{", '{"more": NaN, ', 1))
+
+
+def vouches_for_an_evaluation(bundle: Path) -> None:
+    path = bundle / RUN / "record.json"
+    named = json.loads(path.read_text())["files"]
+    change(path, files=named | {"clean.npz": files.sha256(bundle / RUN / "clean.npz")})
+
+
+def without_its_table(bundle: Path) -> None:
+    path = bundle / RUN / "corruption.json"
+    named = json.loads(path.read_text())["files"]
+    change(path, files={name: checksum for name, checksum in named.items() if name != "corruption.csv"})
+
+
 def cell_of_another_width(bundle: Path) -> None:
     record = json.loads((bundle / RUN / "record.json").read_text())
     record["cell"]["method"]["components"][0]["width"] = 0.5
@@ -87,40 +105,128 @@ def cell_of_another_width(bundle: Path) -> None:
         (lambda b: change(b / RUN / "record.json", code="0" * 16), "trained by other code"),
         (lambda b: change(b / RUN / "record.json", data="0" * 64), "data of checksum 0000"),
         (lambda b: change(b / RUN / "record.json", files={}), "model.safetensors: not among the files"),
-        (lambda b: (b / RUN / "record.json").write_text("[]"), "no JSON object: not a finished training"),
+        (lambda b: (b / RUN / "record.json").write_text("[]"), "record.json is missing or not one"),
         (lambda b: (b / RUN / "record.json").unlink(), "record.json is missing"),
         (lambda b: damaged(b / RUN / "model.safetensors"), "model.safetensors: damaged"),
         (lambda b: (b / RUN / "kept.csv").unlink(), "kept.csv: missing"),
         (lambda b: (b / RUN).rename(b / RUN.parent / "seed7"), "no study in params.yaml plans it"),
-        (lambda b: change(b / RUN / "clean.json", code="0" * 16), "clean.json: measured by other code"),
-        (lambda b: change(b / RUN / "clean.json", record="0" * 64), "clean.json: measured another training"),
-        (lambda b: change(b / RUN / "clean.json", options={"test_images": 20}), "other settings than are planned"),
-        (lambda b: damaged(b / RUN / "clean.npz"), "clean.npz: damaged"),
-        (lambda b: damaged(b / RUN / "corruption.csv"), "corruption.csv: damaged"),
-        (lambda b: (b / RUN / "corruption.json").write_text("{"), "corruption.json: no JSON object"),
+        (lambda b: nan(b / RUN / "record.json"), "record.json is missing or not one"),
+        (lambda b: (b / RUN / "record.json").write_text("[" * 100_000), "record.json is missing or not one"),
+        (lambda b: (b / RUN / "record.json").write_text('{"cell": ' + "9" * 5000), "record.json is missing or not one"),
+        (lambda b: change(b / RUN / "record.json", files=["model.safetensors"]), "record.json is missing or not one"),
+        (lambda b: change(b / RUN / "record.json", teachers=["at"]), "record.json is missing or not one"),
+        (vouches_for_an_evaluation, "clean.npz: no file of a training"),
     ],
 )
 def test_what_is_not_the_plan_s_is_refused_and_nothing_is_placed(
     spoil: Callable[[Path], Any], reason: str, here: Project, bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evaluations = bundle / RUN
-    if evaluations.joinpath("eval,test_images=50").exists():
-        pytest.fail("the tiny study's evaluations have a folder of their own")
     spoil(bundle)
-    with pytest.raises(EwsError, match="1 of 3 runs are refused, so nothing was placed"):
+    with pytest.raises(EwsError, match="1 of 3 runs are not as planned, so nothing was placed"):
         main([str(bundle)])
     out = capsys.readouterr().out
     assert "ews/seed" in out and re.search(reason, out)
     assert not placed(here)
-    with pytest.raises(EwsError, match="1 of 3 runs are refused; the others are placed"):
+    with pytest.raises(EwsError, match="1 of 3 runs are not as planned; what is right of the bundle was placed"):
         main([str(bundle), "--skip"])
     assert not (here.folder / RUN).exists() and (here.folder / RUN.parents[1] / "vanilla/seed0/record.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda b: change(b / RUN / "clean.json", code="0" * 16), "clean.json: measured by other code"),
+        (lambda b: change(b / RUN / "clean.json", record="0" * 64), "clean.json: measured another training"),
+        (lambda b: change(b / RUN / "clean.json", options={"test_images": 20}), "other settings than are planned"),
+        (lambda b: change(b / RUN / "clean.json", options=[1]), "clean.json: not the result of an evaluation"),
+        (lambda b: nan(b / RUN / "clean.json"), "clean.json: not the result of an evaluation"),
+        (lambda b: damaged(b / RUN / "clean.npz"), "clean.npz: damaged"),
+        (lambda b: damaged(b / RUN / "corruption.csv"), "corruption.csv: damaged"),
+        (without_its_table, "corruption.csv: not among the files that are vouched for"),
+        (lambda b: (b / RUN / "corruption.json").write_text("{"), "corruption.json: not the result of an evaluation"),
+    ],
+)
+def test_a_refused_evaluation_leaves_its_training(
+    spoil: Callable[[Path], Any], reason: str, here: Project, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(bundle)
+    with pytest.raises(EwsError, match="so nothing would be placed"):
+        main([str(bundle), "--check"])
+    assert not placed(here) and not (here.folder / "results/runs").exists()
+    with pytest.raises(EwsError, match="so nothing was placed"):
+        main([str(bundle)])
+    out = capsys.readouterr().out
+    assert "ews/seed0: some evaluations are refused" in out and re.search(reason, out)
+    assert not placed(here)
+    with pytest.raises(EwsError, match="what is right of the bundle was placed"):
+        main([str(bundle), "--skip"])
+    kind = "clean" if "clean" in reason or "settings" in reason else "corruption"
+    there = {path.name for path in (here.folder / RUN).iterdir()}
+    assert "record.json" in there and not {f"{kind}.json", f"{kind}.npz"} & there
+    assert {"clean.json", "corruption.json"} & there
+
+
+def test_what_snakemake_remembers_of_these_names_is_forgotten(
+    here: Project, built: Path, bundle: Path, tmp_path: Path
+) -> None:
+    # A project that has made these runs itself, with other code, of which one was killed half-way.
+    shutil.copytree(built / ".snakemake", here.folder / ".snakemake", ignore=shutil.ignore_patterns("log", "locks"))
+    for path in (here.folder / ".snakemake/metadata").rglob("*"):
+        if path.is_file() and '"train_' in path.read_text():
+            change(path, params=["'other code'"])
+    main([str(bundle), "--placed", "placed.txt"])
+    assert set(jobs(here.snakemake("-n").stdout)) & DONE
+    names = Path("placed.txt").read_text().splitlines()
+    assert str(RUN / "record.json") in names and all((here.folder / name).is_file() for name in names)
+    here.snakemake("--cleanup-metadata", *names, check=False)
+    assert not set(jobs(here.snakemake("-n").stdout)) & DONE
+
+
+def test_a_run_that_is_being_written_stops_all(here: Project, bundle: Path) -> None:
+    (here.folder / RUN).mkdir(parents=True)
+    with files.exclusive(here.folder / RUN), pytest.raises(EwsError, match="another process is writing here"):
+        main([str(bundle)])
+    assert not list(here.folder.glob("results/runs/**/record.json"))
+
+
+def test_a_run_that_was_written_meanwhile_is_kept(here: Project, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def and_then_another(*arguments: Any, **options: Any) -> Any:
+        found = judge(*arguments, **options)
+        (here.folder / RUN).mkdir(parents=True)
+        (here.folder / RUN / "record.json").write_text("{}")
+        return found
+
+    monkeypatch.setattr("ews.adopt.__main__.judge", and_then_another)
+    with pytest.raises(EwsError, match="was written meanwhile; nothing was placed"):
+        main([str(bundle)])
+    assert [path.read_text() for path in here.folder.glob("results/runs/**/record.json")] == ["{}"]
+
+
+def test_what_a_killed_command_left_is_swept(here: Project, bundle: Path) -> None:
+    left, held = here.folder / "results/runs/.adopt-left/x", here.folder / "results/runs/.adopt-held"
+    left.mkdir(parents=True)
+    with files.exclusive(held):
+        main([str(bundle)])
+        assert not left.parent.exists() and held.is_dir()
+
+
+def test_another_evaluation_here_is_kept(here: Project, bundle: Path) -> None:
+    main([str(bundle)])
+    (here.folder / RUN / "clean.json").write_text('{"error": 1}')
+    with pytest.raises(EwsError, match="1 of 3 runs are not as planned"):
+        main([str(bundle)])
+    assert (here.folder / RUN / "clean.json").read_text() == '{"error": 1}'
+    # One whose predictions were lost is completed.
+    shutil.copy(bundle / RUN / "clean.json", here.folder / RUN / "clean.json")
+    (here.folder / RUN / "clean.npz").unlink()
+    main([str(bundle)])
+    assert (here.folder / RUN / "clean.npz").is_file()
 
 
 def test_another_training_here_is_kept(here: Project, bundle: Path) -> None:
     (here.folder / RUN).mkdir(parents=True)
     (here.folder / RUN / "record.json").write_text("{}")
-    with pytest.raises(EwsError, match="1 of 3 runs are refused"):
+    with pytest.raises(EwsError, match="1 of 3 runs are not as planned"):
         main([str(bundle)])
     assert (here.folder / RUN / "record.json").read_text() == "{}"
 
@@ -129,7 +235,7 @@ def test_without_the_data_the_reason_is_named(here: Project, bundle: Path, capsy
     shutil.rmtree("data/digits")
     with pytest.raises(EwsError, match="3 of 3"):
         main([str(bundle)])
-    assert "here nothing: make it first, `snakemake data/<dataset>/dataset.json`" in capsys.readouterr().out
+    assert "here nothing: make it first, `snakemake --cores 1 data/digits/dataset.json`" in capsys.readouterr().out
 
 
 def test_dishonest_archives_are_refused(here: Project, bundle: Path) -> None:

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from helpers.workflow import Project, copy, jobs, tiny
 
+from ews.adopt.__main__ import main
+from ews.errors import EwsError
+
 RUNS = Path("results/runs/digits/tiny/standard")
 TEACHER, STUDENT = RUNS / "at/seed0", RUNS / "mixacm/seed0"
 
@@ -171,3 +174,23 @@ def test_a_killed_teacher_goes_on_and_the_student_waits_for_it(student: Project)
     taught, record = (json.loads((student.folder / run / "record.json").read_text()) for run in (TEACHER, STUDENT))
     assert (taught["counts"]["starts"], record["counts"]["starts"]) == (2, 1)
     assert record["teachers"] == {"robust": taught["files"]["model-best.safetensors"]}
+
+
+def test_a_student_is_not_adopted_without_the_teacher_that_it_had(
+    learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = copy(tmp_path / "home")
+    home.params(taught)
+    shutil.copytree(learned / "data/digits", home.folder / "data/digits")
+    shutil.copytree(learned / "results/runs", tmp_path / "bundle/results/runs")
+    monkeypatch.chdir(home.folder)
+    record = tmp_path / "bundle" / TEACHER / "record.json"
+    whole = record.read_text()
+    record.write_text(json.dumps(json.loads(whole) | {"code": "0" * 16}))
+    with pytest.raises(EwsError, match="2 of 2 runs are not as planned"):
+        main([str(tmp_path / "bundle"), "--skip"])
+    assert "learned from another network as 'robust'" in capsys.readouterr().out
+    assert not (home.folder / STUDENT).exists()
+    record.write_text(whole)
+    main([str(tmp_path / "bundle")])
+    assert "train_cell" not in jobs(home.snakemake("-n").stdout)

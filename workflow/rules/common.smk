@@ -18,7 +18,7 @@ try:
     from ews.fingerprint import fingerprint
     from ews.study.cells import all_cells, check_sizes, is_measured, manifest, plan, trainings
     from ews.data.sources import read_manifest
-    from ews.study.measuring import options as measuring_options
+    from ews.study import measuring
     from ews.study.naming import canonical, digest
     from ews.study.params import validate
     import ews.evaluate.uses

@@ -150,9 +150,7 @@ def test_images(wildcards):
 
 def attack_options(kind):
     def of(wildcards):
-        given = measuring_options(PARAMS, evaluation_of(wildcards), kind)
-        words = {key: " ".join(map(str, value)) if isinstance(value, list) else value for key, value in given.items()}
-        return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in words.items() if value is not None)
+        return measuring.words(measuring.options(PARAMS, evaluation_of(wildcards), kind))
 
     return of
 

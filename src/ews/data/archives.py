@@ -78,6 +78,8 @@ def _readable(archive: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise EwsError(f"{archive}: no such file or folder ({error.filename}).") from None
+    except (NotImplementedError, RuntimeError) as error:  # what zipfile raises on unknown compression and on encryption
+        raise EwsError(f"{archive}: {error}. Pack it without a password, compressed as zip programs do.") from None
     except (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise EwsError(
             f"{archive}: damaged, or not an archive ({error}). Valid: .tar.xz, .tar.gz, .tar.bz2, .zip or a folder."

@@ -1,7 +1,7 @@
 """`images.csv`: how far rows differ on other test images; a bootstrap of whole images, with all copies of each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,30 +90,32 @@ def interval(differences: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def compare(manifest: Manifest, *, runs: Path) -> list[Difference]:
-    """Compare every row of a study with its baseline, over the seeds that both have.
+    """Compare every row of a study with those that :meth:`Manifest.references` names, over the seeds that both have.
 
     Raises:
         EwsError: predictions are missing, damaged or not those of the measured errors, or of different images.
     """
+    kept: dict[Label, dict[int, dict[str, Wrong]]] = {}
     found = []
     for label in manifest.labels:
-        reference = manifest.baseline(label)
-        if reference is None or reference == label:
-            continue
-        own, other = ({entry.seed: entry for entry in manifest.of(row)} for row in (label, reference))
-        seeds = sorted(set(own) & set(other))
-        pairs = [
-            (wrong(manifest, own[seed], runs=runs), wrong(manifest, other[seed], runs=runs), own[seed])
-            for seed in seeds
-        ]
-        for metric in pairs[0][0] if pairs else ():
-            differences = [_less(first[metric], second[metric], entry) for first, second, entry in pairs]
-            mean = np.mean(differences, axis=0)
-            low, high = interval(mean)
-            copies = pairs[0][0][metric].copies
-            found.append(
-                Difference(label, reference, metric, float(mean.mean()), low, high, len(mean), copies, len(seeds))
-            )
+        for reference in manifest.references(label):
+            for row in (label, reference):
+                if row not in kept:
+                    kept[row] = {entry.seed: wrong(manifest, entry, runs=runs) for entry in manifest.of(row)}
+            own, other = kept[label], kept[reference]
+            seeds = sorted(set(own) & set(other))
+            for metric in own[seeds[0]] if seeds else ():
+                pairs = [(own[seed][metric], other[seed][metric]) for seed in seeds]
+                index, copies = pairs[0][0].index, pairs[0][0].copies
+                if not all(np.array_equal(one.index, index) for pair in pairs for one in pair):
+                    raise EwsError(
+                        f"{label} and {reference}: {metric} was not measured on the same images with all seeds of "
+                        f"both. {REEVALUATE}"
+                    )
+                mean = np.mean([first.share - second.share for first, second in pairs], axis=0)
+                low, high = interval(mean)
+                sizes = (len(mean), copies, len(seeds))
+                found.append(Difference(label, reference, metric, float(mean.mean()), low, high, *sizes))
     return found
 
 
@@ -160,7 +162,7 @@ def read(path: Path, manifest: Manifest) -> list[Difference]:
     """Read the differences of a study.
 
     Raises:
-        EwsError: missing or damaged file, a number that is not finite, or rows that the study does not compare.
+        EwsError: missing or damaged file, an impossible number, or not exactly the rows that the study compares.
     """
     found = []
     for place, row in enumerate(read_rows(path, remedy=REMAKE)):
@@ -168,14 +170,14 @@ def read(path: Path, manifest: Manifest) -> list[Difference]:
         if tuple(row) != COLUMNS:
             raise EwsError(f"{path}: the columns are {', '.join(row)}; they must be {', '.join(COLUMNS)}. {REMAKE}")
         label = Label(*(row[axis] for axis in AXES))
-        reference = manifest.baseline(label) if label in manifest.labels else None
-        if reference is None or reference.method != row["reference"]:
-            raise EwsError(f"{where}: study {manifest.study!r} compares no {label} with {row['reference']}. {REMAKE}")
         values = {name: number(row, name, where=where, remedy=REMAKE) for name in COLUMNS[6:]}
+        counts = [values[name] for name in ("images", "copies", "seeds")]
+        if not values["low"] <= values["high"] or any(count < 1 or count != int(count) for count in counts):
+            raise EwsError(f"{where}: an interval whose ends are exchanged, or counts that are none. {REMAKE}")
         found.append(
             Difference(
                 label,
-                reference,
+                replace(label, method=row["reference"]),
                 row["metric"],
                 mean=values["difference"],
                 low=values["low"],
@@ -185,6 +187,13 @@ def read(path: Path, manifest: Manifest) -> list[Difference]:
                 seeds=int(values["seeds"]),
             )
         )
+    metrics = [CLEAN] if "clean" in manifest.evaluations else []
+    metrics += [averaged(manifest.corruptions)[0]] if "corruption" in manifest.evaluations else []
+    metrics += [pgd(manifest.adversarial["steps"]), AUTOATTACK] if manifest.adversarial is not None else []
+    planned = {(row, other) for row in manifest.labels for other in manifest.references(row)}
+    compared = [(one.label, one.reference, one.metric) for one in found]
+    if sorted(map(str, compared)) != sorted(str((*rows, metric)) for rows in planned for metric in metrics):
+        raise EwsError(f"{path}: does not hold the comparisons of study {manifest.study!r}. {REMAKE}")
     return found
 
 
@@ -212,14 +221,10 @@ def _attacked(arrays: Arrays, steps: int) -> dict[str, Wrong]:
 
 def _check(found: Wrong, score: Score, where: str) -> None:
     """Hold flags to the measured error: files of different evaluations would not agree."""
-    if found.share.shape != found.index.shape or abs(float(found.share.mean()) - score.error) > 1e-6:
+    if found.share.shape != found.index.shape or not len(found.index) == len(np.unique(found.index)) == score.n:
+        raise EwsError(f"{where}: not {score.n} different images, as were measured. {REEVALUATE}")
+    if not abs(float(found.share.mean()) - score.error) <= 1e-6:
         raise EwsError(
             f"{where}: image by image {float(found.share.mean()):.4f} %, but {score.error:.4f} % was measured. "
             f"{REEVALUATE}"
         )
-
-
-def _less(first: Wrong, second: Wrong, entry: Entry) -> NDArray[np.float64]:
-    if not np.array_equal(first.index, second.index):
-        raise EwsError(f"{entry.run}: measured on other images than the row that it is compared with. {REEVALUATE}")
-    return first.share - second.share

@@ -85,15 +85,17 @@ def read_record(path: Path, cell: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
-def read_clean(path: Path, *, record: Path) -> dict[str, Score]:
+def read_clean(path: Path, *, record: Path, test_images: int | None) -> dict[str, Score]:
     """Read clean.json: the last epoch's score as ``last``, and that of the selected weights, if any, as ``best``.
 
     Raises:
-        EwsError: missing, damaged, or of weights that another record than ``record`` describes.
+        EwsError: missing, damaged, of weights that another record than ``record`` describes, or of other test images
+            than the study's.
     """
     raw = read_object(path, REEVALUATE)
     if raw.get("record") not in (None, sha256(record)):
         raise EwsError(f"{path}: is of an earlier training than {record.name} describes. {REEVALUATE}")
+    _check_images(raw, path, test_images)
     scores = {"last": score(raw, str(path))}
     if isinstance(raw.get("best"), dict):
         # The selected weights are measured on the same images; n is repeated in some files and not in others.
@@ -101,14 +103,23 @@ def read_clean(path: Path, *, record: Path) -> dict[str, Score]:
     return scores
 
 
-def check_weights(about: Path, *, record: Path) -> None:
+def check_weights(about: Path, *, record: Path, test_images: int | None) -> None:
     """Refuse an evaluation, described by the JSON file ``about``, of other weights than the record's.
 
     Raises:
-        EwsError: the file is missing or damaged, or of weights that another record than ``record`` describes.
+        EwsError: the file is missing or damaged, of weights that another record than ``record`` describes, or of other
+            test images than the study's.
     """
-    if read_object(about, REEVALUATE).get("record") != sha256(record):
+    raw = read_object(about, REEVALUATE)
+    if raw.get("record") != sha256(record):
         raise EwsError(f"{about}: is of an earlier training than {record.name} describes. {REEVALUATE}")
+    _check_images(raw, about, test_images)
+
+
+def _check_images(raw: Mapping[str, Any], path: Path, planned: int | None) -> None:
+    if raw.get("test_images", planned) != planned:
+        measured, wanted = (count or "all" for count in (raw["test_images"], planned))
+        raise EwsError(f"{path}: was measured on {measured} test images; the study asks for {wanted}. {REEVALUATE}")
 
 
 def read_corruption(path: Path, corruptions: Sequence[str]) -> dict[str, dict[int, Score]]:
@@ -135,14 +146,15 @@ def read_corruption(path: Path, corruptions: Sequence[str]) -> dict[str, dict[in
     return scores
 
 
-def read_perturbation(path: Path, perturbations: Sequence[str], *, record: Path) -> dict[str, Score]:
+def read_perturbation(
+    path: Path, perturbations: Sequence[str], *, record: Path, test_images: int | None
+) -> dict[str, Score]:
     """Read perturbation.csv: the flip probability by perturbation, for exactly the study's perturbations.
 
     Raises:
-        EwsError: a perturbation is missing, stands twice, or is not asked for; or the weights are those that another
-            record than ``record`` describes.
+        EwsError: a perturbation is missing, stands twice, or is not asked for; or as :func:`check_weights`.
     """
-    check_weights(path.with_suffix(".json"), record=record)
+    check_weights(path.with_suffix(".json"), record=record, test_images=test_images)
     scores: dict[str, Score] = {}
     for place, row in enumerate(read_rows(path, remedy=REEVALUATE)):
         where, name = f"{path}: row {place + 2}", row.get("perturbation", "")

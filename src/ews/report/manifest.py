@@ -10,6 +10,7 @@ from ews.files import read_json
 from ews.study.naming import spell
 
 EWS = "ews"
+DROPOUT = "dropout"
 AXES = ("dataset", "architecture", "augmentation", "method")
 EVALUATIONS = ("clean", "corruption", "perturbation", "adversarial", "adaptive")
 REMAKE = "Make the manifest again with `python -m ews.study manifest STUDY --out ...`."
@@ -134,6 +135,22 @@ class Manifest:
             if self.of(other)[0].cell["method"]["components"] == without[label] and compared:
                 return other
         return None
+
+    def references(self, label: Label) -> list[Label]:
+        """Return the rows that a row's differences are printed against: its baseline, unless that is itself.
+
+        For rows with subnets also dropout, if the study has it: what the paper sets EWS beside (Table 1).
+        """
+        baseline, here = self.baseline(label), self.of(label)[0]
+        found = [] if baseline in (None, label) else [baseline]
+        if any(component["name"] == EWS for component in here.cell["method"]["components"]):
+            found += [
+                other
+                for other in self.labels
+                if [component["name"] for component in self.of(other)[0].cell["method"]["components"]] == [DROPOUT]
+                and self.of(other)[0].circumstances == here.circumstances
+            ]
+        return [row for row in found if row is not None]
 
 
 def load(path: Path | str) -> Manifest:

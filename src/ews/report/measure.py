@@ -79,14 +79,15 @@ def measure(manifest: Manifest, *, runs: Path, reported: Reported) -> tuple[list
 def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
     """Return a cell's errors on test images and its flips: clean, means, and each corruption and perturbation alone."""
     folder, imagenet = entry.results_folder(runs), entry.label.dataset in manifest.imagenet
+    record, images = entry.run_folder(runs) / "record.json", manifest.test_images
     scores: Scores = {}
     if "clean" in manifest.evaluations:
-        clean = inputs.read_clean(folder / "clean.json", record=entry.run_folder(runs) / "record.json")
+        clean = inputs.read_clean(folder / "clean.json", record=record, test_images=images)
         scores[CLEAN] = clean["last"]
         if "best" in clean:
             scores[BEST] = clean["best"]
     if "corruption" in manifest.evaluations:
-        inputs.check_weights(folder / "corruption.json", record=entry.run_folder(runs) / "record.json")
+        inputs.check_weights(folder / "corruption.json", record=record, test_images=images)
         table = inputs.read_corruption(folder / "corruption.csv", manifest.corruptions)
         single = {name: summary(list(table[name].values())) for name in ordered(manifest.corruptions)}
         metric, members = averaged(manifest.corruptions)
@@ -98,8 +99,9 @@ def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
             scores[MCE] = inputs.Score(relative, scores[metric].n)
         scores |= {PER_CORRUPTION + name: score for name, score in single.items()}
     if "perturbation" in manifest.evaluations:
-        record = entry.run_folder(runs) / "record.json"
-        flips = inputs.read_perturbation(folder / "perturbation.csv", manifest.perturbations, record=record)
+        flips = inputs.read_perturbation(
+            folder / "perturbation.csv", manifest.perturbations, record=record, test_images=images
+        )
         scores |= flipped(flips, imagenet=imagenet)
     for weights, found in attacked(manifest, entry, runs=runs).items():
         suffix = "" if weights == "last" else SELECTED
@@ -110,7 +112,6 @@ def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
             before = found.clean[name.partition("-")[0]]
             scores[f"{WEIGHTED}{name}{suffix}"] = inputs.Score(weighted(before.error, robust.error), robust.n)
     if manifest.adaptive is not None and entry.routed:
-        record = entry.run_folder(runs) / "record.json"
         for weights, score in read_adaptive(folder / "adaptive.json", manifest.adaptive, record=record).items():
             scores[ADAPTIVE + ("" if weights == "last" else SELECTED)] = score
     return scores
