@@ -68,6 +68,8 @@ def tiny(content: dict[str, Any]) -> None:
     content["architectures"]["tiny"] = {"network": "cifar_resnet", "depth": 8, "width": 4}
     content["evaluation"]["test_images"] = 50
     content["evaluation"]["corruption"]["names"] = ["gaussian_noise", "contrast"]
+    # What plans fewer cells starts sooner.
+    content["studies"] = {"quickstart": content["studies"]["quickstart"]}
     content["studies"]["tiny"] = {"dataset": "digits", "architecture": "tiny", "method": ["vanilla", "dropout", "ews"]}
     content["studies"]["tiny"] |= {"seed": 0}
     content["reproduce"] = ["tiny"]

@@ -16,7 +16,7 @@ try:
     from ews.data.convert import locate
     from ews.errors import EwsError
     from ews.fingerprint import fingerprint
-    from ews.study.cells import all_cells, check_sizes, is_measured, manifest, plan, trainings
+    from ews.study.cells import check_sizes, is_measured, manifest, merged, plan, trainings
     from ews.data.sources import read_manifest
     from ews.study import measuring
     from ews.study.naming import canonical, digest
@@ -50,9 +50,9 @@ FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
 try:
     SOURCES = read_manifest("data/sources.yaml")
     PARAMS = validate(dict(config), sources=SOURCES)
-    # Refuses two different cells in one folder.
-    EVALUATIONS = all_cells(PARAMS)
     PLANS = {study: plan(PARAMS, study) for study in PARAMS.studies}
+    # Refuses two different cells in one folder.
+    EVALUATIONS = merged(PLANS)
     check_sizes(PARAMS, PLANS, {name: (source.train, source.test) for name, source in SOURCES.items()})
 except EwsError as error:
     raise WorkflowError(str(error)) from None

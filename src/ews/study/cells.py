@@ -138,17 +138,25 @@ def manifest(params: Params, study: str) -> dict[str, Any]:
 
 
 def all_cells(params: Params) -> dict[str, Planned]:
-    """Return every study's cells by results folder; the same cell of two studies stands once.
+    """Return every study's cells by results folder: :func:`merged`."""
+    return merged({study: plan(params, study) for study in params.studies})
+
+
+def merged(plans: Mapping[str, Iterable[Planned]]) -> dict[str, Planned]:
+    """Return the cells of studies by results folder; the same cell of two studies stands once.
 
     Where one of them stores no corrupted images, it stands without.
+
+    Args:
+        plans: by study what :func:`plan` returns.
 
     Raises:
         EwsError: two different cells would share a folder.
     """
     found: dict[str, Planned] = {}
     runs: dict[str, str] = {}
-    for study in params.studies:
-        for entry in plan(params, study):
+    for study, entries in plans.items():
+        for entry in entries:
             _place(found, entry, f"params.yaml: studies.{study}")
             if not entry.stored:
                 found[entry.results] = entry
