@@ -36,13 +36,7 @@ DATA_FILES = [
 ]
 EXTRA_FILES = ["images.npy", "labels.npy", "extra.json"]
 REPORTED = "src/ews/report/reported.yaml"
-EVALUATED = {
-    "clean": ["clean.json", "clean.npz"],
-    "corruption": ["corruption.csv", "corruption.json", "corruption.npz"],
-    "perturbation": ["perturbation.csv", "perturbation.json", "perturbation.npz"],
-    "adversarial": ["adversarial.json", "adversarial.npz"],
-    "adaptive": ["adaptive.json", "adaptive.npz"],
-}
+EVALUATED = {kind: list(names) for kind, names in measuring.FILES.items()}
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
 FIGURES = ["training", "corruption", "severity", "sweep", "cost", "controller", "kept"]
 FIGURE_FILES = [f"{name}.svg" for name in FIGURES]

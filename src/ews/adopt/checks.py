@@ -10,6 +10,7 @@ from ews import files
 from ews.adopt.bundle import Files
 from ews.errors import EwsError
 from ews.fingerprint import fingerprint
+from ews.study.measuring import FILES
 from ews.study.naming import canonical, differences, flatten
 
 RECORD = "record.json"
@@ -17,13 +18,7 @@ NEEDED = ("model.safetensors", "epochs.csv")
 SEARCHING = ("controller.csv", "kept.csv")
 WEIGHTS = {"last": "model.safetensors", "best": "model-best.safetensors"}
 # Kind of evaluation: the files that its JSON file vouches for.
-EVALUATIONS = {
-    "clean": ("clean.npz",),
-    "corruption": ("corruption.npz", "corruption.csv"),
-    "perturbation": ("perturbation.npz", "perturbation.csv"),
-    "adversarial": ("adversarial.npz",),
-    "adaptive": ("adaptive.npz",),
-}
+EVALUATIONS = {kind: tuple(name for name in names if name != f"{kind}.json") for kind, names in FILES.items()}
 
 
 def training(

@@ -5,6 +5,15 @@ from typing import Any
 from ews.study.cells import GENERATED, Planned
 from ews.study.schema import Params
 
+# Kind of evaluation: the files that it writes. The JSON file says what was measured and vouches for the others.
+FILES = {
+    "clean": ("clean.json", "clean.npz"),
+    "corruption": ("corruption.csv", "corruption.json", "corruption.npz"),
+    "perturbation": ("perturbation.csv", "perturbation.json", "perturbation.npz"),
+    "adversarial": ("adversarial.json", "adversarial.npz"),
+    "adaptive": ("adaptive.json", "adaptive.npz"),
+}
+
 
 def options(params: Params, entry: Planned, kind: str) -> dict[str, Any]:
     """Return the options of an evaluation of a cell, ``test_images`` included; None: not given.
