@@ -7,8 +7,7 @@ For each augmentation and for vanilla and EWS steps (with the controller's updat
 share of the time of both together that the training loop spends in asking for the next batch; on a GPU, which works
 meanwhile, what counts is `waiting`: the share that the step alone does not account for (negative where noise is larger
 than it; what workers take from the step on shared processors is in it). The first batch of an epoch, for which workers
-have to start, is timed by itself. With ResNet-50 the rates say what Table 1 would cost on this machine. Writes
-``pipeline.DEVICE.json`` and ``.md``.
+have to start, is timed by itself. Writes ``pipeline.DEVICE.json`` and ``.md``.
 """
 
 import argparse
@@ -53,10 +52,6 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {
 }
 STANDARD = {"padding": 4, "flip": True}
 METHODS = ("vanilla", "ews")
-# Table 1: two datasets, and per augmentation vanilla, dropout (costs what vanilla does) and EWS.
-TABLE1 = "resnet50"
-DATASETS, EPOCHS, TRAIN_IMAGES = 2, 400, 45_000
-TIMES_IN_TABLE = {"vanilla": 2, "ews": 1}
 
 
 def timed(
@@ -116,19 +111,6 @@ def measure(
     return {name: spread(numbers) for name, numbers in values.items()}
 
 
-def table1_hours(rows: list[dict[str, Any]], network: str) -> float | None:
-    """Return the hours of Table 1's 18 trainings, one after the other; None of other networks or without a row."""
-    if network != TABLE1 or {(row["augmentation"], row["method"]) for row in rows} != {
-        (a, m) for a in AUGMENTATIONS for m in METHODS
-    }:
-        return None
-    seconds = 0.0
-    for row in rows:
-        epoch = TRAIN_IMAGES / row["both"]["median"] + row["first"]["median"]
-        seconds += DATASETS * TIMES_IN_TABLE[row["method"]] * EPOCHS * epoch
-    return seconds / 3600
-
-
 def markdown(result: dict[str, Any]) -> str:
     """Return the result as a page."""
     settings = result["settings"]
@@ -148,13 +130,6 @@ def markdown(result: dict[str, Any]) -> str:
         cells = [_cell(row[name], ".0f") for name in ("loader", "step", "both")]
         cells += [_cell(row["in_loader"], ".1%"), _cell(row["waiting"], ".1%"), f"{row['first']['median']:.2f}"]
         lines.append(f"| {row['augmentation']} | {row['method']} | {' | '.join(cells)} |")
-    if result["table1_hours"] is not None:
-        lines += [
-            "",
-            f"Table 1 with this network and batch - {DATASETS} datasets x 3 augmentations x (vanilla, dropout, EWS), "
-            f"{EPOCHS} epochs of {TRAIN_IMAGES} images, one after the other, dropout taken as vanilla - would take "
-            f"**{result['table1_hours']:.0f} hours** of training on this machine.",
-        ]
     return "\n".join([*lines, ""])
 
 
@@ -209,7 +184,6 @@ def main() -> None:
             where = replace(context(network, setting), augmentation_loss=made.loss)
             row = measure(made, method(where, kind), optimiser(network), options, device)
             rows.append({"augmentation": augmentation, "method": kind, **row})
-    result["table1_hours"] = table1_hours(rows, options.network)
     write_json(options.out / f"pipeline.{device.type}.json", result)
     text = markdown(result)
     write_text(options.out / f"pipeline.{device.type}.md", text)

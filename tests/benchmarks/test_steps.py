@@ -1,14 +1,13 @@
 """The benchmarks of training steps: they run, their reference computes the same, their constants are the project's."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from helpers.benchmark import command
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -24,22 +23,13 @@ from ews.study.params import validate  # noqa: E402
 CPU = common.Setting(device=torch.device("cpu"), bfloat16=False, compiled=False)
 
 
-def command(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "CUDA_VISIBLE_DEVICES": ""},
-    )
-
-
 def test_constants_are_those_of_params() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     assert params["methods"]["ews"] == common.EWS
     assert {name: values or {} for name, values in params["augmentations"].items()} == pipeline.AUGMENTATIONS
     assert params["datasets"]["cifar10"]["standard"] == pipeline.STANDARD
     recipe = params["recipes"]["cifar10"]["standard"]
-    assert (recipe["epochs"], recipe["gradient_clip"]) == (pipeline.EPOCHS, common.CLIP)
+    assert recipe["gradient_clip"] == common.CLIP
     methods = validate(params).methods
     for name in ("at", "trades", "damp", "sam", "asam"):
         assert getattr(methods, name).model_dump() == common.COMPONENTS[name]
@@ -157,25 +147,13 @@ def test_pipeline_runs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "pipeline.cpu.json").read_text(encoding="utf-8"))
-    assert len(result["rows"]) == 6 and result["table1_hours"] is None
+    assert len(result["rows"]) == 6
     assert all(0 < row["in_loader"]["median"] < 1 for row in result["rows"])
 
 
-@pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py", "at_step.py", "methods.py"])
+@pytest.mark.parametrize("script", ["ews_step.py", "pipeline.py", "at_step.py", "methods.py", "hours.py"])
 def test_a_missing_device_is_said_in_one_line(script: str, tmp_path: Path) -> None:
     done = command(script, "--device", "cuda", "--out", tmp_path)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: --device cuda")
     assert "Traceback" not in done.stderr
-
-
-def test_hours_of_table1_by_hand() -> None:
-    """At 45,000 images/s and no start, an epoch is a second: 2 x 400 x 3 x (2 + 1) seconds are 2 hours."""
-    rows = [
-        {"augmentation": a, "method": m, "both": {"median": 45_000.0}, "first": {"median": 0.0}}
-        for a in pipeline.AUGMENTATIONS
-        for m in pipeline.METHODS
-    ]
-    assert pipeline.table1_hours(rows, "resnet50") == pytest.approx(2.0)
-    assert pipeline.table1_hours(rows[:-1], "resnet50") is None
-    assert pipeline.table1_hours(rows, "resnet18") is None

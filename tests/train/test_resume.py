@@ -1,7 +1,6 @@
 """Killed at any moment and started again, a training ends with the bytes of an undisturbed one."""
 
 import json
-import multiprocessing
 import os
 import signal
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.processes import PROCESSES
 
 from ews.data.dataset import load
 from ews.evaluate.__main__ import main as measure
@@ -27,11 +27,6 @@ COMBINATIONS = [
     pytest.param("mixacm+ews", "augmix", id="mixacm+ews-augmix"),
     pytest.param("trades+awp+ews", "standard", id="trades+awp+ews"),
 ]
-# A server that has imported torch forks each training: a process of its own, without the seconds of the import.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["ews.train.__main__", "ews.subnets.search.learned", "torch._dynamo", "torch._inductor"]
-)
 
 
 def some_time(out: Path) -> bool:

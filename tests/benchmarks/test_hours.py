@@ -1,0 +1,96 @@
+"""What a study would take: which trainings cost the same, the sum by hand, and a measurement of tiny ones."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.benchmark import command
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import hours  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def studies() -> dict[str, hours.Cells]:
+    return hours.planned(ROOT / "params.yaml", ["table1", "figure5", "figure6_lambda", "table4", "league_adversarial"])
+
+
+def kinds(cells: hours.Cells) -> set[str]:
+    return {hours.kind(cell) for cell in cells.values()}
+
+
+def test_trainings_of_one_kind_cost_the_same(studies: dict[str, hours.Cells]) -> None:
+    # Two datasets; lambda is free; K and the architecture are not.
+    assert (len(studies["table1"]), len(kinds(studies["table1"]))) == (18, 9)
+    assert kinds(studies["figure6_lambda"]) <= kinds(studies["table1"])
+    intervals = {
+        component["interval"]
+        for cell in studies["figure5"].values()
+        for component in cell["method"]["components"]
+        if component["name"] == "ews"
+    }
+    assert len(kinds(studies["figure5"])) == 1 + len(intervals)
+    assert len(kinds(studies["table4"])) == 30
+
+
+def test_hours_by_hand(studies: dict[str, hours.Cells]) -> None:
+    """Two datasets x 9 trainings x 400 epochs of 352 steps of a second and a validation of 8 take 720 hours."""
+    measured = {
+        kind: {"step": {"median": 1.0}, "validation": 8.0, "labelled": 128} for kind in kinds(studies["table1"])
+    }
+    assert hours.hours(studies["table1"], measured) == pytest.approx(18 * 400 * 360 / 3600)
+    measured.popitem()
+    assert hours.hours(studies["table1"], measured) is None
+
+
+def tiny(cell: dict[str, Any]) -> dict[str, Any]:
+    """Return a cell with a small network and small batches."""
+    small: dict[str, Any] = copy.deepcopy(cell)
+    network = {"name": "wrn10_1", "network": "wide_resnet", "depth": 10, "widen": 1}
+    small["architecture"] = {**network, **{k: v for k, v in cell["architecture"].items() if k == "dynamic"}}
+    small["recipe"] |= {"batch_size": 8, "train_images": 40}
+    for component in small["method"]["components"]:
+        for teacher in component.get("teachers", {}).values():
+            teacher["architecture"] = network
+    return small
+
+
+@pytest.mark.slow
+def test_every_kind_of_component_is_measured(studies: dict[str, hours.Cells], tmp_path: Path) -> None:
+    wanted = ("dropout", "at+awp+ews", "trades+awp+rst", "mixacm", "awnet")
+    cells = {}
+    for runs in studies.values():
+        for cell in runs.values():
+            name, augmentation = cell["method"]["name"], cell["augmentation"]["name"]
+            if name in wanted and (name != "dropout" or augmentation == "augmix"):
+                cells.setdefault(name, tiny(cell))
+    assert set(cells) == set(wanted)
+    given = tmp_path / "cells.json"
+    given.write_text(json.dumps({"tiny": cells}))
+    done = command(
+        "hours.py", "--cells", given, "--out", tmp_path, "--device", "cpu", "--threads", 1,
+        "--repeats", 1, "--calls", 2, "--validation", 4,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "hours.cpu.json").read_text())
+    assert set(result["kinds"]) == kinds(cells)
+    assert result["studies"]["tiny"]["hours"] == pytest.approx(hours.hours(cells, result["kinds"]))
+    ews = result["kinds"][hours.kind(cells["at+awp+ews"])]
+    # Updates every 10 steps: timed in tens.
+    assert ews["calls"] == 10 and ews["step"]["median"] > 0 and ews["validation"] > 0
+    page = (tmp_path / "hours.cpu.md").read_text()
+    assert "| `tiny` | 5 |" in page and "wrn10_1, augmix, dropout, batch 8" in page
+
+
+def test_what_it_cannot_measure_is_said_in_one_line(tmp_path: Path) -> None:
+    for arguments, message in (
+        (["--study", "nonsense"], "error: --study nonsense"),
+        (["--study", "quickstart"], "error: --study: datasets digits"),
+    ):
+        done = command("hours.py", *arguments, "--out", tmp_path)
+        assert done.returncode == 1 and done.stderr.strip().splitlines()[-1].startswith(message), done.stderr
+    assert not list(tmp_path.iterdir())
