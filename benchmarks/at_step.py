@@ -187,10 +187,10 @@ def main() -> None:
     for name in options.network:
         print(f"{name}, {setting.mode}", file=sys.stderr)
         result["measurements"].append(measure(name, setting, options))
-    write_json(options.out / f"at_step.{options.device}.json", result)
-    text = markdown(result)
-    write_text(options.out / f"at_step.{options.device}.md", text)
-    print(text)
+        # After each network: what is measured remains if a later one is interrupted.
+        write_json(options.out / f"at_step.{options.device}.json", result)
+        write_text(options.out / f"at_step.{options.device}.md", markdown(result))
+    print(markdown(result))
 
 
 if __name__ == "__main__":

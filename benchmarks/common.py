@@ -200,6 +200,15 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def matrix_peak(device: torch.device, *, bfloat16: bool, repeats: int = 9) -> dict[str, float]:
+    """Return the spread of operations per second of a product of square matrices: what steps are held against."""
+    side, calls = (8192, 10) if device.type == "cuda" else (2048, 1)
+    kind = torch.bfloat16 if bfloat16 else torch.float32
+    one, other = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
+    wall, _ = interleave({"product": lambda: one @ other}, repeats=repeats, calls=calls, warmup=2, device=device)
+    return spread([2 * side**3 / seconds for seconds in wall["product"]])
+
+
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Return the median and the quartiles (``low``, ``high``; the same for a single value)."""
     low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3

@@ -30,6 +30,7 @@ from common import (
     images,
     interleave,
     machine,
+    matrix_peak,
     method,
     optimiser,
     prepare,
@@ -304,12 +305,13 @@ def main() -> None:
         for setting in chosen:
             print(f"{name}, {setting.mode}", file=sys.stderr)
             row = {"network": name, "mode": setting.mode, "bounds": bound, **time_steps(name, setting, options)}
+            row["matrix_peak"] = matrix_peak(device, bfloat16=setting.bfloat16)
             row["memory"] = memory(name, setting, options) if options.memory_repeats else None
             result["measurements"].append(row)
-    write_json(options.out / f"ews_step.{device.type}.json", result)
-    text = markdown(result)
-    write_text(options.out / f"ews_step.{device.type}.md", text)
-    print(text)
+            # After each: what is measured remains if a later one is interrupted.
+            write_json(options.out / f"ews_step.{device.type}.json", result)
+            write_text(options.out / f"ews_step.{device.type}.md", markdown(result))
+    print(markdown(result))
 
 
 if __name__ == "__main__":

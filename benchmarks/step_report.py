@@ -47,6 +47,7 @@ def markdown(result: Mapping[str, Any]) -> str:
 def _measurement(row: Mapping[str, Any]) -> list[str]:
     vanilla = row["seconds"]["wall"]["vanilla"]["median"]
     gigaflops = row["bounds"]["gigaflop_per_image"] * row["batch"] / vanilla
+    peak = row["matrix_peak"]["median"] / 1e9
     ratios = {clock: dict(values) for clock, values in row["ratios"].items()}
     if row["memory"]:
         ratios["wall"] |= {f"memory_{kind}": row["memory"]["ratios"][kind] for kind in ("ews", "masked")}
@@ -56,7 +57,8 @@ def _measurement(row: Mapping[str, Any]) -> list[str]:
     lines = [
         f"## {row['network']}, batch {row['batch']}, {row['mode']}",
         "",
-        f"Vanilla step: {1000 * vanilla:.1f} ms, {row['batch'] / vanilla:.0f} images/s, {gigaflops:.0f} GFLOP/s.",
+        f"Vanilla step: {1000 * vanilla:.1f} ms, {row['batch'] / vanilla:.0f} images/s, {gigaflops:,.0f} GFLOP/s: "
+        f"{gigaflops / peak:.0%} of a matrix product's {peak:,.0f} in the same precision.",
         "",
         "| | bound | measured | processor | to reach |",
         "|---|---:|---:|---:|---:|",

@@ -98,7 +98,11 @@ def test_steps_run(tmp_path: Path) -> None:
     (row,) = json.loads((tmp_path / "ews_step.cpu.json").read_text(encoding="utf-8"))["measurements"]
     assert set(row["ratios"]["wall"]) <= set(row["bounds"]) | {"masked_nchw", "against_masked_nchw"}
     assert row["memory"]["bytes"]["vanilla"]["median"] > 0
-    assert "EWS step / vanilla step" in (tmp_path / "ews_step.cpu.md").read_text(encoding="utf-8")
+    page = (tmp_path / "ews_step.cpu.md").read_text(encoding="utf-8")
+    assert "EWS step / vanilla step" in page
+    peak, image = row["matrix_peak"]["median"], row["bounds"]["gigaflop_per_image"] * 1e9
+    share = image * row["batch"] / row["seconds"]["wall"]["vanilla"]["median"] / peak
+    assert 0 < share < 1 and f": {share:.0%} of a matrix product's" in page
 
 
 def test_adversarial_steps_run(tmp_path: Path) -> None:
