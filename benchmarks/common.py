@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ews import models
+from ews.device import search_kernels
 from ews.methods.component import Batch, Context
 from ews.methods.compose import Method, compose
 from ews.models.network import Network
@@ -94,7 +95,7 @@ def prepare(device: torch.device, threads: int) -> None:
     """Set torch up as a training does (:mod:`ews.device`)."""
     torch.set_num_threads(threads)
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
+        search_kernels(True)
         return
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

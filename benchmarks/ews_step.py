@@ -214,14 +214,22 @@ def measure_memory(kind: str, name: str, setting: Setting, options: argparse.Nam
     composed = method(where, "ews", width=options.width) if kind == "ews" else method(where, "vanilla")
     masked = Masked(where, weight=EWS["weight"], reduction=EWS["reduction"], compiled=setting.compiled)
     subnet = random_subnet(network, device, options.width)
-    for iteration in range(EWS["interval"] - 1, EWS["interval"] + 3):
-        batch = images(size, device, iteration=iteration)
-        if kind == "masked":
-            masked.gradients(batch, subnet)
-            optim.step(optimizer, clip=3.0)
-        else:
-            step(composed, optimizer, batch)
+
+    def steps() -> None:
+        for iteration in range(EWS["interval"] - 1, EWS["interval"] + 3):
+            batch = images(size, device, iteration=iteration)
+            if kind == "masked":
+                masked.gradients(batch, subnet)
+                optim.step(optimizer, clip=3.0)
+            else:
+                step(composed, optimizer, batch)
+
+    steps()
     if device.type == "cuda":
+        # The first steps hold what cuDNN tries its kernels in.
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        steps()
         return int(torch.cuda.max_memory_allocated(device))
     return memory_of_process("VmHWM") - before
 

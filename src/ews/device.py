@@ -34,11 +34,26 @@ def leased(*, threads: int) -> Iterator[torch.device]:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         yield torch.device("cpu")
         return
-    # Shapes repeat from step to step, so that timing the convolutions once pays off; bits may differ between runs.
-    torch.backends.cudnn.benchmark = True
     with _lease(torch.cuda.device_count()) as index:
         torch.cuda.set_device(index)
         yield torch.device("cuda", index)
+
+
+def search_kernels(worthwhile: bool) -> None:
+    """Let cuDNN time all its kernels for each new shape of a convolution, or not.
+
+    It pays off for shapes that come in every step, not for those of an epoch's last batch or of the validation. Which
+    kernel wins may differ between runs, and so may bits on CUDA; on a CPU nothing depends on it.
+    """
+    torch.backends.cudnn.benchmark = worthwhile
+
+
+def exact() -> contextlib.AbstractContextManager[None]:
+    """Compute convolutions in true float32 (no TF32) and by the same kernels every time, as measurements do."""
+    flags: contextlib.AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
 
 
 def bfloat16(precision: str, device: torch.device) -> bool:

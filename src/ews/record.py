@@ -122,7 +122,10 @@ def _cpu() -> str:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Return the largest memory of this process so far, bytes: ``cpu`` (resident) and ``gpu`` (allocated, if any)."""
+    """Return the largest memory of this process so far, bytes: ``cpu`` (resident) and ``gpu`` (allocated, if any).
+
+    That of the GPU includes what cuDNN's search for the fastest kernels takes for a moment.
+    """
     unit = 1 if sys.platform == "darwin" else 1024
     peak = {"cpu": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if device.type == "cuda":

@@ -213,6 +213,19 @@ def test_trades_loss_and_gradient() -> None:
     assert float(metrics["error"]) == pytest.approx(float((robust.argmax(1) != batch.labels).double().mean()))
 
 
+def test_trades_attacks_in_full_precision_and_at_as_it_trains() -> None:
+    """The first step differentiates the divergence between x and x + 0.001 z, which bfloat16 cannot tell apart."""
+    for objective, same in ((TRADES, True), (AT, False)):
+        found = []
+        for half in (False, True):
+            context = make_context()
+            context.network.float()
+            made = make(replace(context, bfloat16=half), objective)
+            batch = made.objective.prepare(replace(make_batch(), images=make_batch().images.float()))
+            found.append(batch.extra[ADVERSARIAL])
+        assert torch.equal(*found) is same
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_with_ews_the_gradient_is_that_of_the_joint_loss(objective: dict[str, Any]) -> None:
     """Equation (4) for AT; for TRADES both divergences, the adversarial one by beta. Teachers get no gradient."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ews.device import _lease, bfloat16, leased
+from ews.device import _lease, bfloat16, exact, leased, search_kernels
 from ews.errors import EwsError
 
 
@@ -55,3 +55,14 @@ def test_precision() -> None:
     assert not bfloat16("auto", cpu) and not bfloat16("float32", cpu) and bfloat16("bfloat16", cpu)
     with pytest.raises(EwsError, match="auto, float32, bfloat16"):
         bfloat16("half", cpu)
+
+
+def test_kernels_are_searched_in_trainings_and_not_in_measurements() -> None:
+    try:
+        search_kernels(True)
+        with exact():
+            assert not torch.backends.cudnn.benchmark and not torch.backends.cudnn.allow_tf32
+            assert torch.backends.cudnn.deterministic and torch.backends.cudnn.enabled
+        assert torch.backends.cudnn.benchmark and torch.backends.cudnn.allow_tf32
+    finally:
+        search_kernels(False)

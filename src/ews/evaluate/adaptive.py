@@ -15,6 +15,7 @@ from ews import files
 from ews.attacks import pgd
 from ews.attacks.adaptive import deceive
 from ews.attacks.restarts import correct, worst_of_restarts
+from ews.device import exact
 from ews.errors import EwsError
 from ews.evaluate import kept
 from ews.evaluate.base import Evaluation, Evaluator
@@ -130,7 +131,7 @@ def evaluate(
     _check(plan)
     names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.has(name)}
     # As in the evaluation `adversarial`: predictions are to be the same when they are computed again.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+    with exact():
         found = {key: _attacked(plan, key, name) for key, name in names.items()}
         results = {key: _summary(plan, name, found[key]) for key, name in names.items()}
     row = {

@@ -11,6 +11,7 @@ import torch
 from ews import files
 from ews.attacks import pgd
 from ews.attacks.ensemble import Version
+from ews.device import exact
 from ews.errors import EwsError
 from ews.evaluate import masking
 from ews.evaluate.base import Evaluation, Evaluator
@@ -80,7 +81,7 @@ def evaluate(
         del names["best"]
     # Some attacks end just beyond the decision boundary. On a GPU the ten bits of TF32, and convolutions that are timed
     # and chosen anew in every process, would put images on its other side when they are computed again.
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+    with exact():
         for key, name in names.items():
             attacked(plan, key, name)
         results = {key: _summary(plan, name, read(plan, key, name)) for key, name in names.items()}

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from ews.device import exact
+
 BATCH = 250
 """Images per pass: a choice of speed and memory; the result does not depend on it but for rounding."""
 
@@ -55,7 +57,7 @@ def predict_batches(network: nn.Module, batches: Iterable[np.ndarray], *, device
         raise ValueError("the network is in training mode: its normalisation would use the batch's statistics")
     predictions, confidences = [], []
     classes = 0
-    with torch.inference_mode():
+    with torch.inference_mode(), exact():
         for images in batches:
             pixels = torch.from_numpy(images).to(device)
             logits = network(pixels.movedim(-1, 1).to(torch.float32, memory_format=torch.contiguous_format) / 255)

@@ -134,7 +134,8 @@ class Awnet(Adversarial):
             ]
         )
         kinds = (torch.arange(2 * count, device=logits.device) >= count).long()
-        types = F.cross_entropy(call.types, kinds)
+        # In float32 at least, as all losses; autocast leaves the router's answer in bfloat16.
+        types = F.cross_entropy(call.types.to(logits.dtype), kinds)
         weights = self._weights.clone()
         loss = (weights.to(losses) * losses).sum() + self.type_weight * types
         self._count(losses.detach(), count)

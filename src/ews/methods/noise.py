@@ -189,7 +189,8 @@ class Noise(TorchFunctionMode):
 
         def layer(x: Tensor, weight: Tensor) -> Tensor:
             # Of mean 0 and variance 1: torch's own kernel scales and shifts faster on a CPU than broadcasting does.
-            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=0.0)
+            # Some of its versions refuse an epsilon of 0; 1 + 1e-30 is 1 in every precision.
+            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=1e-30)
 
         def together(x: Tensor, weights: Tensor) -> Tensor:
             places = (1,) * (x.ndim - 3)

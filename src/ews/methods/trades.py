@@ -1,5 +1,6 @@
 """TRADES (Zhang et al., ICML 2019): clean cross-entropy, and a penalty on what an attack can change."""
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -41,9 +42,14 @@ class Trades(Adversarial):
         self.beta = beta
 
     def attack(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return x' [B, 3, H, W] of the full network in its present mode."""
+        """Return x' [B, 3, H, W] of the full network in its present mode.
+
+        Not in bfloat16: the attack begins with the divergence between x and x + 0.001 z, a difference that 8 bits
+        do not resolve.
+        """
+        context = replace(self.context, bfloat16=False)
         return pgd(
-            self.context.logits,
+            context.logits,
             images,
             labels,
             epsilon=self.epsilon,
@@ -52,7 +58,7 @@ class Trades(Adversarial):
             start="gaussian",
             loss="kl",
             generator=self._generator,
-            reference=clean_logits(self.context, images),
+            reference=clean_logits(context, images),
         )
 
     def __call__(self, batch: Batch) -> Pass:

@@ -1,16 +1,13 @@
-"""Look at what params.yaml plans: ``python -m ews.study {check,list,cell,options,manifest,schema}``."""
+"""Look at what params.yaml plans: ``python -m ews.study {check,list,cell,manifest,schema}``."""
 
 import argparse
 import json
-import os
-import sys
 from pathlib import Path
 
 from ews.errors import EwsError, run, unknown
-from ews.evaluate import REGISTRY
 from ews.files import write_json, write_text
+from ews.piped import piped
 from ews.study.cells import all_cells, manifest, plan, trainings
-from ews.study.measuring import options, words
 from ews.study.naming import digest
 from ews.study.params import load
 from ews.study.schema import Params
@@ -29,9 +26,6 @@ def main() -> None:
     listing.add_argument("--teachers", action="store_true", help="also the runs that they learn from")
     cell = commands.add_parser("cell", help="a cell's resolved parameters, as `python -m ews.train --cell` takes them")
     cell.add_argument("run", help="folder below results/runs")
-    measuring = commands.add_parser("options", help="an evaluation's options, as `python -m ews.evaluate` takes them")
-    measuring.add_argument("results", help="folder of the results below results/runs, as `list` names it")
-    measuring.add_argument("kind", choices=sorted(REGISTRY), help="the evaluation")
     writing = commands.add_parser("manifest", help="write a study's manifest")
     writing.add_argument("study")
     writing.add_argument("--out", type=Path, required=True)
@@ -65,11 +59,6 @@ def main() -> None:
                 "overrides it. Edit the file, then run snakemake again."
             )
         write_json(arguments.out, content)
-    elif arguments.command == "options":
-        entry = next((one for one in all_cells(params).values() if one.results == arguments.results), None)
-        if entry is None:
-            raise EwsError(f"{arguments.results}: no study plans it; `python -m ews.study list STUDY` names results.")
-        print(words(options(params, entry, arguments.kind)))
     else:
         planned = all_cells(params)
         found = trainings(planned.values()) | {results: entry.cell for results, entry in planned.items()}
@@ -78,15 +67,5 @@ def main() -> None:
         print(json.dumps(found[arguments.run], indent=2))
 
 
-def piped() -> None:
-    """Run :func:`main`, whose lists are piped: a reader that has seen enough (``| head``) is no error."""
-    try:
-        main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 if __name__ == "__main__":
-    run(piped)
+    run(lambda: piped(main))

@@ -115,6 +115,7 @@ class Training:
         self.network.train()
         sums: dict[str, Tensor] = {}
         for batch in progress(self.batches(epoch)):
+            devices.search_kernels(len(batch.labels) >= self.recipe["batch_size"])
             metrics = self.method.gradients(batch)
             optim.step(self.optimizer, clip=self.recipe["gradient_clip"])
             for name, value in metrics.items():
@@ -171,6 +172,7 @@ class Training:
             device=self.device,
         )
         objective = self.method.objective
+        devices.search_kernels(False)
         errors = {"validation_error": measure(shown=objective.validation_images)}
         return errors | {"validation_clean_error": measure()} if objective.adversarial else errors
 
