@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from helpers.workflow import copy, jobs, tiny
 
+pytestmark = pytest.mark.slow
 RUNS = Path("results/runs")
 DONE = {"train_cell", "train_searching_cell", "evaluate_clean", "evaluate_corruption"}
 # What tells when and how long, or which options say where images lie and not what they are.
