@@ -31,7 +31,7 @@ from ews import models
 from ews.data.dataset import Dataset, load
 from ews.data.extra import folder_of
 from ews.device import bfloat16
-from ews.errors import EwsError, run
+from ews.errors import EwsError, run, unknown
 from ews.files import read_json, sha256, write_json, write_text
 from ews.train import optim
 from ews.train.training import Training
@@ -54,7 +54,7 @@ def planned(path: Path, names: list[str]) -> dict[str, Cells]:
     params = load_params(path)
     for name in names:
         if name not in params.studies:
-            raise EwsError(f"--study {name}: not in {path}; valid: {', '.join(params.studies)}.")
+            raise unknown("study", name, params.studies)
     return {name: trainings(plan(params, name)) for name in names}
 
 

@@ -88,7 +88,7 @@ def test_every_kind_of_component_is_measured(studies: dict[str, hours.Cells], tm
 
 def test_what_it_cannot_measure_is_said_in_one_line(tmp_path: Path) -> None:
     for arguments, message in (
-        (["--study", "nonsense"], "error: --study nonsense"),
+        (["--study", "nonsense"], "error: unknown study 'nonsense'"),
         (["--study", "quickstart"], "error: --study: datasets digits"),
     ):
         done = command("hours.py", *arguments, "--out", tmp_path)

@@ -47,7 +47,6 @@ def test_each_after_what_it_builds_upon(runs: Path) -> None:
     tasks = [copies("c", "b", "b"), copies("b", "a", "a"), copies("a", "first"), copies("d", "first", "elsewhere")]
     outcome, said = do(tasks, runs)
     assert sorted(outcome.done) == ["a", "b", "c", "d"] and not outcome.failed
-    assert [text.split(",")[0] for text in said if text.split()[1] != "d"] != []
     order = [text for text in said if text.startswith("begun") and not text.endswith(" d")]
     assert order == ["begun: a", "begun: b", "begun: c"]
     assert json.loads((runs / "c.json").read_text()) == {"threads": "{threads}"}
@@ -106,8 +105,10 @@ def test_asked_to_end_it_ends_its_tasks(runs: Path, tmp_path: Path) -> None:
     [
         ("[]", [], "not a plan"),
         ('{"tasks": [{"name": "a"}]}', [], "not a plan"),
-        (json.dumps({"tasks": [copies("a", "first")]}), ["--match", "b"], "no task has this in its name"),
+        (json.dumps({"tasks": [copies("a", "first")]}), ["--match", "b"], r"no task has 'b'"),
         (json.dumps({"tasks": [copies("a", "first")]}), ["--jobs", "0"], "--jobs 0: must be at least 1"),
+        (json.dumps({"tasks": [copies("a", "first")]}), ["--workers", "-1"], "--workers -1: must be at least 0"),
+        ('{"tasks": []}', [], r"no task has ''"),
         (json.dumps({"tasks": [copies("a", "missing")]}), [], "1 failed"),
     ],
 )
@@ -115,6 +116,12 @@ def test_what_is_wrong_is_said(content: str, options: list[str], message: str, r
     (tmp_path / "plan.json").write_text(content)
     with pytest.raises(EwsError, match=message):
         main(["work", str(tmp_path / "plan.json"), "--runs", str(runs), "--logs", str(runs), *options])
+
+
+def test_a_pattern_that_is_none_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["work", "plan.json", "--match", "("])
+    assert "'(' is no regular expression" in capsys.readouterr().err
 
 
 def test_only_what_matches(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,9 @@ def main(argv: list[str] | None = None) -> None:
     planning.add_argument("--out", type=Path, required=True, help="the plan, JSON")
     doing = commands.add_parser("work", help="do what a plan lists and is not done")
     doing.add_argument("plan", type=Path)
-    doing.add_argument("--match", type=re.compile, metavar="REGEX", help="only tasks whose names have this in them")
+    doing.add_argument(
+        "--match", type=_pattern, metavar="REGEX", default="", help="only tasks whose names have this in them"
+    )
     doing.add_argument("--list", action="store_true", help="only print the tasks' names")
     doing.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
     doing.add_argument("--runs", type=Path, default=Path("results/runs"), help="(default: %(default)s)")
@@ -46,15 +48,17 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.command == "plan":
         write_json(arguments.out, _plan(arguments.params, arguments.study))
         return
-    tasks = [task for task in _read(arguments.plan) if arguments.match is None or arguments.match.search(task["name"])]
+    tasks = [task for task in _read(arguments.plan) if arguments.match.search(task["name"])]
     if not tasks:
-        raise EwsError(f"--match {arguments.match.pattern}: no task has this in its name; --list prints all of them.")
+        pattern = arguments.match.pattern
+        raise EwsError(f"{arguments.plan}: no task has {pattern!r} (--match) in its name; --list prints all of them.")
     if arguments.list:
         print("\n".join(task["name"] for task in tasks))
         return
-    for option in ("jobs", "threads"):
-        if getattr(arguments, option) < 1:
-            raise EwsError(f"--{option} {getattr(arguments, option)}: must be at least 1.")
+    for option, least in (("jobs", 1), ("threads", 1), ("workers", 0)):
+        value = getattr(arguments, option)
+        if value is not None and value < least:
+            raise EwsError(f"--{option} {value}: must be at least {least}.")
     # Asked to end, as by a batch system: those that are running are asked, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     workers = arguments.workers
@@ -75,6 +79,13 @@ def main(argv: list[str] | None = None) -> None:
     if any(left.values()):
         counts = ", ".join(f"{len(names)} {what}" for what, names in left.items() if names)
         raise EwsError(f"{counts}. The same command goes on; output of each task is in {arguments.logs}.")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
 def _plan(path: Path, study: str) -> dict[str, Any]:

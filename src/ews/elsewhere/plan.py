@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import ews.evaluate.uses
-import ews.train.uses
+from ews.evaluate.uses import uses as measured_by
 from ews.fingerprint import fingerprint
 from ews.finished import RECORD
 from ews.study.cells import OFFICIAL, Planned, is_measured, plan, trainings
 from ews.study.measuring import FILES, options, words
 from ews.study.naming import canonical
 from ews.study.schema import Params
+from ews.train.uses import teachers
+from ews.train.uses import uses as trained_by
 
 Task = dict[str, Any]
 
@@ -40,32 +41,21 @@ def _trainings(cells: Mapping[str, Mapping[str, Any]]) -> Iterator[Task]:
     waiting = dict(cells)
     while waiting:
         ready = [
-            run for run, cell in waiting.items() if not {t["run"] for t in _teachers(cell).values()} & waiting.keys()
+            run for run, cell in waiting.items() if not {t["run"] for t in teachers(cell).values()} & waiting.keys()
         ]
         for run in ready:
             yield _training(run, waiting.pop(run))
 
 
-def _teachers(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return ews.train.uses.teachers(cell)
-
-
 def _training(run: str, cell: Mapping[str, Any]) -> Task:
-    command = [
-        "ews.train",
-        "--cell",
-        canonical(cell),
-        "--data",
-        f"{{data}}/{cell['dataset']}",
-        "--out",
-        f"{{runs}}/{run}",
-    ]
-    for role, teacher in _teachers(cell).items():
+    command = ["ews.train", "--cell", canonical(cell), "--data", f"{{data}}/{cell['dataset']}"]
+    command += ["--out", f"{{runs}}/{run}"]
+    for role, teacher in teachers(cell).items():
         command += ["--teacher", f"{role}={{runs}}/{teacher['run']}"]
-    command += ["--fingerprint", fingerprint("ews.train", ews.train.uses.uses(cell))]
+    command += ["--fingerprint", fingerprint("ews.train", trained_by(cell))]
     return {
         "name": f"train {run}",
-        "after": [f"train {teacher['run']}" for teacher in _teachers(cell).values()],
+        "after": [f"train {teacher['run']}" for teacher in teachers(cell).values()],
         "makes": [f"{run}/{RECORD}"],
         "command": [*command, "--threads", "{threads}", "--workers", "{workers}"],
     }
@@ -74,16 +64,16 @@ def _training(run: str, cell: Mapping[str, Any]) -> Task:
 def _evaluation(params: Params, entry: Planned, kind: str) -> Task:
     asked = options(params, entry, kind)
     place = f"{{runs}}/{entry.results}"
-    files = dict.fromkeys(FILES[kind])
-    out = next(name for name in (f"{kind}.csv", f"{kind}.json") if name in files)
+    # The table where there is one, else the JSON file.
+    out = FILES[kind][0]
     command = ["ews.evaluate", kind, "--run", f"{{runs}}/{entry.run}", "--data", f"{{data}}/{entry.cell['dataset']}"]
     command += ["--out", f"{place}/{out}", "--predictions", f"{place}/{kind}.npz", *words(asked).split()]
-    command += ["--fingerprint", fingerprint("ews.evaluate", ews.evaluate.uses.uses(entry.cell, kind, asked))]
+    command += ["--fingerprint", fingerprint("ews.evaluate", measured_by(entry.cell, kind, asked))]
     # Whoever makes images while they are measured takes workers.
     command += ["--workers", "{workers}"] if kind in ("corruption", "perturbation") else []
     return {
         "name": f"{kind} {entry.results}",
         "after": [f"train {entry.run}"],
-        "makes": [f"{entry.results}/{name}" for name in files],
+        "makes": [f"{entry.results}/{name}" for name in FILES[kind]],
         "command": [*command, "--threads", "{threads}"],
     }
