@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from ews.errors import EwsError
-from ews.report import figures, manifest, measure, plotting, reported, runs, table_data
+from ews.report import figures, manifest, measure, metrics, plot_corruption, plotting, reported, runs, table_data
 
 Tree = Any
 Grow = Callable[..., Tree]
@@ -142,6 +143,19 @@ def test_severities_are_means_over_the_corruptions(grow: Grow) -> None:
     study = _study(tree)
     points = runs.severities(study, study.results.labels[0], ("fog", "snow"))
     assert points == {s: [15.0 + s] for s in range(1, 6)}
+
+
+@pytest.mark.parametrize("draw", [plot_corruption.corruption, plot_corruption.severity])
+def test_no_panel_is_cut_to_the_errors_of_the_first(grow: Grow, draw: Callable[[runs.Study], Figure]) -> None:
+    tree = grow(methods=("vanilla",), seeds=(0,))
+    for place, lift in ((0, 0.0), (1, 90.0)):
+        lines = [f"{name},{s},{lift + s},100\n" for name in metrics.BENCHMARK for s in range(1, 6)]
+        (tree.folder(place) / "corruption.csv").write_text("corruption,severity,error,n\n" + "".join(lines))
+    first, second = draw(_study(tree)).axes
+    highest = max(np.max(line.get_ydata()) for line in second.lines if len(line.get_ydata()) > 2)
+    assert highest > 90
+    for axes in (first, second):
+        assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > highest
 
 
 @pytest.mark.parametrize("name", ["controller.csv", "kept.csv"])

@@ -1,5 +1,7 @@
 """Error per corruption, and error against severity."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -55,10 +57,10 @@ def _points(study: Study) -> Figure:
         axes.axvline(len(metrics) - len(study.results.corruptions) - 0.5, color="#8a8a8a", linewidth=0.8)
         axes.grid(axis="x", visible=False)
         axes.set_xlim(-0.5, len(metrics) - 0.5)
-        axes.set_ylim(bottom=0)
         axes.set_ylabel("error (%)")
         axes.set_title(study.name(group))
         _name_columns(axes, names)
+    _from_zero(grid.flat)
     handles = plotting.lines({name: method_name(name) for name in study.methods}, style, markers=True)
     for handle in handles:
         handle.set(linestyle="")
@@ -99,6 +101,12 @@ def _alike(groups: list[tuple[str, str, str]]) -> bool:
     return len({group[0] for group in groups}) == 1
 
 
+def _from_zero(panels: Iterable[Axes]) -> None:
+    # Once all are drawn: a limit holds for every axis that shares it and ends their scaling.
+    for axes in panels:
+        axes.set_ylim(bottom=0)
+
+
 def _name_columns(axes: Axes, names: list[str]) -> None:
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.tick_params(axis="x", labelbottom=True, length=0)
@@ -130,7 +138,7 @@ def severity(study: Study) -> Figure:
         axes.set_xlabel("severity (0: clean)" if CLEAN in study.results.compared else "severity")
         axes.set_ylabel("error (%)")
         axes.tick_params(labelleft=True)
-        axes.set_ylim(bottom=0)
+    _from_zero(grid.flat)
     handles = plotting.lines({name: method_name(name) for name in study.methods}, style, markers=True)
     plotting.legend(figure, handles)
     return figure
