@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ews import models
 from ews.errors import EwsError
+from ews.methods import awnet
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.awnet import Awnet
 from ews.methods.component import Batch, Context
@@ -263,6 +264,50 @@ def test_no_step_waits_for_the_device() -> None:
         assert mode.asked == 1
 
 
+@pytest.mark.parametrize("recent", [1, 2 * SIZE, 2 * SIZE + 1, 1024])
+def test_after_an_epoch_the_router_s_statistics_are_those_of_its_last_images(
+    recent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of as few of the last steps as show enough images, both types together, at the weights of the epoch's end."""
+    monkeypatch.setattr(awnet, "RECENT", recent)
+    context = make_context()
+    network, method = context.network, make(context)
+    shown: list[Tensor] = []
+    attack = objective(method).attack
+    for number in range(4):
+        batch = make_batch(number)
+        seen: list[Tensor] = []
+
+        def watched(images: Tensor, labels: Tensor, seen: list[Tensor] = seen) -> Tensor:
+            seen.append(attack(images, labels))
+            return seen[-1]
+
+        objective(method).attack = watched  # type: ignore[method-assign]
+        method.gradients(batch)
+        shown.append(torch.cat([batch.images[0], *seen]))
+        with torch.no_grad():
+            network.router.extractor[0].weight.mul_(1.1)
+    momenta = [norm.momentum for norm in network.router.extractor if isinstance(norm, nn.BatchNorm2d)]
+    branches = {name: value.clone() for name, value in network.state_dict().items() if "router" not in name}
+    method.end_epoch()
+    steps = {1: 1, 2 * SIZE: 1, 2 * SIZE + 1: 2, 1024: 4}[recent]
+    value = (torch.cat(shown[-steps:]) - network.mean) / network.std
+    for layer in network.router.extractor:
+        if isinstance(layer, nn.BatchNorm2d):
+            torch.testing.assert_close(layer.running_mean, value.mean((0, 2, 3)), rtol=0, atol=1e-12)
+            torch.testing.assert_close(layer.running_var, value.var((0, 2, 3)), rtol=0, atol=1e-12)
+            assert layer.training
+            value = F.batch_norm(value, None, None, layer.weight, layer.bias, training=True, eps=layer.eps)
+        else:
+            value = layer(value)
+    assert momenta == [norm.momentum for norm in network.router.extractor if isinstance(norm, nn.BatchNorm2d)]
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in branches.items())
+    # An epoch begins with none of the last one's images.
+    before = network.router.extractor[1].running_mean.clone()
+    method.end_epoch()
+    assert torch.equal(before, network.router.extractor[1].running_mean)
+
+
 def test_the_best_epoch_is_selected_under_attacks_on_the_whole_network() -> None:
     context, batch = make_context(), make_batch()
     images, labels = batch.images[0], batch.labels
@@ -343,7 +388,7 @@ def test_the_router_learns_to_tell_the_types_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weight_rate": 1.5}, "weight_rate 1.5"),
+        ({"weight_rate": 1.0}, "weight_rate 1.0"),
         ({"type_weight": -1.0}, "type_weight -1.0"),
         ({"attack_mode": "test"}, "attack_mode"),
         ({"teachers": {"clean": {}}}, "needs the teachers clean and robust"),

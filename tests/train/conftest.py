@@ -48,7 +48,9 @@ ATTACK = {
 ARCHITECTURE = {"name": "tiny", "network": "cifar_resnet", "depth": 8, "width": 4}
 ROUTER = {"name": "awnet", "extractor": [4, 6]}
 # What the fixture `teachers` trains.
-TEACHER = {"run": "blobs/tiny/standard/vanilla/seed7", "weights": "last", "architecture": ARCHITECTURE}
+# Wider than its students, so that what MixACM compares goes through maps that are trained.
+WIDER = {**ARCHITECTURE, "name": "wider", "width": 6}
+TEACHER = {"run": "blobs/wider/standard/vanilla/seed7", "weights": "last", "architecture": WIDER}
 COMPONENTS: dict[str, dict[str, Any]] = {
     "dropout": {"name": "dropout", "rate": 0.3, "place": "hidden"},
     "at": {"name": "at", **ATTACK},
@@ -232,7 +234,7 @@ def teachers(
     def of(cell: dict[str, Any]) -> dict[str, Path]:
         wanted = uses.teachers(cell)
         if wanted and not (out / "record.json").exists():
-            taught = make_cell(seed=7, epochs=1)
+            taught = make_cell(seed=7, epochs=1) | {"architecture": WIDER}
             fit(cell=taught, dataset=dataset, out=out, code="0" * 16, device=torch.device("cpu"), threads=1, workers=0)
         return dict.fromkeys(wanted, out)
 

@@ -18,6 +18,7 @@ from ews.train import checkpoint
 from ews.train.__main__ import main
 from ews.train.loop import fit
 from ews.train.teachers import load
+from ews.train.training import Training
 from ews.train.uses import teachers as wanted
 from ews.train.uses import uses
 
@@ -85,6 +86,16 @@ def architecture(teacher: Path) -> str:
     return "cannot be the teacher 'robust': its architecture is "
 
 
+def method(teacher: Path) -> str:
+    edit(teacher, lambda record: record["cell"]["method"].update(name="at"))
+    return "it is blobs/wider/standard/at/seed7, the cell expects blobs/wider/standard/vanilla/seed7"
+
+
+def seed(teacher: Path) -> str:
+    edit(teacher, lambda record: record["cell"].update(seed=0))
+    return "it is blobs/wider/standard/vanilla/seed0, the cell expects"
+
+
 def other_data(teacher: Path) -> str:
     edit(teacher, lambda record: record.update(data="0" * 64))
     return "was trained on data of checksum 0000000000000000..."
@@ -120,7 +131,9 @@ def edit(teacher: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     path.write_text(json.dumps(record))
 
 
-@pytest.mark.parametrize("harm", [unfinished, architecture, other_data, damaged, missing, no_best, not_a_record])
+@pytest.mark.parametrize(
+    "harm", [unfinished, architecture, method, seed, other_data, damaged, missing, no_best, not_a_record]
+)
 def test_a_run_that_cannot_teach_is_refused(
     harm: Callable[[Path], str],
     make_cell: Cell,
@@ -139,7 +152,7 @@ def test_the_weights_that_the_cell_names_are_loaded(
     make_cell: Cell, dataset: Dataset, teacher: Path, tmp_path: Path
 ) -> None:
     # Make the best weights others than the last ones, as after more than one epoch.
-    taught = make_cell(seed=8, epochs=1)
+    taught = json.loads((teacher / "record.json").read_text())["cell"] | {"seed": 8}
     fit(cell=taught, dataset=dataset, out=tmp_path / "other", code="0" * 16, device=CPU, threads=1, workers=0)
     shutil.copy(tmp_path / "other" / "model.safetensors", teacher / "model-best.safetensors")
     best = sha256(teacher / "model-best.safetensors")
@@ -199,7 +212,8 @@ def test_a_student_starts_anew_where_its_teacher_has_other_weights(
         student(tmp_path / "student")
     monkeypatch.undo()
     if changed:
-        other = make_cell(seed=8, epochs=1)
+        other = json.loads((teacher / "record.json").read_text())["cell"]
+        other["recipe"]["learning_rate"] /= 2
         fit(cell=other, dataset=dataset, out=tmp_path / "other", code="0" * 16, device=CPU, threads=1, workers=0)
         for name in ("model.safetensors", "model-best.safetensors", "record.json"):
             shutil.copy(tmp_path / "other" / name, teacher / name)
@@ -211,6 +225,19 @@ def test_a_student_starts_anew_where_its_teacher_has_other_weights(
     # The state of the old teacher's student is kept aside.
     (tmp_path / "student" / "state.pt.stale").unlink(missing_ok=not changed)
     assert digests(tmp_path / "student") == digests(student(tmp_path / "undisturbed"))
+
+
+def test_what_a_student_learns_beside_its_network_is_trained(
+    make_cell: Cell, dataset: Dataset, teachers: Teachers
+) -> None:
+    """MixACM's maps from the student's channels to those of a wider teacher."""
+    cell = make_cell(STUDENT)
+    taught = {role: one.network for role, one in load(cell, teachers(cell), dataset, CPU).items()}
+    training = Training(cell, dataset, device=CPU, workers=0, teachers=taught)
+    maps = list(training.method.parameters())
+    before = [one.detach().clone() for one in maps]
+    training.epoch(0)
+    assert len(maps) == 3 and not any(torch.equal(*pair) for pair in zip(before, maps, strict=True))
 
 
 def test_the_code_fingerprint_covers_the_teacher_s_network(make_cell: Cell) -> None:

@@ -21,6 +21,7 @@ from ews.errors import EwsError
 from ews.fingerprint import fingerprint
 from ews.methods import REGISTRY
 from ews.train import checkpoint
+from ews.train.teachers import load
 from ews.train.training import Training
 from ews.train.uses import uses
 from ews.train.validate import validation_error
@@ -144,6 +145,35 @@ def test_an_epoch_shows_every_training_image_once(make_cell: Cell, dataset: Data
         shown = dataset.train_labels[dataset.training_indices()]
         assert sorted(labels.tolist()) == sorted(shown.tolist())
     assert not torch.equal(next(training.batches(0)).labels, next(training.batches(1)).labels)
+
+
+def test_components_are_told_the_learning_rate_s_share_of_its_largest_value(make_cell: Cell, dataset: Dataset) -> None:
+    recipe = {"epochs": 6, "warmup_epochs": 1, "milestones": [0.5], "gamma": 0.1, "learning_rate": 0.3}
+    training = Training(make_cell(**recipe), dataset, device=CPU, workers=0)
+    shares = [training.context.schedule(epoch) for epoch in range(6)]
+    assert shares == pytest.approx([0.5, 1, 1, 0.1, 0.1, 0.1])
+
+
+def test_an_epoch_ends_with_the_router_as_it_is_in_training(
+    make_cell: Cell, dataset: Dataset, teachers: Callable[..., Any]
+) -> None:
+    """Before validation, and whatever batches of chance its running statistics have seen."""
+    cell = make_cell("awnet", learning_rate=0.5)
+    taught = {role: one.network for role, one in load(cell, teachers(cell), dataset, CPU).items()}
+    training = Training(cell, dataset, device=CPU, workers=0, teachers=taught)
+    seen: list[torch.Tensor] = []
+    end = training.method.end_epoch
+    training.method.end_epoch = lambda: (seen.extend(map(torch.cat, training.method.objective._recent)), end())
+    training.epoch(0)
+    images = torch.cat(seen)
+    assert len(images) == 2 * 24
+    network = training.network
+    with torch.no_grad():
+        shown = (images - network.mean) / network.std
+        training_answers = network.router.train()(shown)[1]
+        answers = network.router.eval()(shown)[1]
+    # But for the divisor of the variance, n - 1 in running statistics.
+    assert torch.allclose(answers, training_answers, atol=0.02 * float(training_answers.abs().max()))
 
 
 @pytest.mark.parametrize(("images", "sizes"), [(24, [8, 8, 8]), (23, [8, 8, 7]), (18, [8, 8, 2]), (17, [8, 8])])

@@ -5,6 +5,7 @@ distillation like MTARD's is read off the paper's figures; MTARD (Zhao et al., E
 it from that paper's code. Equations and what is chosen here are in :class:`Awnet`.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,13 +18,15 @@ from ews.attacks.pgd import pgd
 from ews.errors import EwsError
 from ews.methods.adversarial import ADVERSARIAL, Adversarial
 from ews.methods.component import Batch, Context, Pass, Target, error
-from ews.models.awnet import router_of, routing
+from ews.models.awnet import router_of, routing, settle
 from ews.subnets.distil import kl_divergence
 
 ROLES = ("clean", "robust")
 """The teachers: of clean images and of adversarial ones."""
 TINY = 1.0e-12
 """Keeps shares of losses finite where a student equals its teachers."""
+RECENT = 1024
+"""On how many images at least, of both types, the router's statistics are estimated after an epoch."""
 
 
 class Awnet(Adversarial):
@@ -40,6 +43,10 @@ class Awnet(Adversarial):
       ones wherever a wrapper calls this loss more than once; then L is the mean over the calls, by images.
     - x and x' run through the network as one batch: each type is normalised by its own branch, and the router by both
       types together, as in the test, where it does not know them [choice].
+    - After each epoch the router's running statistics are replaced by those of the last :data:`RECENT` images and more,
+      x and x', at its present weights [choice]. What tells the types apart is small beside what a running mean lags
+      behind, or takes from an epoch's last, small batch: without this a router that is right in training was found to
+      take all clean images for adversarial in the test (docs/methods.md).
     - c, the weight of the mean cross-entropy of the type head over x and x', is a parameter [choice].
 
     Labels act through x' alone: the recipe's label smoothing has no effect. Of an augmentation with several views all
@@ -61,7 +68,7 @@ class Awnet(Adversarial):
 
         Args:
             context: the network, with a router, and the teachers of :data:`ROLES`.
-            weight_rate: how far the losses' weights move in a step, in [0, 1]; MTARD: 0.025.
+            weight_rate: how far the losses' weights move in a step, in [0, 1); MTARD: 0.025.
             type_weight: c, of the type head's cross-entropy, >= 0.
             teachers: by role what they are; their networks are in the context.
             attack: see :class:`ews.methods.adversarial.Adversarial`.
@@ -70,9 +77,9 @@ class Awnet(Adversarial):
             EwsError: a value out of range, no router, or other teachers.
         """
         super().__init__(context, **attack)
-        if not 0 <= weight_rate <= 1 or not 0 <= type_weight < float("inf"):
+        if not 0 <= weight_rate < 1 or not 0 <= type_weight < float("inf"):
             raise EwsError(
-                f"method awnet: weight_rate {weight_rate!r} must be in [0, 1], type_weight {type_weight!r} a finite "
+                f"method awnet: weight_rate {weight_rate!r} must be in [0, 1), type_weight {type_weight!r} a finite "
                 "number of at least 0."
             )
         if router_of(context.network) is None:
@@ -89,6 +96,8 @@ class Awnet(Adversarial):
         self._sums: Tensor | None = None
         self._images = 0
         self._rate = 0.0
+        # What the router saw in the last steps of the epoch: pairs (x, x').
+        self._recent: deque[tuple[Tensor, Tensor]] = deque()
 
     def begin_epoch(self, epoch: int) -> None:
         """Restart the stream of starts, after the last epoch's last losses have moved the weights."""
@@ -96,10 +105,19 @@ class Awnet(Adversarial):
         super().begin_epoch(epoch)
         self._rate = self.weight_rate * self.context.schedule(epoch)
 
+    def end_epoch(self) -> None:
+        """Estimate the router's statistics anew."""
+        if self._recent:
+            settle(self.context.network, torch.cat([part for pair in self._recent for part in pair]))
+        self._recent.clear()
+
     def prepare(self, batch: Batch) -> Batch:
         """Move the weights by the last step's losses; add x' and what the teachers say of x and x'."""
         self._move()
         batch = super().prepare(batch)
+        self._recent.append((batch.images.flatten(0, 1), batch.extra[ADVERSARIAL].flatten(0, 1)))
+        while 2 * sum(len(clean) for clean, _ in list(self._recent)[1:]) >= RECENT:
+            self._recent.popleft()
         shown = {"clean": batch.images, "robust": batch.extra[ADVERSARIAL]}
         return replace(batch, extra=batch.extra | {role: self._teach(role, images) for role, images in shown.items()})
 

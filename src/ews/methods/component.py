@@ -141,6 +141,9 @@ class Component:
     def begin_epoch(self, epoch: int) -> None:
         """Restart the random streams; they are functions of (seed, epoch), so resuming needs no stored state."""
 
+    def end_epoch(self) -> None:
+        """After an epoch's last step, before the network is validated and saved."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on, as tensors and plain values."""
         return {}

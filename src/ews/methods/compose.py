@@ -117,6 +117,11 @@ class Method:
         for component in self.components:
             component.begin_epoch(epoch)
 
+    def end_epoch(self) -> None:
+        """Let every component leave the network as it is to be measured."""
+        for component in self.components:
+            component.end_epoch()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the components' states by name."""
         return {component.name: component.state_dict() for component in self.components}

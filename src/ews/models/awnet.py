@@ -226,6 +226,33 @@ def routing(network: nn.Module, *, clean: int | None = None) -> Iterator[Call]:
         router.call = before
 
 
+def settle(network: Network, images: Tensor) -> None:
+    """Set the running statistics of the router's normalisations to those of some images at its present weights.
+
+    Args:
+        network: with a router.
+        images: float [B, 3, H, W] in [0, 1], of both types as in training.
+
+    Raises:
+        EwsError: the network has no router.
+    """
+    router = router_of(network)
+    if router is None:
+        raise EwsError("this network has no router, which only AW-Net (method awnet) has.")
+    norms = [layer for layer in router.extractor if isinstance(layer, nn.BatchNorm2d)]
+    before = [(norm.training, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    try:
+        with torch.no_grad():
+            router.extractor((images - network.mean) / network.std)
+    finally:
+        for norm, (training, momentum) in zip(norms, before, strict=True):
+            norm.train(training)
+            norm.momentum = momentum
+
+
 def _scaled(conv: nn.Conv2d) -> ScaledConv:
     """Return a convolution with the same weight, as the very same parameter."""
     scaled = skip_init(

@@ -38,8 +38,8 @@ def load(
         device: where the training runs.
 
     Raises:
-        EwsError: other roles are given than are needed, or a run is not finished, is not the one that the cell names,
-            learned from other data or has no such weights.
+        EwsError: other roles are given than are needed, or a run is not finished, is of another architecture,
+            augmentation, method or seed than the cell names, learned from other data or has no such weights.
     """
     wanted = teachers(cell)
     if set(runs) != set(wanted):
@@ -54,9 +54,20 @@ def load(
                 f"{run}: cannot be the teacher {role!r}: its architecture is {record['cell']['architecture']}, the "
                 f"cell expects {entry['architecture']}."
             )
+        _check_names(run, record["cell"], role, entry["run"])
         finished.check_data(run, record, dataset)
         name = WEIGHTS[entry["weights"]]
         network = finished.read_network(run, record, name, dataset=dataset, device=device).requires_grad_(False)
         network.to(memory_format=torch.channels_last)
         found[role] = Teacher(network, record["files"][name])
     return found
+
+
+def _check_names(run: Path, cell: Mapping[str, Any], role: str, wanted: str) -> None:
+    """Hold a run's record to the names that the wanted run's path is made of, whatever folder it was found in."""
+    dataset, architecture, augmentation, method, seed = wanted.split("/")
+    expected = (dataset, architecture, augmentation, method.split(",")[0], seed)
+    names = (cell[key]["name"] for key in ("architecture", "augmentation", "method"))
+    found = (cell["dataset"], *names, f"seed{cell['seed']}")
+    if found != expected:
+        raise EwsError(f"{run}: cannot be the teacher {role!r}: it is {'/'.join(found)}, the cell expects {wanted}.")

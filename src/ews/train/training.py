@@ -122,6 +122,7 @@ class Training:
                 # On the device and in float64; converted once per epoch, so that no step waits for the host.
                 weighted = value.detach().double() * len(batch.labels)
                 sums[name] = sums[name] + weighted if name in sums else weighted
+        self.method.end_epoch()
         means = {name: float(total) / self.images for name, total in sums.items()}
         self._check_finite(means, epoch)
         loss, error = means.pop("loss"), means.pop("error")
