@@ -153,9 +153,14 @@ def test_it_finds_what_pgd_does_not(measure: Measured, fooled: np.ndarray) -> No
     by_weight = found["adaptive"]["weights"]
     assert [entry["weight"] for entry in by_weight] == [0.1, 10.0]
     assert sum(entry["fooled"] for entry in by_weight) == fooled.sum() - 1
-    # Taken for clean are the bright ones: all of class 1 and the first as they are, the fooled ones too in the end.
-    assert found["router"]["suspected"] == pytest.approx(100 * (TEST // 2 - 1) / TEST)
-    assert found["router"]["trusted"] == pytest.approx(100 * (TEST // 2 + fooled.sum()) / TEST)
+    # Taken for clean are the bright ones: all of class 1 and the first as they are, the fooled ones too in the end. The
+    # first, which is wrong, is not attacked.
+    router = found["router"]
+    assert router["suspected"] == {"percent": pytest.approx(100 * (TEST // 2 - 1) / TEST), "n": TEST}
+    assert router["trusted"] == {
+        "percent": pytest.approx(100 * (TEST // 2 + fooled.sum() - 1) / (TEST - 1)),
+        "n": TEST - 1,
+    }
     assert found["settings"]["weights"] == [0.1, 10.0] and found["settings"]["restarts"] == 2
     assert found["versions"]["torch"] and found["hardware"]["device"] == "cpu"
 
@@ -219,8 +224,22 @@ def test_both_weights_are_attacked_where_there_are_two(measure: Measured, gated:
     write_record(gated, data)
     found, _ = measure()
     assert found["best"]["clean"]["error"] == found["best"]["adaptive"]["error"] == 50.0
-    assert found["best"]["router"] == {"suspected": 0.0, "trusted": 100.0}
+    assert found["best"]["router"] == {
+        "suspected": {"percent": 0.0, "n": TEST},
+        "trusted": {"percent": 100.0, "n": TEST // 2},
+    }
     assert found["adaptive"]["error"] < 50
+
+
+def test_where_nothing_is_left_to_attack_nothing_is_trusted(measure: Measured, gated: Path, data: Path) -> None:
+    other = gate()
+    with torch.no_grad():
+        other.head.bias[2] = 1e6
+    save_file(other.state_dict(), gated / "model.safetensors")
+    write_record(gated, data)
+    found, _ = measure()
+    assert found["clean"]["error"] == found["adaptive"]["error"] == 100.0
+    assert found["router"]["trusted"] is None
 
 
 def test_a_part_of_the_test_images(measure: Measured) -> None:

@@ -577,5 +577,5 @@ def test_wrong_parameters_are_refused(changes: dict[str, Any], message: str) -> 
 
 
 def test_more_parts_than_images_are_refused_in_the_first_batch() -> None:
-    with pytest.raises(EwsError, match="sub_batches 4 is more than the 3 images of a batch; valid: 1 to 3"):
+    with pytest.raises(EwsError, match="sub_batches 4 is too many for the 3 images of a batch; valid: 1 to 3"):
         make(make_context(), damp()).gradients(make_batch(size=3))

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from ews.methods.ews import Ews
 from ews.methods.mixacm import MIXED, PARTNER, SHARE, Mixacm
 from ews.models.network import Network
 from ews.seeds import torch_stream
+from ews.study import schema
 
 SEED, CLASSES, SIZE = 5, 4, 10
 MIXACM: dict[str, Any] = {
@@ -503,6 +504,12 @@ def test_training_makes_no_adversarial_example(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_stages_end_where_the_next_has_other_channels_or_a_stride(network: str, ends: list[int]) -> None:
     assert stage_ends(build(network, "student")) == ends
+    # What planning refuses other stages by.
+    declared = {
+        get_args(one.model_fields["network"].annotation)[0]: one.stages
+        for one in get_args(get_args(schema.Architecture)[0])
+    }
+    assert len(ends) == declared[NETWORKS[network]["network"]]
 
 
 def test_maps_and_distances_by_hand() -> None:

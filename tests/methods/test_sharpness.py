@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ews import models
 from ews.errors import EwsError
+from ews.methods import sharpness
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.asam import Asam
 from ews.methods.component import Batch, Context, Metrics, Objective, Pass
@@ -22,6 +23,7 @@ from ews.methods.parts import sizes, split
 from ews.methods.sam import Sam
 from ews.methods.sharpness import SharpnessAware
 from ews.seeds import torch_stream
+from ews.study.methods import LEAST_PART
 
 SAM: dict[str, Any] = {"name": "sam", "rho": 0.2, "sub_batches": 1}
 ASAM: dict[str, Any] = {"name": "asam", "rho": 0.5, "sub_batches": 1}
@@ -422,9 +424,13 @@ def test_wrong_parameters_are_refused(component: dict[str, Any], message: str) -
         make(make_context(), component)
 
 
-def test_more_parts_than_images_are_refused_in_the_first_batch() -> None:
-    with pytest.raises(EwsError, match="sub_batches 4 is more than the 3 images of a batch; valid: 1 to 3"):
-        make(make_context(), {**SAM, "sub_batches": 4}).gradients(make_batch(size=3))
+def test_more_parts_than_pairs_of_images_are_refused_in_the_first_batch() -> None:
+    with pytest.raises(EwsError, match="sub_batches 4 is too many for the 7 images of a batch; valid: 1 to 3"):
+        make(make_context(), {**SAM, "sub_batches": 4}).gradients(make_batch(size=7))
+
+
+def test_planning_knows_how_many_images_a_part_must_have() -> None:
+    assert {"sam": sharpness.LEAST, "asam": sharpness.LEAST} == LEAST_PART
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,9 @@ def test_of_accuracies_the_highest_is_bold_and_of_errors_the_lowest(attacked):
 ADAPTIVE = {"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 20, "restarts": 1, "weights": [0.1, 10.0]}
 
 
+ROUTER = {"suspected": {"percent": 7.0, "n": 900}, "trusted": {"percent": 11.0, "n": 450}}
+
+
 @pytest.fixture
 def routed(attacked: Any) -> Any:
     """The same study, whose second method has a router that adaptive attacks deceive."""
@@ -172,7 +175,8 @@ def routed(attacked: Any) -> Any:
             (folder / "record.json").write_text(json.dumps(record))
             content = {
                 **{"adaptive": {"error": 60.0 + cell["seed"], "n": 900}, "settings": {"norm": "Linf", **ADAPTIVE}},
-                **{"best": {"adaptive": {"error": 58.0, "n": 900}}, "record": sha256(folder / "record.json")},
+                **{"router": ROUTER, "best": {"adaptive": {"error": 58.0, "n": 900}, "router": ROUTER}},
+                "record": sha256(folder / "record.json"),
             }
             (folder / "adaptive.json").write_text(json.dumps(content))
             attack = json.loads((folder / "adversarial.json").read_text())
@@ -188,7 +192,11 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
         ("at+ews", 61.0),
     }
     rows = grid(texts, "adaptive error")
-    assert [row[-1] for row in rows] == ["adaptive error (best) (%)", "–", "58.00 ± 0.00"]
+    assert [row[-3:] for row in rows] == [
+        ["adaptive error (best) (%)", "clean images suspected (best) (%)", "adversarial images trusted (best) (%)"],
+        ["–", "–", "–"],
+        ["58.00 ± 0.00", "7.00 ± 0.00", "11.00 ± 0.00"],
+    ]
     caption = adversarial.further_caption(study, table.build(study, found, reported.load(reported.DEFAULT)))
     for words in ("PGD-20, then as many steps", "weights 0.1, 10 and one uniform start each", "on 900 test images"):
         assert words in caption
@@ -205,6 +213,9 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
         ({"record": "0" * 64}, "of an earlier training"),
         ({"adaptive": None}, "has no 'adaptive'"),
         ({"adaptive": {"error": -1, "n": 4}}, "between 0 and 100"),
+        ({"router": None}, "has no 'router'"),
+        ({"router": {"suspected": 4.0}}, "has no 'suspected'"),
+        ({"router": ROUTER | {"trusted": {"percent": 101, "n": 4}}}, "last router trusted: percent is 101"),
     ],
 )
 def test_adaptive_results_of_something_else_are_refused(routed, change, message):
@@ -215,6 +226,14 @@ def test_adaptive_results_of_something_else_are_refused(routed, change, message)
     path.unlink()
     with pytest.raises(EwsError, match=r"adaptive\.json: no such file"):
         measured(routed)
+
+
+def test_where_a_seed_left_nothing_to_attack_the_router_has_no_number(routed):
+    path = routed.runs / routed.manifest["cells"][-1]["run"] / "adaptive.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"router": ROUTER | {"trusted": None}}))
+    _, found, _, texts = measured(routed)
+    assert [one.seed for one in found if one.metric == "adversarial images trusted"] == [0]
+    assert "clean images suspected" in texts["table.csv"]
 
 
 def test_last_and_selected_weights_stand_in_the_csv(attacked):

@@ -107,6 +107,19 @@ def test_an_override_of_no_cell_or_teacher_is_refused(with_study: AddStudy) -> N
     assert student(with_study, overrides={"methods.trades.beta": 1.0, METHOD: "trades"})
 
 
+def test_stages_that_student_or_teacher_lack_are_refused_before_anything_is_trained(with_study: AddStudy) -> None:
+    four, three = ["preact_resnet18"], ["wrn10_1"]
+    stages = {"methods.mixacm.stages": [[-4, -1]]}
+    assert student(with_study, dataset="cifar10", architecture=four, overrides=stages)
+    with pytest.raises(
+        EwsError, match=r"stages = \[-4, -1\]: the network it trains, wrn10_1, has 3 stages; give .*-3, -2"
+    ):
+        student(with_study, dataset="cifar10", architecture=three, overrides=stages)
+    mixed = stages | {"methods.mixacm.teachers.robust.architecture": "wrn10_1"}
+    with pytest.raises(EwsError, match=r"the network of the teacher robust, wrn10_1, has 3 stages"):
+        student(with_study, dataset="cifar10", architecture=four, overrides=mixed)
+
+
 def test_teachers_can_be_swept(with_study: AddStudy) -> None:
     cells = student(with_study, overrides={METHOD: ["at", "trades", "at+ews"]})
     assert [entry.label["method"] for entry in cells] == [

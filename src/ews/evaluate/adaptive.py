@@ -214,7 +214,7 @@ def _batch(plan: Plan, network: Network, indices: np.ndarray) -> Arrays:
     Returns:
         ``images`` [B, 3, H, W]: the first that fooled the network, or else that of PGD's largest loss; ``clean`` and
         bool [1 + weights, B] ``robust``: right without an attack, after PGD and after each weight; ``suspected``: taken
-        for adversarial as it is; ``trusted``: its adversarial image taken for clean.
+        for adversarial as it is; ``trusted``: its image in ``images`` taken for clean.
     """
     images, labels = plan.images(indices), plan.labels(indices)
     first = worst_of_restarts(
@@ -278,6 +278,8 @@ def _summary(plan: Plan, name: str, shards: list[Arrays]) -> dict[str, Any]:
             f"{low:g} to {high:g}; allowed are {plan.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
         )
     again = np.concatenate(right)
+    # What is wrong without an attack stays as it is, and tells nothing of the router's answer to attacks.
+    suspected, trusted = _joined(shards, "suspected"), _joined(shards, "trusted")[clean]
     return {
         "clean": {"error": error_of(clean), "n": count},
         "pgd": {"error": error_of(robust[0]), "n": count},
@@ -294,10 +296,10 @@ def _summary(plan: Plan, name: str, shards: list[Arrays]) -> dict[str, Any]:
                 **{"distance": distance, "lowest": low, "highest": high},
             },
         },
-        # In percent of the same images: clean ones taken for adversarial, adversarial ones taken for clean.
+        # In percent: clean images taken for adversarial; of the attacked ones, those taken for clean.
         "router": {
-            "suspected": 100 * float(np.mean(_joined(shards, "suspected"))),
-            "trusted": 100 * float(np.mean(_joined(shards, "trusted"))),
+            "suspected": {"percent": 100 * float(np.mean(suspected)), "n": count},
+            "trusted": {"percent": 100 * float(np.mean(trusted)), "n": len(trusted)} if len(trusted) else None,
         },
     }
 

@@ -24,15 +24,16 @@ def check(sub_batches: int, *, where: str) -> None:
         raise EwsError(f"{where}: sub_batches {sub_batches!r} must be at least 1.")
 
 
-def check_first(sub_batches: int, batch: Batch, *, where: str) -> None:
-    """Raise an :class:`EwsError` if the first batch of a training has fewer images than sub-batches.
+def check_first(sub_batches: int, batch: Batch, *, where: str, least: int = 1) -> None:
+    """Raise an :class:`EwsError` if the first batch of a training has fewer than ``least`` images for a sub-batch.
 
     The last batch of an epoch may: it is divided into fewer.
     """
-    if batch.iteration == 1 and sub_batches > len(batch.labels):
+    most = max(1, len(batch.labels) // least)
+    if batch.iteration == 1 and sub_batches > most:
         raise EwsError(
-            f"{where}: sub_batches {sub_batches} is more than the {len(batch.labels)} images of a batch; "
-            f"valid: 1 to {len(batch.labels)}."
+            f"{where}: sub_batches {sub_batches} is too many for the {len(batch.labels)} images of a batch; "
+            f"valid: 1 to {most}."
         )
 
 

@@ -69,7 +69,7 @@ class SharpnessAware(Wrapper):
 
     def __call__(self, gradients: Gradients, batch: Batch) -> Metrics:
         """Compute the gradients at w, step, compute them at w + e, and put w back."""
-        parts.check_first(self.sub_batches, batch, where=f"method {self.name}")
+        parts.check_first(self.sub_batches, batch, where=f"method {self.name}", least=LEAST)
         batches = parts.split(batch, self.sub_batches, least=LEAST)
         trained = [*self.weights, *self._own]
         total = _take(trained)

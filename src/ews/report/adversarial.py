@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ews.report.manifest import Manifest
-from ews.report.metrics import ADAPTIVE, AUTOATTACK, SELECTED, WEIGHTED, pgd
+from ews.report.metrics import ADAPTIVE, AUTOATTACK, SELECTED, SUSPECTED, TRUSTED, WEIGHTED, pgd
 from ews.report.table_data import Results
 
 SELECTION = (
@@ -41,16 +41,13 @@ def definition(manifest: Manifest, metric: str, count: str) -> str:
 
 
 def further(results: Results) -> list[str]:
-    """Return the metrics under attack that stand in a table of their own: weighted accuracies, adaptive error.
+    """Return the metrics under attack that stand in a table of their own: weighted accuracies, adaptive error, router.
 
     They are of the weights that the main table is of.
     """
-    found = [
-        name
-        for name in results.metrics
-        if name.startswith((WEIGHTED, ADAPTIVE)) and name.endswith(SELECTED) == bool(results.last)
-    ]
-    return sorted(found, key=lambda name: name.startswith(ADAPTIVE))
+    own = (WEIGHTED, ADAPTIVE, SUSPECTED, TRUSTED)
+    found = [name for name in results.metrics if name.startswith(own) and name.endswith(SELECTED) == bool(results.last)]
+    return sorted(found, key=lambda name: next(place for place, start in enumerate(own) if name.startswith(start)))
 
 
 def further_caption(manifest: Manifest, results: Results) -> str:
@@ -73,7 +70,10 @@ def further_caption(manifest: Manifest, results: Results) -> str:
             "many steps up the cross-entropy plus a weight times the router's, so that it takes the adversarial image "
             f"for clean, with the weights {weights} and {starts} each; steps of {levels(settings['step_size'])}, "
             f"within {levels(settings['epsilon'])} of the image in the maximum norm; the worst case, image by image, "
-            f"on {_images(results, further(results)[-1])} test images."
+            f"on {_images(results, next(name for name in further(results) if name.startswith(ADAPTIVE)))} test images. "
+            "AutoAttack tries more steps and targets: where its error is higher, this one is no worst case. What the "
+            "router makes of these images, in percent: clean ones that it suspects to be adversarial; of those that "
+            "were attacked, being right before, the ones that it trusts as clean."
         )
     return f"{' '.join(sentences)} Means over seeds ± sample standard deviations; in bold the best mean of each group."
 

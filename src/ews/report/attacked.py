@@ -26,6 +26,21 @@ class Attacked:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Deceived:
+    """One set of weights with a router under adaptive attacks.
+
+    Attributes:
+        error: the worst case over all of them, image by image.
+        suspected: clean images that the router takes for adversarial ones.
+        trusted: attacked images that it takes for clean ones; None where no image was left to attack.
+    """
+
+    error: inputs.Score
+    suspected: inputs.Score
+    trusted: inputs.Score | None
+
+
 def read_adversarial(path: Path, settings: Mapping[str, Any], *, record: Path) -> dict[str, Attacked]:
     """Read adversarial.json: the last epoch's weights as ``last``, and the selected ones, if any, as ``best``.
 
@@ -73,8 +88,8 @@ def _before(raw: Mapping[str, Any], where: str) -> inputs.Score:
     return inputs.Score(inputs.percent({"error": 100 * wrong / n}, "error", where=where, remedy=inputs.REEVALUATE), n)
 
 
-def read_adaptive(path: Path, settings: Mapping[str, Any], *, record: Path) -> dict[str, inputs.Score]:
-    """Read adaptive.json: the error of the last epoch's weights as ``last``, of the selected ones, if any, as ``best``.
+def read_adaptive(path: Path, settings: Mapping[str, Any], *, record: Path) -> dict[str, Deceived]:
+    """Read adaptive.json: the last epoch's weights as ``last``, and the selected ones, if any, as ``best``.
 
     Args:
         path: the file.
@@ -91,11 +106,19 @@ def read_adaptive(path: Path, settings: Mapping[str, Any], *, record: Path) -> d
     if any(done.get(key) != value for key, value in settings.items()):
         raise EwsError(f"{path}: was attacked with other settings than the study asks for. {inputs.REEVALUATE}")
     parts = {"last": raw, "best": raw.get("best")}
-    return {
-        key: inputs.score(_part(part, "adaptive", path), f"{path}: {key} adaptive")
-        for key, part in parts.items()
-        if part is not None
+    return {key: _deceived(part, path, key) for key, part in parts.items() if part is not None}
+
+
+def _deceived(part: Mapping[str, Any], path: Path, key: str) -> Deceived:
+    where = f"{path}: {key} router"
+    router = _part(part, "router", path)
+    shares = {
+        name: inputs.score(_part(router, name, path), f"{where} {name}", column="percent")
+        for name in ("suspected", "trusted")
+        if name == "suspected" or router.get(name) is not None
     }
+    error = inputs.score(_part(part, "adaptive", path), f"{path}: {key} adaptive")
+    return Deceived(error, shares["suspected"], shares.get("trusted"))
 
 
 def _part(raw: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:

@@ -26,7 +26,9 @@ from ews.report.metrics import (
     PER_RATE,
     SELECTED,
     SINGLE,
+    SUSPECTED,
     TRAIN,
+    TRUSTED,
     VALIDATION,
     WEIGHTED,
     averaged,
@@ -112,8 +114,11 @@ def evaluated(manifest: Manifest, entry: Entry, *, runs: Path) -> Scores:
             before = found.clean[name.partition("-")[0]]
             scores[f"{WEIGHTED}{name}{suffix}"] = inputs.Score(weighted(before.error, robust.error), robust.n)
     if manifest.adaptive is not None and entry.routed:
-        for weights, score in read_adaptive(folder / "adaptive.json", manifest.adaptive, record=record).items():
-            scores[ADAPTIVE + ("" if weights == "last" else SELECTED)] = score
+        for weights, deceived in read_adaptive(folder / "adaptive.json", manifest.adaptive, record=record).items():
+            suffix = "" if weights == "last" else SELECTED
+            scores |= {ADAPTIVE + suffix: deceived.error, SUSPECTED + suffix: deceived.suspected}
+            if deceived.trusted is not None:
+                scores[TRUSTED + suffix] = deceived.trusted
     return scores
 
 

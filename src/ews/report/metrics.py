@@ -17,6 +17,9 @@ PER_RATE = "flip rate: "
 SINGLE = (PER_CORRUPTION, PER_PERTURBATION, PER_RATE)
 AUTOATTACK = "autoattack error"
 ADAPTIVE = "adaptive error"
+# Of a network with a router, in percent: mistakes on clean images, and on images that the adaptive attacks made.
+SUSPECTED = "clean images suspected"
+TRUSTED = "adversarial images trusted"
 WEIGHTED = "weighted robust accuracy: "  # An accuracy: higher is better.
 SELECTED = " (best)"  # Ends the name of a metric of the weights that validation images selected.
 

@@ -16,6 +16,8 @@ EXCLUDED = {
 }
 # Each takes the gradient at weights that it finds from the clean ones.
 MOVES = ("awp", "damp", "sam", "asam")
+# Images that each sub-batch must have, where one is too few: each has batch statistics of its own.
+LEAST_PART = {"sam": 2, "asam": 2}
 
 
 def components(method: str, *, where: str = "") -> list[str]:
@@ -79,7 +81,7 @@ def check_values(method: str, sections: Mapping[str, Mapping[str, Any]], *, wher
 
 
 def check_sub_batches(sections: Mapping[str, Mapping[str, Any]], batch_size: int, *, where: str) -> None:
-    """Refuse more sub-batches than a batch has images.
+    """Refuse more sub-batches than a batch has images for.
 
     Args:
         sections: the parameters of a method's components by name.
@@ -91,10 +93,11 @@ def check_sub_batches(sections: Mapping[str, Mapping[str, Any]], batch_size: int
     """
     for name, section in sections.items():
         count = section.get("sub_batches", 1)
-        if count > batch_size:
+        most = max(1, batch_size // LEAST_PART.get(name, 1))
+        if count > most:
             raise EwsError(
-                f"{where}.batch_size = {batch_size}: methods.{name}.sub_batches = {count} is more; "
-                f"valid: 1 to {batch_size}."
+                f"{where}.batch_size = {batch_size}: methods.{name}.sub_batches = {count} is too many for it; "
+                f"valid: 1 to {most}."
             )
 
 

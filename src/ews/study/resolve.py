@@ -100,12 +100,30 @@ def check(cell: dict[str, Any], params: Params) -> None:
     where = f"params.yaml: recipes.{dataset}.{_kind(list(sections))}"
     check_sub_batches(sections, cell["recipe"]["batch_size"], where=where)
     for name, section in sections.items():
+        _check_stages(name, section, cell, params)
         for role, teacher in section.get("teachers", {}).items():
             if teacher["weights"] == "best" and params.datasets[dataset].validation == 0:
                 raise EwsError(
                     f"params.yaml: methods.{name}.teachers.{role}.weights = 'best': without "
                     f"datasets.{dataset}.validation no epoch is the best; use last."
                 )
+
+
+def _check_stages(name: str, section: dict[str, Any], cell: dict[str, Any], params: Params) -> None:
+    """Refuse stages, counted from the last, that a student or a teacher does not have."""
+    if "stages" not in section:
+        return
+    networks = {
+        "it trains": cell["architecture"],
+        **{f"of the teacher {r}": t["architecture"] for r, t in section["teachers"].items()},
+    }
+    for whose, network in networks.items():
+        count = params.architectures[network["name"]].stages
+        if section["stages"][0] < -count:
+            raise EwsError(
+                f"params.yaml: methods.{name}.stages = {section['stages']}: the network {whose}, {network['name']}, "
+                f"has {count} stages; give some of {list(range(-count, 0))}, ascending, each once."
+            )
 
 
 def _section(params: Params, name: str, names: list[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The JSON Schema for editors, `workflow/schemas/params.schema.json`, is generated
 (``python -m ews.study schema``). Defaults of hyper-parameters stand in params.yaml alone.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -104,6 +104,7 @@ class Dataset(Section):
 class CifarResNet(Section):
     """The thin ResNets for 32x32 images (He et al. 2016, section 4.2): depth 6n + 2."""
 
+    stages: ClassVar[int] = 3
     network: Literal["cifar_resnet"] = Field(description="Family.")
     depth: int = Field(ge=8, description="Layers: 6n + 2.")
     width: Count = Field(description="Channels of the first stage; doubled in each of the two next.")
@@ -119,6 +120,7 @@ class CifarResNet(Section):
 class ResNet(Section):
     """ResNet-18, -34, -50 with four stages and the CIFAR stem (3x3 convolution, no pooling)."""
 
+    stages: ClassVar[int] = 4
     network: Literal["resnet"] = Field(description="Family.")
     depth: Literal[18, 34, 50] = Field(description="Layers; 18 and 34 have basic blocks, 50 bottlenecks.")
     width: Count = Field(description="Channels of the first stage; 64 in the paper.")
@@ -127,6 +129,7 @@ class ResNet(Section):
 class PreActResNet(Section):
     """Pre-activation ResNet-18 for 32x32 images (He et al. 2016b)."""
 
+    stages: ClassVar[int] = 4
     network: Literal["preact_resnet"] = Field(description="Family.")
     depth: Literal[18] = Field(description="Layers.")
     width: Count = Field(description="Channels of the first stage; 64 in the paper.")
@@ -135,6 +138,7 @@ class PreActResNet(Section):
 class WideResNet(Section):
     """Wide residual networks (Zagoruyko and Komodakis 2016): WRN-depth-widen."""
 
+    stages: ClassVar[int] = 3
     network: Literal["wide_resnet"] = Field(description="Family.")
     depth: int = Field(ge=10, description="Layers: 6n + 4.")
     widen: Count = Field(description="Factor of the widths 16, 32, 64.")
