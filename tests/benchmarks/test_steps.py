@@ -18,6 +18,7 @@ import masked  # noqa: E402
 import methods  # noqa: E402
 import pipeline  # noqa: E402
 
+from ews.methods.damp import FASTEST  # noqa: E402
 from ews.study.params import validate  # noqa: E402
 
 CPU = common.Setting(device=torch.device("cpu"), bfloat16=False, compiled=False)
@@ -34,6 +35,12 @@ def test_constants_are_those_of_params() -> None:
     for name in ("at", "trades", "damp", "sam", "asam"):
         assert getattr(methods, name).model_dump() == common.COMPONENTS[name]
     assert methods.awp.at.model_dump() == common.COMPONENTS["awp"]
+
+
+def test_damp_takes_the_form_that_was_measured_fastest() -> None:
+    for entry in json.loads((ROOT / "benchmarks" / "results" / "methods.cpu.json").read_text())["measurements"]:
+        ratios = {form: entry["ratios"]["wall"][f"DAMP, {form}"]["median"] for form in methods.FORMS}
+        assert min(ratios, key=ratios.__getitem__) == FASTEST["cpu"]
 
 
 @pytest.mark.parametrize("name", ["preact_resnet18_thin", "wrn10_1"])

@@ -77,7 +77,7 @@ def test_mtard_s_accuracies_are_there_as_errors_and_beside_no_run(numbers: repor
     assert len(found) == 2 * len(MTARD)
     for (dataset, method), accuracies in MTARD.items():
         setting = f"{dataset}/resnet18/standard/{method}"
-        for metric, accuracy in zip((CLEAN, "pgd-20 error"), accuracies, strict=True):
+        for metric, accuracy in zip((CLEAN, "robust error"), accuracies, strict=True):
             number = found[setting, metric, "PGD-TRADES"]
             assert number.value == pytest.approx(100 - accuracy)
             assert number.source == "Zhao, Yu, Sun, Zhang, Wei (2022), poster"

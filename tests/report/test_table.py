@@ -138,7 +138,7 @@ def test_table_1_has_columns_by_dataset_the_paper_s_numbers_and_footnotes(grow: 
     assert [letter for letter, _ in grid.notes] == ["a", "b"]
     assert "4.12" in grid.notes[0][1] and "49.08" in grid.notes[1][1]
     caption = _texts(tree)["caption.txt"]
-    assert "The paper differs: on cifar10, cifar100 it trains resnet50 for 400 epochs on 50,000 images." in caption
+    assert "The EWS paper differs: on cifar10, cifar100 it trains resnet50 for 400 epochs on 50,000 images." in caption
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_caption_says_where_the_training_differs_from_the_paper(
     path = tree.folder(0) / "record.json"
     path.write_text(path.read_text().replace("1293", str(images)))
     path.with_name("corruption.json").write_text(json.dumps({"record": sha256(path)}))
-    assert ("The paper differs" in _texts(tree)["caption.txt"]) == differs
+    assert ("The EWS paper differs" in _texts(tree)["caption.txt"]) == differs
 
 
 def test_jpeg_data_never_stand_beside_the_paper_s_numbers(grow: Grow) -> None:
@@ -174,6 +174,13 @@ def test_jpeg_data_never_stand_beside_the_paper_s_numbers(grow: Grow) -> None:
     assert {row["clean error reported"] for row in _lines(tree).values()} == {""}
     assert "JPEG training biases the jpeg, noise and blur columns" in caption
     assert "on 1,000 test images (a stratified subset)" in caption
+
+
+def test_trainings_of_teachers_that_are_no_rows_are_counted_apart(grow: Grow) -> None:
+    tree = grow()
+    tree.manifest["teachers"] = {"elsewhere/seed0": tree.manifest["cells"][0]["cell"]}
+    tree.rewrite()
+    assert "30.0 min together, and 1 training of teachers that stand in no row." in _texts(tree)["caption.txt"]
 
 
 def test_caption_states_metric_seeds_epochs_images_selection_and_hardware(grow: Grow) -> None:

@@ -83,7 +83,8 @@ def test_a_student_costs_a_teacher_that_is_no_row(grow: Grow) -> None:
     tree = grow(augmentations=("standard",), seconds=SECONDS, epochs=12, logs=False)
     _elsewhere(tree)
     assert _seconds(tree)["ews"] == [1440 + 120, 1440 + 144, 1440 + 168]
-    assert "not shown" not in _draw(tree).get_suptitle()
+    title = _draw(tree).get_suptitle()
+    assert "not shown" not in title and "the training, teachers' trainings included, mean" in title
 
 
 def test_a_teacher_on_another_clock_cannot_be_added(grow: Grow) -> None:

@@ -42,7 +42,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         *_sources(results),
         *_jpeg(manifest),
         _cost(results, costs),
-        hardware(records),
+        hardware(records, outside=len(manifest.teachers)),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -192,7 +192,7 @@ def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> 
         if not alike:
             differing.setdefault(setting, []).append(dataset.removesuffix(JPEG))
     return [
-        f"The paper differs: on {listing(dict.fromkeys(names))} it trains {listing(setting.architecture)} for "
+        f"The EWS paper differs: on {listing(dict.fromkeys(names))} it trains {listing(setting.architecture)} for "
         f"{setting.epochs} epochs on {setting.train_images:,} images."
         for setting, names in differing.items()
     ]
@@ -266,8 +266,13 @@ def machine(record: Mapping[str, Any]) -> str:
     return f"{name} ({plural(threads, 'thread')})" if name and threads and not found.get("gpu") else str(name or "")
 
 
-def hardware(records: Records) -> str:
-    """Summarise what the runs were trained on and how long that took."""
+def hardware(records: Records, *, outside: int = 0) -> str:
+    """Summarise what the runs were trained on and how long that took.
+
+    Args:
+        records: of the runs.
+        outside: how many networks they learned from that are none of them.
+    """
     kinds = Counter(name for record in records if (name := machine(record)))
     if not kinds:
         return ""
@@ -277,6 +282,8 @@ def hardware(records: Records) -> str:
     parts = [f"{name}{f': {count} runs' if len(kinds) > 1 else ''}" for name, count in kinds.most_common()]
     torch = f", torch {listing(sorted(versions))}" if versions else ""
     took = f"; {plural(len(unique), 'training')}, {duration(sum(seconds))} together" if sum(seconds) else ""
+    if took and outside:
+        took += f", and {plural(outside, 'training')} of teachers that stand in no row"
     return f"Trained on {'; '.join(parts)}{torch}{took}."
 
 

@@ -55,7 +55,7 @@ def trade(study: Study) -> Figure:
     machines = captions.listing(dict.fromkeys(filter(None, map(captions.machine, runs.records(study)))))
     figure = plotting.canvas(
         1.2 + 2.9 * len(groups),
-        title=f"Error against the cost of the training, mean ± standard deviation over seeds\n"
+        title=f"Error against the cost of the training{_taught(study)}, mean ± standard deviation over seeds\n"
         f"trained on {machines or 'unknown machines'}; tested on {study.tested()}"
         + (f"\nnot shown, as their cost is not known: {captions.listing(dict.fromkeys(missing))}" if missing else ""),
         width=max(6.5, PANEL * len(metrics)),
@@ -76,6 +76,10 @@ def trade(study: Study) -> Figure:
     shown = [method for method in study.methods if any(point.label.method == method for point in points)]
     plotting.legend(figure, plotting.lines({method: method_name(method) for method in shown}, style, markers=True))
     return figure
+
+
+def _taught(study: Study) -> str:
+    return ", teachers' trainings included" if any(teachers(entry.cell) for entry in study.manifest.entries) else ""
 
 
 def training_seconds(manifest: Manifest, label: Label, costs: Costs, taught: Times) -> list[float]:
