@@ -12,7 +12,18 @@ import pytest
 from matplotlib.figure import Figure
 
 from ews.errors import EwsError
-from ews.report import figures, manifest, measure, metrics, plot_corruption, plotting, reported, runs, table_data
+from ews.report import (
+    figures,
+    manifest,
+    measure,
+    metrics,
+    plot_corruption,
+    plot_training,
+    plotting,
+    reported,
+    runs,
+    table_data,
+)
 
 Tree = Any
 Grow = Callable[..., Tree]
@@ -49,6 +60,15 @@ def test_figures_are_the_same_bytes_twice_and_hold_text(tree: Tree, tmp_path: Pa
     for text in first.values():
         assert "<dc:date>" not in text and "Matplotlib" not in text.partition("-->")[2].partition("<defs>")[0]
         assert "$" not in "".join(_words(text))
+
+
+@pytest.mark.parametrize(("methods", "several"), [(("vanilla", "ews"), False), (("at", "trades"), True)])
+def test_losses_of_different_objectives_are_said_to_be_of_different_kinds(
+    grow: Grow, methods: tuple[str, ...], several: bool
+) -> None:
+    figure = plot_training.training(_study(grow(augmentations=("standard",), methods=methods, seeds=(0,))))
+    assert ("own of each objective" in figure.axes[1].get_ylabel()) == several
+    assert figure.axes[0].get_ylabel() == "validation error (%)"
 
 
 def test_user_settings_of_matplotlib_change_nothing(grow: Grow, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from ews.report import plotting, runs
 from ews.report.layout import method_name
 from ews.report.runs import Study
+from ews.study.methods import objective
 
 COLUMNS = 3
 SPAN = 4.0
@@ -15,6 +16,7 @@ PARTS = (
     ("validation_error", "validation error (%)", 100.0),
     ("train_loss", "training loss (nats)", 1.0),
 )
+OWN = "training loss\n(own of each objective)"
 
 
 def training(study: Study) -> Figure:
@@ -53,12 +55,18 @@ def training(study: Study) -> Figure:
                 plotting.blank(axes, f"no {text.split(' (')[0]} in these trainings")
                 continue
             axes.set_xlabel("epoch")
-            axes.set_ylabel(text)
+            axes.set_ylabel(OWN if column == "train_loss" and _several(study, groups[place]) else text)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
             axes.tick_params(labelleft=True)
             _scale(axes)
     plotting.legend(figure, plotting.lines({name: method_name(name) for name in study.methods}, style))
     return figure
+
+
+def _several(study: Study, group: tuple[str, str, str]) -> bool:
+    """Tell whether a group's rows have losses that cannot be compared: different objectives."""
+    cells = [entry.cell for label in study.members(group) for entry in study.manifest.of(label)]
+    return len({objective([part["name"] for part in cell["method"]["components"]]) for cell in cells}) > 1
 
 
 def _scale(axes: Axes) -> None:
