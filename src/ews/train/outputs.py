@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ews import files, record
@@ -97,7 +97,8 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Write a network's parameters and buffers as safetensors, atomically; same weights, same bytes."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     with files.atomic(path) as temporary:
-        save_file(tensors, temporary)
+        # Not save_file: it writes a temporary file of its own, with a name that nobody would know to clear after a kill.
+        temporary.write_bytes(save(tensors))
 
 
 def write_table(path: Path, table: Table) -> None:
