@@ -97,7 +97,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Write a network's parameters and buffers as safetensors, atomically; same weights, same bytes."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     with files.atomic(path) as temporary:
-        # Not save_file: it writes a temporary file of its own, with a name that nobody would know to clear after a kill.
+        # Not save_file: its own temporary file has a name that nobody would know to clear after a kill.
         temporary.write_bytes(save(tensors))
 
 
