@@ -170,8 +170,8 @@ def test_an_epoch_ends_with_the_router_as_it_is_in_training(
     network = training.network
     with torch.no_grad():
         shown = (images - network.mean) / network.std
-        training_answers = network.router.train()(shown)[1]
         answers = network.router.eval()(shown)[1]
+        training_answers = network.router.train()(shown)[1]
     # But for the divisor of the variance, n - 1 in running statistics.
     assert torch.allclose(answers, training_answers, atol=0.02 * float(training_answers.abs().max()))
 

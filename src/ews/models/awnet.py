@@ -216,9 +216,7 @@ def routing(network: nn.Module, *, clean: int | None = None) -> Iterator[Call]:
     Raises:
         EwsError: the network has no router.
     """
-    router = router_of(network)
-    if router is None:
-        raise EwsError("this network has no router, which only AW-Net (method awnet) has.")
+    router = _router(network)
     before, router.call = router.call, Call(clean)
     try:
         yield router.call
@@ -236,9 +234,7 @@ def settle(network: Network, images: Tensor) -> None:
     Raises:
         EwsError: the network has no router.
     """
-    router = router_of(network)
-    if router is None:
-        raise EwsError("this network has no router, which only AW-Net (method awnet) has.")
+    router = _router(network)
     norms = [layer for layer in router.extractor if isinstance(layer, nn.BatchNorm2d)]
     before = [(norm.training, norm.momentum) for norm in norms]
     for norm in norms:
@@ -251,6 +247,14 @@ def settle(network: Network, images: Tensor) -> None:
         for norm, (training, momentum) in zip(norms, before, strict=True):
             norm.train(training)
             norm.momentum = momentum
+
+
+def _router(network: nn.Module) -> Router:
+    """Return a network's router; an :class:`EwsError` where it has none."""
+    router = router_of(network)
+    if router is None:
+        raise EwsError("this network has no router, which only AW-Net (method awnet) has.")
+    return router
 
 
 def _scaled(conv: nn.Conv2d) -> ScaledConv:
