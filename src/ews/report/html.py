@@ -27,6 +27,7 @@ table { border-collapse: collapse; min-width: min(100%, 46rem);
 caption { text-align: left; padding: 0 0 .75rem; color: var(--soft); }
 caption p { margin: 0; max-width: 60rem; }
 th, td { padding: .3rem .55rem; text-align: right; white-space: nowrap; }
+thead th { white-space: normal; }
 table.wide { font-size: .92rem; }
 table.wide th, table.wide td { padding: .3rem .35rem; }
 thead tr:first-child > * { border-top: 2px solid var(--ink); }
