@@ -34,8 +34,8 @@ from common import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from ews.errors import EwsError, run
-from ews.files import write_json, write_text
+from ews.core.errors import EwsError, run
+from ews.core.files import write_json, write_text
 from ews.methods.ews import Ews
 
 STEPS = ("vanilla", "at", "at+ews", "at+awp", "trades", "trades+ews", "trades+awp")

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from ews import models
-from ews.device import search_kernels
+from ews.core.device import search_kernels
 from ews.methods.component import Batch, Context
 from ews.methods.compose import Method, compose
 from ews.models.network import Network
-from ews.train import optim
+from ews.pipeline.train import optim
 
 # name -> architecture, images per batch.
 NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
@@ -92,7 +92,7 @@ class Setting:
 
 
 def prepare(device: torch.device, threads: int) -> None:
-    """Set torch up as a training does (:mod:`ews.device`)."""
+    """Set torch up as a training does (:mod:`ews.core.device`)."""
     torch.set_num_threads(threads)
     if device.type == "cuda":
         search_kernels(True)

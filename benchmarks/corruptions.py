@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from ews.core.errors import EwsError, run
+from ews.core.files import write_json, write_text
 from ews.corruptions import BENCHMARK, NAMES, SEVERITIES, corrupt
 from ews.corruptions.driver import profile_for
-from ews.corruptions.generate import corrupt_file
-from ews.errors import EwsError, run
-from ews.files import write_json, write_text
+from ews.pipeline.corrupt.generate import corrupt_file
 
 # Seconds for 15 corruptions x 5 severities x 10,000 images at 32 x 32.
 TARGET = 60.0

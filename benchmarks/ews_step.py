@@ -43,14 +43,14 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from ews.errors import EwsError, run
-from ews.files import write_json, write_text
+from ews.core.errors import EwsError, run
+from ews.core.files import write_json, write_text
 from ews.methods.component import Context
 from ews.methods.ews import Ews
 from ews.models.network import Network
+from ews.models.subnet import Subnet
+from ews.pipeline.train import optim
 from ews.subnets.search import build as build_search
-from ews.subnets.subnet import Subnet
-from ews.train import optim
 
 MEMORY = ("vanilla", "ews", "masked")
 PART = 0.5

@@ -28,13 +28,13 @@ import torch
 from common import machine, machine_line, prepare, spread, wait
 
 from ews import models
+from ews.core.device import bfloat16
+from ews.core.errors import EwsError, run, unknown
+from ews.core.files import read_json, sha256, write_json, write_text
 from ews.data.dataset import Dataset, load
 from ews.data.extra import folder_of
-from ews.device import bfloat16
-from ews.errors import EwsError, run, unknown
-from ews.files import read_json, sha256, write_json, write_text
-from ews.train import optim
-from ews.train.training import Training
+from ews.pipeline.train import optim
+from ews.pipeline.train.training import Training
 
 SIDE, TRAIN, VALIDATION, EXTRA = 32, 50_000, 5_000, 5_000
 CLASSES = {"cifar10": 10, "cifar10_jpeg": 10, "cifar100": 100}
@@ -48,8 +48,8 @@ Cells = dict[str, dict[str, Any]]
 
 def planned(path: Path, names: list[str]) -> dict[str, Cells]:
     """Return the different trainings of studies of a params.yaml: study -> run -> cell."""
-    from ews.study.cells import plan, trainings
-    from ews.study.params import load as load_params
+    from ews.pipeline.study.cells import plan, trainings
+    from ews.pipeline.study.params import load as load_params
 
     params = load_params(path)
     for name in names:

@@ -11,8 +11,8 @@ from torch import Tensor
 from ews.methods.component import Batch, Context
 from ews.models.block import Block
 from ews.models.network import Network
+from ews.models.subnet import BlockChoice, Subnet
 from ews.subnets.distil import distillation
-from ews.subnets.subnet import BlockChoice, Subnet
 
 
 def masked_logits(network: Network, x: Tensor, subnet: Subnet) -> Tensor:

@@ -33,8 +33,8 @@ from common import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from ews.errors import EwsError, run
-from ews.files import write_json, write_text
+from ews.core.errors import EwsError, run
+from ews.core.files import write_json, write_text
 from ews.methods.component import Context
 from ews.methods.compose import Method, compose
 from ews.methods.noise import FORMS, normal_like

@@ -39,8 +39,8 @@ from torch import Tensor
 
 from ews import augment
 from ews.augment.base import Augment
-from ews.errors import EwsError, run
-from ews.files import write_json, write_text
+from ews.core.errors import EwsError, run
+from ews.core.files import write_json, write_text
 from ews.methods.component import Batch
 from ews.methods.compose import Method
 

@@ -21,15 +21,15 @@ import torch.nn.functional as F
 from common import EWS, machine, machine_line
 from torch import Tensor
 
+from ews.core.errors import EwsError, run
+from ews.core.files import write_json, write_text
 from ews.data.dataset import Dataset, load
-from ews.errors import EwsError, run
-from ews.evaluate.subject import Subject
-from ews.files import write_json, write_text
-from ews.finished import LAST, check_data, read_record
 from ews.models.network import Network
-from ews.report.statistics import interval, paired
+from ews.models.subnet import Subnet
+from ews.pipeline.artifacts.finished import LAST, check_data, read_record
+from ews.pipeline.evaluate.subject import Subject
+from ews.pipeline.report.statistics import interval, paired
 from ews.subnets.search import build
-from ews.subnets.subnet import Subnet
 
 RELEASED = {key: EWS[key] for key in ("samples", "learning_rate", "baseline_decay")}
 FAST = {"samples": 8, "baseline_decay": 0.9}

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ews.attacks import ensemble
 from ews.attacks.ensemble import autoattack, check_range
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import torch_stream
 from ews.models import build
-from ews.seeds import torch_stream
 
 COUNT = 24
 SETTINGS = {"version": "standard", "batch_size": 10, "seed": 5, "device": torch.device("cpu")}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ews.attacks.pgd import pgd
-from ews.seeds import torch_stream
+from ews.core.seeds import torch_stream
 
 
 class From(foolbox.attacks.LinfProjectedGradientDescentAttack):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ews.attacks.mode import frozen_statistics
 from ews.attacks.pgd import pgd
+from ews.core.seeds import torch_stream
 from ews.models import build
-from ews.seeds import torch_stream
 
 EPSILON = 8 / 255
 MADRY = {"epsilon": EPSILON, "step_size": 2 / 255, "steps": 10, "start": "uniform", "loss": "cross_entropy"}

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ews import attacks, models
 from ews.attacks import REGISTRY
-from ews.registry import lookup
-from ews.seeds import torch_stream
+from ews.core.registry import lookup
+from ews.core.seeds import torch_stream
 
 # What each attack has to be given beside radius, step and steps.
 OWN: dict[str, dict[str, Any]] = {

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ews.attacks.restarts import worst_of_restarts
+from ews.core.seeds import torch_stream
 from ews.models import build
-from ews.seeds import torch_stream
 
 SETTINGS = {"epsilon": 0.03, "step_size": 0.004, "steps": 4, "seed": 3}
 COUNT = 24

@@ -13,7 +13,7 @@ from torch.nn import functional
 from ews.augment import operations
 from ews.augment.augmix import Mixer, jensen_shannon
 from ews.augment.operations import OPERATIONS
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 PAPER: dict[str, Any] = {"width": 3, "depth_min": 1, "depth_max": 3, "severity": 3, "alpha": 1.0}
 GREY = np.full((8, 8, 3), 100, np.uint8)

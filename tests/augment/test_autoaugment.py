@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
 
 from ews.augment.autoaugment import POLICIES, OnePolicy
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 
 def test_a_seed_gives_what_torchvision_gives_under_it(images):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ews.augment.crop import crop_and_flip, draw, to_float
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 N = 40_000
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ews.core.errors import EwsError
+from ews.core.registry import lookup
 from ews.corruptions import BENCHMARK, EXTRA, NAMES, PROFILES, REGISTRY, corrupt
 from ews.corruptions.driver import profile_for
-from ews.corruptions.streams import Streams
 from ews.corruptions.weather import FROST_FILES, frost_folder
-from ews.errors import EwsError
-from ews.registry import lookup
+from ews.images.streams import Streams
 
 RANDOM = set(NAMES) - {
     "defocus_blur",

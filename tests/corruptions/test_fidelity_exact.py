@@ -8,7 +8,6 @@ from ews.corruptions import corrupt
 from ews.corruptions.blur import DEFOCUS_BLUR, GAUSSIAN_BLUR, ZOOM_BLUR, scatter
 from ews.corruptions.digital import BRIGHTNESS, CONTRAST, JPEG_COMPRESSION, PIXELATE, SATURATE
 from ews.corruptions.elastic import sample
-from ews.corruptions.filters import motion_blur
 from ews.corruptions.noise import (
     alias_table,
     gaussian_transitions,
@@ -17,6 +16,7 @@ from ews.corruptions.noise import (
     speckle_transitions,
 )
 from ews.corruptions.weather import plasma
+from ews.images.filters import motion_blur
 
 CONSTANTS = {
     "brightness": BRIGHTNESS,

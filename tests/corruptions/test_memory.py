@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ews.corruptions import blur, corrupt, elastic, filters, weather
+from ews.corruptions import blur, corrupt, elastic, weather
 from ews.corruptions.blur import ZOOM_BLUR
-from ews.corruptions.filters import centre_zoom, sparse_centre_zoom
+from ews.images import filters
+from ews.images.filters import centre_zoom, sparse_centre_zoom
 
 GIBIBYTE = 2**20  # in KiB
 SIZES = {"224": [(224, 224)] * 4, "photograph": [(1500, 2000)], "many sizes": [(200 + i, 300 + i) for i in range(5)]}

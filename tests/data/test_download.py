@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ews.core.errors import EwsError
 from ews.data import download
 from ews.data.download import fetch
 from ews.data.sources import Source
-from ews.errors import EwsError
 
 BODY = np.random.default_rng(1).bytes(3_000_000)
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ews.core.errors import EwsError
 from ews.data import arrays_pickle
 from ews.data.convert import convert, locate, main
 from ews.data.dataset import Dataset
 from ews.data.extra import folder_of, load
-from ews.errors import EwsError
 
 SIZE, CLASSES = 8, 3
 
@@ -306,7 +306,17 @@ def test_a_missing_file_says_where_to_get_it(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ews.data", "extra", "--data", str(tmp_path / "none"), "--file", "nowhere.pickle"]
+    command = [
+        sys.executable,
+        "-m",
+        "ews",
+        "data",
+        "extra",
+        "--data",
+        str(tmp_path / "none"),
+        "--file",
+        "nowhere.pickle",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1 and "nowhere.pickle: not found in" in done.stderr and "Traceback" not in done.stderr
     with pytest.raises(SystemExit):

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import yaml
 
+from ews.core.errors import EwsError
+from ews.core.files import exclusive, write_json
+from ews.core.fingerprint import fingerprint
 from ews.data.dataset import Dataset, load
 from ews.data.prepare import moments, prepare
 from ews.data.sources import Source
-from ews.errors import EwsError
-from ews.files import exclusive, write_json
-from ews.fingerprint import fingerprint
 
 ROOT = Path(__file__).parents[2]
 Files = dict[str, bytes]
@@ -250,7 +250,7 @@ def test_two_processes_do_not_write_one_folder(tmp_path: Path) -> None:
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", "ews.data", "--manifest", str(ROOT / "data" / "sources.yaml"), *arguments],
+        [sys.executable, "-m", "ews", "data", "prepare", "--manifest", str(ROOT / "data" / "sources.yaml"), *arguments],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": path} | environment,

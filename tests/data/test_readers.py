@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from ews.core.errors import EwsError
+from ews.core.registry import lookup
 from ews.data import REGISTRY, archives, cifar_binary, digits, image_folder
-from ews.errors import EwsError
-from ews.registry import lookup
 
 Files = dict[str, bytes]
 MakeTar = Callable[..., Path]

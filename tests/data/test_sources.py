@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ews.core.errors import EwsError
 from ews.data.sources import find, read_manifest
-from ews.errors import EwsError
 
 SHIPPED = Path(__file__).parents[2] / "data" / "sources.yaml"
 GOOD = {

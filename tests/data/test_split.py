@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ews.core.errors import EwsError
 from ews.data.split import stratified
-from ews.errors import EwsError
 
 RNG = np.random.default_rng(0)
 LABELS = [

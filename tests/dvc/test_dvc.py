@@ -10,8 +10,8 @@ import pytest
 import yaml
 from helpers.workflow import ROOT, Project, jobs, tiny
 
-from ews.study.params import load
-from ews.study.schema import OFFICIAL
+from ews.pipeline.study.params import load
+from ews.pipeline.study.schema import OFFICIAL
 
 pytestmark = pytest.mark.slow
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-import ews.device
+import ews.core.device
 from ews.attacks import ensemble
 from ews.data.dataset import load
-from ews.evaluate.__main__ import main
-from ews.train import checkpoint
-from ews.train.loop import fit
+from ews.pipeline.evaluate.command import main
+from ews.pipeline.train import checkpoint
+from ews.pipeline.train.loop import fit
 
 
 class Killed(Exception):
@@ -27,7 +27,7 @@ def train(
     teachers: Mapping[str, Path],
     epochs: int | None,
 ) -> None:
-    """Train a cell on the device, as ``python -m ews.train`` does; stop as if killed after so many epochs."""
+    """Train a cell on the device, as ``ews train`` does; stop as if killed after so many epochs."""
     saved, save = 0, checkpoint.save
 
     def save_and_stop(*given: Any, **named: Any) -> None:
@@ -56,8 +56,8 @@ def train(
 
 
 def evaluate(device: torch.device, command: Sequence[str]) -> None:
-    """Run a command of ``python -m ews.evaluate`` on the device."""
-    ews.device.leased = lambda threads: contextlib.nullcontext(device)  # type: ignore[assignment]
+    """Run a command of ``ews evaluate`` on the device."""
+    ews.core.device.leased = lambda threads: contextlib.nullcontext(device)  # type: ignore[assignment]
     torch.set_num_threads(1)
     main(command)
 

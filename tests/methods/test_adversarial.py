@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ews import models
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import torch_stream
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.awp import Awp
 from ews.methods.component import Batch, Context, Metrics
 from ews.methods.compose import Method, compose
 from ews.methods.ews import Ews
 from ews.models.network import Network
-from ews.seeds import torch_stream
 
 SEED, CLASSES, SIZE = 5, 4, 10
 EPSILON, STEP, STEPS = 8 / 255, 3 / 255, 4

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ews import models
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import torch_stream
 from ews.methods import awnet
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.awnet import Awnet
@@ -20,8 +21,7 @@ from ews.methods.component import Batch, Context
 from ews.methods.compose import Method, compose
 from ews.models.awnet import routing
 from ews.models.network import Network
-from ews.seeds import torch_stream
-from ews.study.methods import components
+from ews.pipeline.study.methods import components
 
 SEED, CLASSES, SIZE = 5, 4, 6
 EPSILON, STEP, STEPS = 8 / 255, 3 / 255, 3

@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ews import models
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.registry import lookup
+from ews.core.seeds import torch_stream
 from ews.methods import REGISTRY
 from ews.methods.component import Batch, Component, Context, Gradients, Metrics, Objective, Pass, Target, Wrapper
 from ews.methods.compose import Method, compose
 from ews.methods.ews import Ews, part_of
 from ews.methods.objective import CrossEntropy
-from ews.registry import lookup
-from ews.seeds import torch_stream
 
 EWS: dict[str, Any] = {
     "name": "ews",

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ews import models
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import torch_stream
 from ews.methods import noise
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.component import Batch, Context, Metrics
@@ -20,8 +21,7 @@ from ews.methods.damp import GRADIENTS, Damp
 from ews.methods.ews import Ews
 from ews.methods.noise import FORMS, Noise
 from ews.methods.parts import kernels_and_scales, sizes
-from ews.seeds import torch_stream
-from ews.train import optim
+from ews.pipeline.train import optim
 
 EWS: dict[str, Any] = {
     "name": "ews",

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from ews import models
+from ews.core.seeds import torch_stream
 from ews.methods.component import Context
 from ews.methods.dropout import Dropout
 from ews.models.network import Network
-from ews.seeds import torch_stream
 
 RATE = 0.3
 

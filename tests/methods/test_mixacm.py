@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ews import models
 from ews.augment.augmix import jensen_shannon
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import torch_stream
 from ews.methods import parts
 from ews.methods.at import At
 from ews.methods.channel_maps import channel_map, distance, stage_ends, watched
@@ -22,8 +23,7 @@ from ews.methods.compose import Method, compose
 from ews.methods.ews import Ews
 from ews.methods.mixacm import MIXED, PARTNER, SHARE, Mixacm
 from ews.models.network import Network
-from ews.seeds import torch_stream
-from ews.study import schema
+from ews.pipeline.study import schema
 
 SEED, CLASSES, SIZE = 5, 4, 10
 MIXACM: dict[str, Any] = {

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ews import models
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import torch_stream
 from ews.methods import sharpness
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.asam import Asam
@@ -22,8 +23,7 @@ from ews.methods.ews import Ews
 from ews.methods.parts import sizes, split
 from ews.methods.sam import Sam
 from ews.methods.sharpness import SharpnessAware
-from ews.seeds import torch_stream
-from ews.study.methods import LEAST_PART
+from ews.pipeline.study.methods import LEAST_PART
 
 SAM: dict[str, Any] = {"name": "sam", "rho": 0.2, "sub_batches": 1}
 ASAM: dict[str, Any] = {"name": "asam", "rho": 0.5, "sub_batches": 1}

@@ -11,7 +11,7 @@ from torch import nn
 
 from ews.attacks.mode import frozen_statistics
 from ews.attacks.pgd import pgd
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.models import build
 from ews.models.awnet import ADVERSARIAL, CLEAN, MixBN, Router, awnet, router_of, routing
 from ews.models.block import Block

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.models import build
 
 SCALE = {"classes": 10, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}

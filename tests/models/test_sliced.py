@@ -7,9 +7,9 @@ from torch import Tensor
 
 from ews.models.block import Block
 from ews.models.network import Network
+from ews.models.space import choices
+from ews.models.subnet import BlockChoice, Subnet
 from ews.subnets.search import build as build_search
-from ews.subnets.space import choices
-from ews.subnets.subnet import BlockChoice, Subnet
 
 
 def normed(norm: torch.nn.BatchNorm2d, x: Tensor) -> Tensor:

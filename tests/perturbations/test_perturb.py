@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ews.corruptions import corrupt
-from ews.evaluate.alexnet import FLIP_PROBABILITIES
 from ews.perturbations import NAMES, NOISE, PROFILES, frames, perturb
+from ews.pipeline.evaluate.alexnet import FLIP_PROBABILITIES
 
 RANDOM = {"gaussian_noise", "shot_noise", "snow"}
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), dtype=np.uint8)
@@ -119,7 +119,7 @@ def test_what_is_not_valid_is_refused_with_the_valid_values(change: dict, said: 
 
 def test_the_package_needs_no_torch() -> None:
     """Workers that make frames start without its seconds and its memory."""
-    code = "import sys, ews.perturbations.generate; print('torch' in sys.modules)"
+    code = "import sys, ews.pipeline.perturb.generate; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

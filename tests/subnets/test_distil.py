@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, kl_divergence
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.subnets.distil import distillation
 from ews.subnets.distil import kl_divergence as kl
 from ews.subnets.search import build as build_search

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from ews.models.space import BlockSpace, SubnetSpace
 from ews.subnets.controller import Controller
 from ews.subnets.policy import Decision, Policy, sampler
 from ews.subnets.search.bandit import Bandit, IndependentLogits
 from ews.subnets.search.policy_gradient import policy_loss
-from ews.subnets.space import BlockSpace, SubnetSpace
 
 SPACE = SubnetSpace((BlockSpace((3,)), BlockSpace((2, 3)), BlockSpace((2,))))
 KEPT = ((2,), (1, 1), (2,))  # The last block keeps everything: nothing to decide there.

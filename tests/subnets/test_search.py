@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.models.space import PATHS
 from ews.subnets.search import REGISTRY, build
-from ews.subnets.space import PATHS
 
 WIDTHS = [(0.7, "ceil"), (0.4, "ceil"), (0.6, "expected"), (1.0, "ceil")]
 

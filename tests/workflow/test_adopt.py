@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from helpers.workflow import Project, copy, jobs, tiny
 
-from ews import files
-from ews.adopt.__main__ import main
-from ews.adopt.judge import judge
-from ews.errors import EwsError
+from ews.core import files
+from ews.core.errors import EwsError
+from ews.pipeline.remote.adopt.command import main
+from ews.pipeline.remote.adopt.judge import judge
 
 RUN = Path("results/runs/digits/tiny/standard/ews/seed0")
 DONE = {"train_cell", "train_searching_cell", "evaluate_clean", "evaluate_corruption"}
@@ -196,7 +196,7 @@ def test_a_run_that_was_written_meanwhile_is_kept(here: Project, bundle: Path, m
         (here.folder / RUN / "record.json").write_text("{}")
         return found
 
-    monkeypatch.setattr("ews.adopt.__main__.judge", and_then_another)
+    monkeypatch.setattr("ews.pipeline.remote.adopt.command.judge", and_then_another)
     with pytest.raises(EwsError, match="was written meanwhile; nothing was placed"):
         main([str(bundle)])
     assert [path.read_text() for path in here.folder.glob("results/runs/**/record.json")] == ["{}"]

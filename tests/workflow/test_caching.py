@@ -97,7 +97,7 @@ def test_code_that_changed_after_planning_is_refused(finished: Project) -> None:
     cell = json.loads((finished.folder / RUNS / "vanilla/seed0/record.json").read_text())["cell"]
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "ews.train", "--cell", json.dumps(cell), "--data", "data/digits"),
+            *(sys.executable, "-m", "ews", "train", "--cell", json.dumps(cell), "--data", "data/digits"),
             *("--out", "results/elsewhere", "--threads", "1", "--fingerprint", "0123456789abcdef"),
         ],
         cwd=finished.folder,

@@ -1,4 +1,4 @@
-"""A study made by ``python -m ews.elsewhere`` is the workflow's, bit for bit, and comes home as done."""
+"""A study made by ``ews remote`` is the workflow's, bit for bit, and comes home as done."""
 
 import shutil
 import subprocess
@@ -27,13 +27,13 @@ def test_a_study_made_elsewhere(built: Path, tmp_path: Path) -> None:
         )
 
     there.mkdir()
-    planned = command("ews.elsewhere", "plan", "tiny", "--out", str(there / "plan.json"), cwd=home.folder)
+    planned = command("ews.pipeline.remote", "plan", "tiny", "--out", str(there / "plan.json"), cwd=home.folder)
     assert planned.returncode == 0, planned.stderr
     data = ["--data", str(home.folder / "data")]
     # Out of time at once; then for good.
-    short = command("ews.elsewhere", "work", "plan.json", *data, "--seconds", "0", cwd=there)
+    short = command("ews.pipeline.remote", "work", "plan.json", *data, "--seconds", "0", cwd=there)
     assert short.returncode == 1 and "9 unfinished" in short.stderr and "Traceback" not in short.stderr
-    done = command("ews.elsewhere", "work", "plan.json", *data, "--jobs", "2", "--workers", "1", cwd=there)
+    done = command("ews.pipeline.remote", "work", "plan.json", *data, "--jobs", "2", "--workers", "1", cwd=there)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 were done before, 9 are now." in done.stdout
     expected = {p.relative_to(built): p for p in (built / RUNS).rglob("*") if p.is_file() and p.name not in CLOCKS}
@@ -41,7 +41,7 @@ def test_a_study_made_elsewhere(built: Path, tmp_path: Path) -> None:
         if path.name != ".lock":
             assert (there / name).read_bytes() == path.read_bytes(), name
 
-    adopted = command("ews.adopt", str(there / "results"), cwd=home.folder)
+    adopted = command("ews.pipeline.remote.adopt", str(there / "results"), cwd=home.folder)
     assert adopted.returncode == 0, adopted.stdout + adopted.stderr
     assert not set(jobs(home.snakemake("-n").stdout)) & DONE
 
@@ -50,10 +50,10 @@ def test_other_code_refuses_the_work(built: Path, tmp_path: Path) -> None:
     home = copy(tmp_path / "home")
     home.params(tiny)
     options = {"cwd": home.folder, "env": home.environment, "capture_output": True, "text": True}
-    plan = [sys.executable, "-m", "ews.elsewhere", "plan", "tiny", "--out", "plan.json"]
+    plan = [sys.executable, "-m", "ews", "remote", "plan", "tiny", "--out", "plan.json"]
     subprocess.run(plan, check=True, **options)  # type: ignore[call-overload]
-    home.edit("src/ews/train/optim.py", "def step(", "OTHER = 1\n\n\ndef step(")
-    work = [sys.executable, "-m", "ews.elsewhere", "work", "plan.json", "--data", str(built / "data")]
+    home.edit("src/ews/pipeline/train/optim.py", "def step(", "OTHER = 1\n\n\ndef step(")
+    work = [sys.executable, "-m", "ews", "remote", "work", "plan.json", "--data", str(built / "data")]
     done = subprocess.run([*work, "--match", "train .*vanilla"], **options)  # type: ignore[call-overload]
     assert done.returncode == 1
     assert "failed: train digits/tiny/standard/vanilla/seed0: error: " in done.stdout

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers.workflow import ROOT, Project, jobs, tiny
 
-from ews.study.schema import RESERVED
+from ews.pipeline.study.schema import RESERVED
 
 
 def test_the_default_target_builds_the_quickstart(project: Project) -> None:
@@ -80,7 +80,18 @@ def test_lint_and_reasons(project: Project) -> None:
 
 def test_the_manifest_of_another_plan_is_refused(project: Project) -> None:
     """What is written must be what was planned: params.yaml may have changed since, or --config override it."""
-    command = [sys.executable, "-m", "ews.study", "manifest", "quickstart", "--digest", "0" * 12, "--out", "study.json"]
+    command = [
+        sys.executable,
+        "-m",
+        "ews",
+        "study",
+        "manifest",
+        "quickstart",
+        "--digest",
+        "0" * 12,
+        "--out",
+        "study.json",
+    ]
     done = subprocess.run(
         command, cwd=project.folder, env=project.environment, stderr=subprocess.PIPE, text=True, check=False
     )

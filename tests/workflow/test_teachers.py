@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from helpers.workflow import Project, copy, jobs, tiny
 
-from ews.adopt.__main__ import main
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.pipeline.remote.adopt.command import main
 
 RUNS = Path("results/runs/digits/tiny/standard")
 TEACHER, STUDENT = RUNS / "at/seed0", RUNS / "mixacm/seed0"

@@ -14,15 +14,15 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 try:
     from ews.corruptions import NAMES
     from ews.data.convert import locate
-    from ews.errors import EwsError
-    from ews.fingerprint import fingerprint
-    from ews.study.cells import check_sizes, is_measured, manifest, merged, plan, trainings
+    from ews.core.errors import EwsError
+    from ews.core.fingerprint import fingerprint
+    from ews.pipeline.study.cells import check_sizes, is_measured, manifest, merged, plan, trainings
     from ews.data.sources import read_manifest
-    from ews.study import measuring
-    from ews.study.naming import canonical, digest
-    from ews.study.params import validate
-    import ews.evaluate.uses
-    import ews.train.uses
+    from ews.pipeline.study import measuring
+    from ews.pipeline.study.naming import canonical, digest
+    from ews.pipeline.study.params import validate
+    import ews.pipeline.evaluate.uses
+    import ews.pipeline.train.uses
 except ImportError as error:
     raise WorkflowError(
         f"A package is missing here ({error}). Run `python3 bootstrap.py setup` and activate .venv, or see environment.yml."
@@ -35,7 +35,7 @@ DATA_FILES = [
     "dataset.json",
 ]
 EXTRA_FILES = ["images.npy", "labels.npy", "extra.json"]
-REPORTED = "src/ews/report/reported.yaml"
+REPORTED = "src/ews/pipeline/report/reported.yaml"
 EVALUATED = {kind: list(names) for kind, names in measuring.FILES.items()}
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
 FIGURES = ["training", "corruption", "severity", "sweep", "cost", "controller", "kept"]

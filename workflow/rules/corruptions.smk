@@ -25,7 +25,7 @@ rule corruption:
         seed=corruption_seed_of,
         code=corruption_code,
     shell:
-        "python -m ews.corruptions generate --data data/{wildcards.dataset} --name {wildcards.corruption}"
+        "python -m ews corrupt generate --data data/{wildcards.dataset} --name {wildcards.corruption}"
         " --profile {params.profile} --seed {params.seed} --workers {threads} --fingerprint {params.code}"
         " --out {output.images} > {log} 2>&1"
 
@@ -41,9 +41,9 @@ rule corruption_labels:
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.corruptions"),
+        code=fingerprint("ews.pipeline.corrupt.generate"),
     shell:
-        "python -m ews.corruptions labels --data data/{wildcards.dataset} --out {output} > {log} 2>&1"
+        "python -m ews corrupt labels --data data/{wildcards.dataset} --out {output} > {log} 2>&1"
 
 
 rule official_corruption:
@@ -65,9 +65,9 @@ rule official_corruption:
     params:
         source=official_source_of,
         content=official_digest,
-        code=fingerprint("ews.data.official"),
+        code=fingerprint("ews.pipeline.corrupt.official"),
     shell:
-        "python -m ews.data.official --data data/{wildcards.dataset} --source {params.source}"
+        "python -m ews corrupt official --data data/{wildcards.dataset} --source {params.source}"
         " --name {wildcards.corruption} --manifest data/sources.yaml --fingerprint {params.code}"
         " --out {output.images} > {log} 2>&1"
 
@@ -96,6 +96,6 @@ rule contact_sheet:
         seed=corruption_seed_of,
         code=sheet_code,
     shell:
-        "python -m ews.corruptions sheet --data data/{wildcards.dataset}"
+        "python -m ews corrupt sheet --data data/{wildcards.dataset}"
         " --corrupted data/{wildcards.dataset}-c{wildcards.official} --stored {params.stored}"
         " --profile {params.profile} --seed {params.seed} --out {output} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule dataset:
         validation=validation_of,
         code=data_code,
     shell:
-        "python -m ews.data --dataset {wildcards.dataset} --source {params.source} --validation {params.validation}"
+        "python -m ews data prepare --dataset {wildcards.dataset} --source {params.source} --validation {params.validation}"
         " --manifest data/sources.yaml --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"
 
 
@@ -42,5 +42,5 @@ rule extra_images:
         options=extra_options,
         code=fingerprint("ews.data.convert"),
     shell:
-        "python -m ews.data extra --data data/{wildcards.dataset} {params.options}"
+        "python -m ews data extra --data data/{wildcards.dataset} {params.options}"
         " --fingerprint {params.code} > {log} 2>&1"

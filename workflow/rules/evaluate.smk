@@ -23,7 +23,7 @@ rule evaluate_clean:
         images=test_images,
         code=evaluate_code("clean"),
     shell:
-        f"python -m ews.evaluate clean --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}}) {{params.images}}"
+        f"python -m ews evaluate clean --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}}) {{params.images}}"
         " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
         " --threads {threads} > {log} 2>&1"
 
@@ -57,7 +57,7 @@ rule evaluate_corruption:
         archive=corruption_archive,
         code=evaluate_code("corruption"),
     shell:
-        f"python -m ews.evaluate corruption --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        f"python -m ews evaluate corruption --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
         " --corrupted {input.corrupted} --names {params.names} {params.images} {params.made}"
         " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
         " --threads 1 > {log} 2>&1"
@@ -89,7 +89,7 @@ rule evaluate_perturbation:
         made=perturbation_options,
         code=evaluate_code("perturbation"),
     shell:
-        f"python -m ews.evaluate perturbation --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        f"python -m ews evaluate perturbation --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
         " --names {params.names} {params.images} {params.made} --workers {threads}"
         " --fingerprint {params.code} --out {output.result} --predictions {output.predictions}"
         " --threads 1 > {log} 2>&1"
@@ -118,7 +118,7 @@ rule evaluate_adversarial:
         options=attack_options("adversarial"),
         code=evaluate_code("adversarial"),
     shell:
-        f"python -m ews.evaluate adversarial --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        f"python -m ews evaluate adversarial --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
         " {params.options} --fingerprint {params.code} --out {output.result}"
         " --predictions {output.predictions} --threads {threads} > {log} 2>&1"
 
@@ -146,6 +146,6 @@ rule evaluate_adaptive:
         options=attack_options("adaptive"),
         code=evaluate_code("adaptive"),
     shell:
-        f"python -m ews.evaluate adaptive --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
+        f"python -m ews evaluate adaptive --run {RUNS}/{{wildcards.run}} --data $(dirname {{input.data}})"
         " {params.options} --fingerprint {params.code} --out {output.result}"
         " --predictions {output.predictions} --threads {threads} > {log} 2>&1"

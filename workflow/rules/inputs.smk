@@ -17,7 +17,7 @@ def validation_of(wildcards):
 
 def data_code(wildcards):
     kind = SOURCES[source_of(wildcards)].kind
-    return fingerprint("ews.data", [("ews.data", kind)])
+    return fingerprint("ews.data.command", [("ews.data", kind)])
 
 
 def profile_of(wildcards):
@@ -57,11 +57,11 @@ def shown_sets(wildcards):
 
 
 def sheet_code(wildcards):
-    return fingerprint("ews.corruptions.sheet", [("ews.corruptions", name) for name in NAMES])
+    return fingerprint("ews.pipeline.corrupt.sheet", [("ews.corruptions", name) for name in NAMES])
 
 
 def corruption_code(wildcards):
-    return fingerprint("ews.corruptions", [("ews.corruptions", wildcards.corruption)])
+    return fingerprint("ews.pipeline.corrupt.generate", [("ews.corruptions", wildcards.corruption)])
 
 
 def dataset_of(wildcards):
@@ -76,7 +76,7 @@ def extra_of(wildcards):
 
 def teachers_of(wildcards):
     """The run that plays each role in a method that learns from other networks."""
-    return {role: entry["run"] for role, entry in ews.train.uses.teachers(cell_of(wildcards)).items()}
+    return {role: entry["run"] for role, entry in ews.pipeline.train.uses.teachers(cell_of(wildcards)).items()}
 
 
 def teacher_records(wildcards):
@@ -121,13 +121,13 @@ def cell_json(wildcards):
 
 
 def train_code(wildcards):
-    return fingerprint("ews.train", ews.train.uses.uses(cell_of(wildcards)))
+    return fingerprint("ews.pipeline.train", ews.pipeline.train.uses.uses(cell_of(wildcards)))
 
 
 def evaluate_code(kind):
     def of(wildcards):
         options = {"names": corruption_names(wildcards), **corruption_made(wildcards)} if kind == "corruption" else {}
-        return fingerprint("ews.evaluate", ews.evaluate.uses.uses(cell_of(wildcards), kind, options))
+        return fingerprint("ews.pipeline.evaluate", ews.pipeline.evaluate.uses.uses(cell_of(wildcards), kind, options))
 
     return of
 

@@ -20,10 +20,10 @@ rule measure:
     params:
         # The cells themselves would make the metadata as large as the study.
         digest=study_digest,
-        code=fingerprint("ews.report"),
+        code=fingerprint("ews.pipeline.report"),
     shell:
-        "(python -m ews.study manifest {wildcards.study} --digest {params.digest} --out {output.study} &&"
-        f" python -m ews.report measure --study {{output.study}} --runs {RUNS} --reported {{input.reported}}"
+        "(python -m ews study manifest {wildcards.study} --digest {params.digest} --out {output.study} &&"
+        f" python -m ews report measure --study {{output.study}} --runs {RUNS} --reported {{input.reported}}"
         " --out {output.measurements} --records {output.records} --metrics {output.metrics}"
         " --images {output.images}) > {log} 2>&1"
 
@@ -51,9 +51,9 @@ rule table:
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.report"),
+        code=fingerprint("ews.pipeline.report"),
     shell:
-        "python -m ews.report table --study {input.study} --measurements {input.measurements}"
+        "python -m ews report table --study {input.study} --measurements {input.measurements}"
         " --records {input.records} --images {input.images} --reported {input.reported}"
         " --out-dir results/{wildcards.study} > {log} 2>&1"
 
@@ -81,7 +81,7 @@ rule figure:
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.report"),
+        code=fingerprint("ews.pipeline.report"),
     shell:
-        f"python -m ews.report figures --study {{input.study}} --runs {RUNS} --measurements {{input.measurements}}"
+        f"python -m ews report figures --study {{input.study}} --runs {RUNS} --measurements {{input.measurements}}"
         " --out-dir results/{wildcards.study} > {log} 2>&1"

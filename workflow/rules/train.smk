@@ -31,7 +31,7 @@ rule train_cell:
         code=train_code,
         teachers=teacher_options,
     shell:
-        "python -m ews.train --cell {params.cell:q} --fingerprint {params.code} --data $(dirname {input.data})"
+        "python -m ews train --cell {params.cell:q} --fingerprint {params.code} --data $(dirname {input.data})"
         f" --out {RUNS}/{{wildcards.run}} {{params.teachers}} --threads {{threads}} > {{log}} 2>&1"
 
 

@@ -13,7 +13,7 @@ from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
 from ews.attacks.pgd import check
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 Version = Literal["standard", "plus"]
 PACKAGE = "pyautoattack"

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ews.attacks.pgd import check, pgd
-from ews.seeds import stream_seed
+from ews.core.seeds import stream_seed
 
 
 @dataclass(frozen=True, eq=False)

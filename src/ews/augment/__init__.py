@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ews.registry import lookup
+from ews.core.registry import lookup
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from torch import Tensor
 from ews.augment.base import CrossEntropy
 from ews.augment.operations import OPERATIONS, Operation
 from ews.augment.workers import ImageByImage
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 MIXTURES = 2
 """Augmented views beside the clean one (the paper's number)."""

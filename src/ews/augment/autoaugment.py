@@ -11,7 +11,7 @@ from torchvision.transforms import AutoAugmentPolicy
 
 from ews.augment.base import CrossEntropy
 from ews.augment.workers import ImageByImage
-from ews.errors import unknown
+from ews.core.errors import unknown
 
 POLICIES = {"cifar10": AutoAugmentPolicy.CIFAR10, "svhn": AutoAugmentPolicy.SVHN}
 

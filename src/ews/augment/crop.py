@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ews.errors import EwsError
-from ews.seeds import numpy_stream
+from ews.core.errors import EwsError
+from ews.core.seeds import numpy_stream
 
 
 @dataclass(frozen=True)

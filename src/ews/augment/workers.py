@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ews.augment import crop
-from ews.seeds import torch_stream
+from ews.core.seeds import torch_stream
 
 Views = Callable[[np.ndarray, int], np.ndarray]
 """(image uint8 [H, W, 3] after crop and flip, its 64-bit seed) -> its views, uint8 [V, H, W, 3]. Must be picklable."""

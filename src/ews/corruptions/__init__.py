@@ -1,6 +1,6 @@
 """The 19 common corruptions of Hendrycks and Dietterich (2019), seeded per image, for images of any size.
 
-:func:`corrupt` is the whole interface; ``python -m ews.corruptions --help`` is the same for files.
+:func:`corrupt` is the whole interface; ``ews corrupt --help`` is the same for files.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.core.registry import lookup
 from ews.corruptions.driver import PROFILES, apply, check_name
-from ews.registry import lookup
 
 __all__ = ["BENCHMARK", "EXTRA", "NAMES", "PROFILES", "REGISTRY", "SEVERITIES", "corrupt"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.corruptions import corrupt
-from ews.corruptions.images import PIECE, open_images
-from ews.corruptions.workers import run_all
+from ews.images.reading import PIECE, open_images
+from ews.images.workers import run_all
 
 Piece = tuple[str, int, NDArray[np.int64]]
 """Corruption, severity, and the numbers of some images."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ews.corruptions.filters import Kept, centre_zoom, gaussian, sparse_centre_zoom
-from ews.corruptions.filters import motion_blur as move
-from ews.corruptions.streams import Streams
+from ews.images.filters import Kept, centre_zoom, gaussian, sparse_centre_zoom
+from ews.images.filters import motion_blur as move
+from ews.images.streams import Streams
 
 # Radius of the disk in pixels, standard deviation of its anti-aliasing.
 DEFOCUS_BLUR = {

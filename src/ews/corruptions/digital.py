@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ews.corruptions.streams import Streams
+from ews.images.streams import Streams
 
 # Added to the value (HSV), in [0, 1].
 BRIGHTNESS = {

@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.corruptions.streams import Streams
-from ews.errors import EwsError, unknown
+from ews.core.errors import EwsError, unknown
+from ews.images.streams import Streams
 
 PROFILES: tuple[str, ...] = ("cifar", "tiny", "imagenet")
 SMALLEST_SIDE = 16

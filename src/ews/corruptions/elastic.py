@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ews.corruptions.filters import Kept
-from ews.corruptions.streams import Streams
+from ews.images.filters import Kept
+from ews.images.streams import Streams
 
 # Factor on the smoothed displacement, standard deviation of the smoothing and
 # largest displacement of the three points of the affine map, all in pixels.

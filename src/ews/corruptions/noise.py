@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, ndtr, xlogy
 
-from ews.corruptions.streams import Streams
+from ews.images.streams import Streams
 
 # Standard deviation, for images in [0, 1].
 GAUSSIAN_NOISE = {

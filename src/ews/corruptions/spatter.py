@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.corruptions.filters import gaussian
-from ews.corruptions.streams import Streams
+from ews.images.filters import gaussian
+from ews.images.streams import Streams
 
 # Mean and standard deviation of the liquid's noise, standard deviation of its blur in pixels,
 # threshold, strength (water) or standard deviation of a second blur (mud), 1 for mud.

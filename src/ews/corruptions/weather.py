@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.corruptions.filters import Kept, centre_zoom, motion_blur
-from ews.corruptions.streams import Streams
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.images.filters import Kept, centre_zoom, motion_blur
+from ews.images.streams import Streams
 
 # Mean and standard deviation of the flakes' noise, zoom factor, threshold, radius and standard
 # deviation of their motion blur in pixels, share of the image that is not whitened.

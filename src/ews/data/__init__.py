@@ -10,6 +10,6 @@ REGISTRY: dict[str, str] = {
     "digits": "ews.data.digits:read",
     "cifar_binary": "ews.data.cifar_binary:read",
     "image_folder": "ews.data.image_folder:read",
-    # The published corrupted test set of another source: no dataset; ews.data.official takes files out of it.
-    "cifar_c": "ews.data.official:read",
+    # The published corrupted test set of another source: ews.pipeline.corrupt.official takes files out of it.
+    "cifar_c": "ews.pipeline.corrupt.official:read",
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 LARGEST_MEMBER = 2**30  # bytes; a larger one is a mistake or an attack, not an image or a batch of CIFAR
 

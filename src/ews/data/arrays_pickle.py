@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 _TYPE = re.compile(r"[ui][1248]|f[248]|b1")
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.core.errors import EwsError
 from ews.data.archives import members
 from ews.data.raw import Raw
-from ews.errors import EwsError
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE

@@ -1,30 +1,30 @@
-"""Make `data/<dataset>-extra/` of a file with extra images: `python -m ews.data extra --data data/cifar10 ...`."""
+"""Make `data/<dataset>-extra/` of a file with extra images: `ews data extra --data data/cifar10 ...`."""
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.arrays import read_npz, write_npy
+from ews.core.arrays import read_npz, write_npy
+from ews.core.errors import EwsError
+from ews.core.files import exclusive, sha256, write_json
+from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data import arrays_pickle
 from ews.data.dataset import Dataset, load
 from ews.data.extra import IMAGES, INFO, LABELS, check, folder_of
-from ews.errors import EwsError, run
-from ews.files import exclusive, sha256, write_json
-from ews.fingerprint import fingerprint
-from ews.planned import check as check_plan
 
 DOWNLOADS = Path("data/.downloads")
 # How the published file (Carmon et al. 2019) and files of one's own name their two arrays.
 NAMES = (("data", "extrapolated_targets"), ("images", "labels"), ("image", "label"))
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: Sequence[str]) -> None:
     """Convert one file and say what it holds."""
-    parser = argparse.ArgumentParser(prog="python -m ews.data extra", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ews data extra", description=__doc__)
     parser.add_argument("--data", required=True, type=Path, help="folder of the dataset, e.g. data/cifar10")
     parser.add_argument("--file", required=True, help="pickle or .npz: a path, or a name in the mirror or the cache")
     parser.add_argument("--page", default="", help="where people can download it; for the message if it is missing")
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
     arguments = parser.parse_args(argv)
     out = folder_of(arguments.data)
-    check_plan(arguments.fingerprint, fingerprint("ews.data.convert"), where=str(out))
+    check_fingerprint(arguments.fingerprint, fingerprint("ews.data.convert"), where=str(out))
     source = locate(arguments.file, mirror=arguments.mirror, page=arguments.page)
     info = convert(source, dataset=load(arguments.data), out=out, expected=arguments.sha256)
     print(f"{out}: {info['images']} images of {source.name}, SHA-256 {info['source']['sha256']}")
@@ -104,7 +104,3 @@ def _arrays(content: dict[str, Any], source: Path) -> tuple[NDArray[Any], NDArra
             return np.ascontiguousarray(images), labels
     names = " or ".join(f"{first!r} and {second!r}" for first, second in NAMES)
     raise EwsError(f"{source}: holds {', '.join(map(repr, content)) or 'nothing'}; needed: {names}.")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.core.errors import EwsError
+from ews.core.files import read_json, sha256
 from ews.data.split import stratified
-from ews.errors import EwsError
-from ews.files import read_json, sha256
 
 INFO = "dataset.json"
 # File -> type, number of dimensions. Images are mapped into memory, the small rest is read.

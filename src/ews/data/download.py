@@ -17,8 +17,8 @@ import urllib3
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from ews.core.errors import EwsError
 from ews.data.sources import Source
-from ews.errors import EwsError
 
 CHUNK = 2**18  # bytes
 TIMEOUT = (15.0, 60.0)  # seconds to connect, seconds between two pieces of the answer

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.core.errors import EwsError
+from ews.core.files import read_json, sha256
 from ews.data.dataset import Dataset
-from ews.errors import EwsError
-from ews.files import read_json, sha256
 
 INFO = "extra.json"
 IMAGES = "images.npy"
 LABELS = "labels.npy"
-HOW = "`python -m ews.data extra --help` and docs/adversarial.md say how to make it"
+HOW = "`ews data extra --help` and docs/adversarial.md say how to make it"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from ews.core.errors import EwsError
 from ews.data.archives import members
 from ews.data.raw import Raw
-from ews.errors import EwsError
 
 SPLITS = ("train", "test")
 # Decoders of plain pixels only: Pillow would hand other formats, EPS for one, to outside programs.

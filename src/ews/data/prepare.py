@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.arrays import write_npy
+from ews.core.arrays import write_npy
+from ews.core.errors import EwsError
+from ews.core.files import exclusive, sha256, write_json
+from ews.core.registry import lookup
 from ews.data import REGISTRY
 from ews.data.dataset import INFO
 from ews.data.raw import Raw
 from ews.data.sources import Source, find
 from ews.data.split import stratified
-from ews.errors import EwsError
-from ews.files import exclusive, sha256, write_json
-from ews.registry import lookup
 
 
 def prepare(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ews.core.errors import EwsError, unknown
 from ews.data import REGISTRY
-from ews.errors import EwsError, unknown
 
 EMBEDDED = frozenset({"digits"})  # kinds that need no archive
 DIGITS_OF = {"md5": 32, "sha256": 64}  # hex digits of each algorithm that a checksum may name

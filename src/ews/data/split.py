@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.errors import EwsError
-from ews.seeds import stream_seed
+from ews.core.errors import EwsError
+from ews.core.seeds import stream_seed
 
 
 def stratified(labels: NDArray[np.integer], count: int, *, key: str | tuple[int | str, ...]) -> NDArray[np.int64]:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from ews.attacks.mode import frozen_statistics
 from ews.attacks.pgd import check, pgd
-from ews.errors import EwsError, unknown
+from ews.core.errors import EwsError, unknown
+from ews.core.seeds import torch_stream
 from ews.methods.component import Batch, Context, Objective
 from ews.models.network import Network
-from ews.seeds import torch_stream
 
 Mode = Literal["train", "eval"]
 MODES = ("train", "eval")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ews.attacks.pgd import pgd
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.methods.adversarial import ADVERSARIAL, Adversarial
 from ews.methods.component import Batch, Context, Pass, Target, error
 from ews.models.awnet import router_of, routing, settle

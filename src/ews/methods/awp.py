@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.methods.adversarial import attacked
 from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Wrapper
 

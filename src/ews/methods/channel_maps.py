@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.models.network import Network
 
 

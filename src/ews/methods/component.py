@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ews.models.network import Network
-from ews.subnets.subnet import Subnet
+from ews.models.subnet import Subnet
 
 Metrics = dict[str, Tensor]
 
@@ -95,7 +95,7 @@ class Context:
         bfloat16: whether the network runs under bfloat16 autocast.
         channels_last: whether images are laid out NHWC in memory.
         teachers: networks of other runs by their role, in evaluation mode, without gradients; see
-            :func:`ews.train.teachers.load`.
+            :func:`ews.pipeline.train.teachers.load`.
         schedule: an epoch, from 0, to its learning rate as a share of the largest.
     """
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.registry import lookup
 from ews.methods import REGISTRY
 from ews.methods.component import (
     Batch,
@@ -25,7 +26,6 @@ from ews.methods.component import (
     error,
 )
 from ews.methods.objective import CrossEntropy
-from ews.registry import lookup
 
 
 def compose(method: Mapping[str, Any], context: Context) -> "Method":

@@ -1,10 +1,10 @@
 """DAMP, data augmentation via multiplicative perturbations of the weights (Trinh et al., NeurIPS 2024)."""
 
-from ews.errors import EwsError, unknown
+from ews.core.errors import EwsError, unknown
+from ews.core.seeds import torch_stream
 from ews.methods import parts
 from ews.methods.component import Batch, Context, Gradients, Metrics, Wrapper
 from ews.methods.noise import FORMS, Noise
-from ews.seeds import torch_stream
 
 GRADIENTS = ("perturbed", "objective")
 AUTO = "auto"

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ews.errors import EwsError, unknown
+from ews.core.errors import EwsError, unknown
 from ews.methods.component import Context, Modifier
 
 PLACES = ("hidden", "block")

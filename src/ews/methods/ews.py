@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import torch_stream
 from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass, Table, error
-from ews.seeds import torch_stream
+from ews.models.subnet import Subnet
 from ews.subnets.distil import distillation
 from ews.subnets.search import build
-from ews.subnets.subnet import Subnet
 
 LOG = (
     "iteration",
@@ -75,7 +75,7 @@ class Ews(Extra):
             context: the network and the seed.
             weight: lambda >= 0.
             width: rho in (0, 1], share of paths and channels kept.
-            rounding: ``"ceil"`` or ``"expected"``, see :mod:`ews.subnets.space`.
+            rounding: ``"ceil"`` or ``"expected"``, see :mod:`ews.models.space`.
             interval: K >= 1, iterations between updates of the search.
             search: strategy, see :mod:`ews.subnets.search`.
             distillation: ``"kl"``, or ``"ce"`` on the labels (the paper's alternative).

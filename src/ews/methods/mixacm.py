@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
+from ews.core.seeds import numpy_stream, torch_stream
 from ews.methods.adversarial import Adversarial
 from ews.methods.channel_maps import chosen_blocks, distance, watched
 from ews.methods.component import Batch, Context, Pass, Target
-from ews.seeds import numpy_stream, torch_stream
 from ews.subnets.distil import kl_divergence
 
 ROLE = "robust"

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.methods.component import Batch
 
 

@@ -1,6 +1,6 @@
 """RST, robust self-training (Carmon et al., NeurIPS 2019): batches with extra images that a network has labelled."""
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.methods.component import Context, Data
 
 

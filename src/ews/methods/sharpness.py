@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from ews.attacks.mode import frozen_statistics
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.methods import parts
 from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Wrapper
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from ews.attacks.pgd import pgd
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.methods.adversarial import ADVERSARIAL, Adversarial, clean_logits
 from ews.methods.component import Batch, Context, Pass, Target, error
 from ews.subnets.distil import kl_divergence

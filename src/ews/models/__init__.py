@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ews.core.registry import lookup
 from ews.models.dynamic import REGISTRY as DYNAMIC
-from ews.registry import lookup
 
 if TYPE_CHECKING:
     import torch

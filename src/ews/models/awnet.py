@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.models.network import Network
 from ews.models.norm import BatchNorm2d
 

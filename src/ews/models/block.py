@@ -11,8 +11,8 @@ from torch.nn.utils import skip_init
 
 from ews.models.norm import BatchNorm2d
 from ews.models.slicing import slice_weight
-from ews.subnets.space import BlockSpace
-from ews.subnets.subnet import BlockChoice
+from ews.models.space import BlockSpace
+from ews.models.subnet import BlockChoice
 
 Shortcut = Literal["identity", "projection", "padding"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.models.block import BlockSpec, Unit
 from ews.models.network import Network
 

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.models.block import Block, BlockSpec, Effects
 from ews.models.norm import BatchNorm2d
-from ews.subnets.space import SubnetSpace
-from ews.subnets.subnet import Subnet
+from ews.models.space import SubnetSpace
+from ews.models.subnet import Subnet
 
 
 class Network(nn.Module):

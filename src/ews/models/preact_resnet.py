@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ews.errors import unknown
+from ews.core.errors import unknown
 from ews.models.block import BlockSpec, Unit
 from ews.models.network import Network
 

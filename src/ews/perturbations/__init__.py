@@ -1,6 +1,6 @@
 """The ten perturbation sequences of ImageNet-P and CIFAR-10-P (Hendrycks and Dietterich 2019), seeded per image.
 
-:func:`perturb` is the whole interface; ``python -m ews.perturbations --help`` is the same for files. The stacks are
+:func:`perturb` is the whole interface; ``ews perturb --help`` is the same for files. The stacks are
 the frames themselves: the published ImageNet-P stores them as MP4 videos, whose coding is not imitated.
 """
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.corruptions.images import open_images
-from ews.corruptions.workers import run_all
+from ews.images.reading import open_images
+from ews.images.workers import run_all
 from ews.perturbations import frames, perturb
 
 # Bytes of frames at a time; at least one sequence.

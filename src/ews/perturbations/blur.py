@@ -7,8 +7,8 @@ Constants: ``make_cifar_p.py``, ``make_tinyimagenet_p.py`` and ``make_imagenet_p
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.corruptions.filters import motion_blur as move
-from ews.corruptions.streams import Streams
+from ews.images.filters import motion_blur as move
+from ews.images.streams import Streams
 from ews.perturbations.geometric import affine
 
 MOTION_FRAMES = {"cifar": 21, "tiny": 31, "imagenet": 31}

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.core.errors import unknown
 from ews.corruptions.driver import PROFILES, SMALLEST_SIDE, InvalidInput, check
-from ews.corruptions.streams import Streams
-from ews.errors import unknown
+from ews.images.streams import Streams
 
 # Elements of frames per block.
 BLOCK = 2**20

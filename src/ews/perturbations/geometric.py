@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ews.corruptions.streams import Streams
+from ews.images.streams import Streams
 
 LENGTH = 31
 FRAMES = dict.fromkeys(("cifar", "tiny", "imagenet"), LENGTH)

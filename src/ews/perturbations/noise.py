@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.corruptions.noise import draw, gaussian_transitions, shot_transitions
-from ews.corruptions.streams import Streams
+from ews.images.streams import Streams
 
 NOISY = 30
 FRAMES = dict.fromkeys(("cifar", "tiny", "imagenet"), 1 + NOISY)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.corruptions.digital import hsv, rgb
-from ews.corruptions.filters import motion_blur
-from ews.corruptions.streams import Streams
 from ews.corruptions.weather import fall, flakes
+from ews.images.filters import motion_blur
+from ews.images.streams import Streams
 
 LENGTH = 31
 FRAMES = dict.fromkeys(("cifar", "tiny", "imagenet"), LENGTH)

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from ews.models.space import PATHS, SubnetSpace
 from ews.subnets.policy import Decision, Policy, State
-from ews.subnets.space import PATHS, SubnetSpace
 
 
 class Controller(Policy):

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from ews.errors import unknown
+from ews.core.errors import unknown
 
 LOSSES = ("kl", "ce")
 REDUCTIONS = ("batchmean", "mean")

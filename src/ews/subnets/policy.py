@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ews.models.space import PATHS, SubnetSpace, choices
+from ews.models.subnet import Subnet
 from ews.subnets import plackett_luce
-from ews.subnets.space import PATHS, SubnetSpace, choices
-from ews.subnets.subnet import Subnet
 
 Choose = Callable[[Tensor, int], Tensor]
 """(logits [C, n], how many are kept) -> orders int64 [C, n], see :mod:`ews.subnets.plackett_luce`."""

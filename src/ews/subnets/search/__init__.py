@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ews.registry import lookup
+from ews.core.registry import lookup
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ def build(
         name: an entry of the registry.
         network: the network whose subnets are sought.
         width: rho in (0, 1], the share of paths and channels that a subnet keeps.
-        rounding: ``ceil`` or ``expected``, see :mod:`ews.subnets.space`.
+        rounding: ``ceil`` or ``expected``, see :mod:`ews.models.space`.
         device: the network's device; generators given to the strategy are on it too.
         seed: of the policy's first parameters.
         policy: the fields of :class:`ews.subnets.search.policy_gradient.PolicySettings`; given only to strategies

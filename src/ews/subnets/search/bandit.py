@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ews.models.space import PATHS, SubnetSpace
 from ews.subnets.policy import Decision, Policy, State
 from ews.subnets.search.policy_gradient import PolicyGradient
-from ews.subnets.space import PATHS, SubnetSpace
 
 
 class IndependentLogits(Policy):

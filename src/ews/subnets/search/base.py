@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ews.errors import EwsError
+from ews.core.errors import EwsError
 from ews.models.network import Network
-from ews.subnets.space import SubnetSpace, path_rule
-from ews.subnets.subnet import Subnet
+from ews.models.space import SubnetSpace, path_rule
+from ews.models.subnet import Subnet
 
 Reward = Callable[[list[Subnet]], Tensor]
 """R(alpha): accuracies in [0, 1] on the current batch, one a subnet, floating [C], computed without autograd."""

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ews.models.network import Network
+from ews.models.space import SubnetSpace
 from ews.subnets.search.ranked import Ranked
-from ews.subnets.space import SubnetSpace
 
 
 class Gradient(Ranked):

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ews.core.seeds import torch_stream
 from ews.models.network import Network
-from ews.seeds import torch_stream
+from ews.models.space import SubnetSpace
+from ews.models.subnet import Subnet
 from ews.subnets.policy import Draws, Policy, sampler
 from ews.subnets.search.base import Reward, Search
-from ews.subnets.space import SubnetSpace
-from ews.subnets.subnet import Subnet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 import torch
 
+from ews.models.space import PATHS, choices
+from ews.models.subnet import Subnet
 from ews.subnets.search.base import Search
-from ews.subnets.space import PATHS, choices
-from ews.subnets.subnet import Subnet
 
 
 class Random(Search):

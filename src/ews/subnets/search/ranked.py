@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ews.models.space import PATHS, choices
+from ews.models.subnet import Subnet
 from ews.subnets.search.base import Search
-from ews.subnets.space import PATHS, choices
-from ews.subnets.subnet import Subnet
 
 
 class Ranked(Search):

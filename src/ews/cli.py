@@ -1,0 +1,173 @@
+"""The command `ews <verb> ...`: one line per verb; each verb's own --help says what it takes."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ews.core.console import finished
+from ews.core.errors import unknown
+
+Main = Callable[[Sequence[str]], None]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A command.
+
+    Attributes:
+        summary: what it does, in a line.
+        main: takes the words after the verb; imports what it needs when it is called.
+    """
+
+    summary: str
+    main: Main
+
+
+def _data(words: Sequence[str]) -> None:
+    from ews.data.command import main
+
+    main(words)
+
+
+def _extra(words: Sequence[str]) -> None:
+    from ews.data.convert import main
+
+    main(words)
+
+
+def _corrupt_generate(words: Sequence[str]) -> None:
+    from ews.pipeline.corrupt.command import generate
+
+    generate(words)
+
+
+def _corrupt_labels(words: Sequence[str]) -> None:
+    from ews.pipeline.corrupt.command import labels
+
+    labels(words)
+
+
+def _corrupt_official(words: Sequence[str]) -> None:
+    from ews.pipeline.corrupt.official import main
+
+    main(words)
+
+
+def _corrupt_folder(words: Sequence[str]) -> None:
+    from ews.pipeline.corrupt.folder import main
+
+    main(words)
+
+
+def _corrupt_npy(words: Sequence[str]) -> None:
+    from ews.pipeline.corrupt.npy import main
+
+    main(words)
+
+
+def _corrupt_sheet(words: Sequence[str]) -> None:
+    from ews.pipeline.corrupt.sheet import main
+
+    main(words)
+
+
+def _perturb(words: Sequence[str]) -> None:
+    from ews.pipeline.perturb.command import main
+
+    main(words)
+
+
+def _train(words: Sequence[str]) -> None:
+    from ews.pipeline.train.command import main
+
+    main(words)
+
+
+def _evaluate(words: Sequence[str]) -> None:
+    from ews.pipeline.evaluate.command import main
+
+    main(words)
+
+
+def _study(words: Sequence[str]) -> None:
+    from ews.pipeline.study.command import main
+
+    main(words)
+
+
+def _report(words: Sequence[str]) -> None:
+    from ews.pipeline.report.command import main
+
+    main(words)
+
+
+def _export(words: Sequence[str]) -> None:
+    from ews.pipeline.export import main
+
+    main(words)
+
+
+def _remote(words: Sequence[str]) -> None:
+    from ews.pipeline.remote.command import main
+
+    main(words)
+
+
+def _adopt(words: Sequence[str]) -> None:
+    from ews.pipeline.remote.adopt.command import main
+
+    main(words)
+
+
+# A verb of two words is looked up before one of its first word alone.
+VERBS: dict[str, Verb] = {
+    "study": Verb("what params.yaml plans: studies, runs, their parameters", _study),
+    "data prepare": Verb("download a dataset and bring it into the one format", _data),
+    "data extra": Verb("convert a file with extra, pseudo-labelled images", _extra),
+    "corrupt folder": Verb("corrupt a folder of pictures of any size", _corrupt_folder),
+    "corrupt npy": Verb("corrupt an .npy of images", _corrupt_npy),
+    "corrupt generate": Verb("corrupt a dataset's test images, 5 severities in blocks", _corrupt_generate),
+    "corrupt labels": Verb("write the labels of a dataset's corrupted sets", _corrupt_labels),
+    "corrupt official": Verb("take a dataset's corrupted set from the published archive", _corrupt_official),
+    "corrupt sheet": Verb("draw every corruption at every severity", _corrupt_sheet),
+    "perturb": Verb("make the sequences of ImageNet-P for an .npy of images", _perturb),
+    "train": Verb("train one cell; killed at any moment, it resumes", _train),
+    "evaluate": Verb("measure a finished run", _evaluate),
+    "report": Verb("numbers, tables and figures of a study", _report),
+    "export": Verb("write a trained network for other programs", _export),
+    "remote": Verb("plan a study for, and work it off on, a machine without Snakemake", _remote),
+    "adopt": Verb("bring runs home that were made elsewhere", _adopt),
+}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one command.
+
+    Args:
+        words: the command line after `ews`; None: the process's own.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return
+    for count in (2, 1):
+        verb = VERBS.get(" ".join(words[:count]))
+        if verb is not None:
+            verb.main(words[count:])
+            return
+    group = {name: verb for name, verb in VERBS.items() if name.split()[0] == words[0]}
+    if group and words[1:2] in ([], ["-h"], ["--help"]):
+        print(_help(group))
+        return
+    raise unknown("command", " ".join(words[: 2 if group else 1]), VERBS)
+
+
+def _help(verbs: dict[str, Verb] = VERBS) -> str:
+    width = max(map(len, verbs))
+    lines = [f"  ews {name:{width}}  {verb.summary}" for name, verb in verbs.items()]
+    return "\n".join([*lines, "", "`ews <command> --help` says what a command takes."])
+
+
+def entry() -> None:
+    """Run the process's command; a mistake that a person can mend ends it with one message and status 1."""
+    finished(main)

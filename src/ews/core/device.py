@@ -1,0 +1,92 @@
+"""Where to compute: the device, its threads, and one GPU per process among several."""
+
+import contextlib
+import getpass
+import os
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from ews.core.errors import EwsError
+
+
+@contextlib.contextmanager
+def leased(*, threads: int) -> Iterator[torch.device]:
+    """Yield the device to compute on, CUDA if there is one, and set up torch for it.
+
+    Among several visible GPUs each process leases the least taken one by a lock file in the
+    temporary folder; ``CUDA_VISIBLE_DEVICES`` limits the choice. The lease ends with the process.
+
+    Args:
+        threads: CPU threads of torch, at least 1. Results on the CPU are bit-identical between runs
+            with the same number only.
+    """
+    if threads < 1:
+        raise EwsError(f"--threads {threads}: must be at least 1.")
+    torch.set_num_threads(threads)
+    if not torch.cuda.is_available():
+        # Makes an operation without a deterministic form fail loudly.
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        yield torch.device("cpu")
+        return
+    with _lease(torch.cuda.device_count()) as index:
+        torch.cuda.set_device(index)
+        yield torch.device("cuda", index)
+
+
+def search_kernels(worthwhile: bool) -> None:
+    """Let cuDNN time all its kernels for each new shape of a convolution, or not.
+
+    It pays off for shapes that come in every step, not for those of an epoch's last batch or of the validation. Which
+    kernel wins may differ between runs, and so may bits on CUDA; on a CPU nothing depends on it.
+    """
+    torch.backends.cudnn.benchmark = worthwhile
+
+
+def exact() -> contextlib.AbstractContextManager[None]:
+    """Compute convolutions in true float32 (no TF32) and by the same kernels every time, as measurements do."""
+    flags: contextlib.AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
+
+
+def bfloat16(precision: str, device: torch.device) -> bool:
+    """Say whether a recipe's ``precision`` means bfloat16 autocast on a device.
+
+    Args:
+        precision: ``"auto"`` (bfloat16 on CUDA where it is native, else float32), ``"float32"`` or ``"bfloat16"``.
+        device: where the training runs.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise EwsError(f"recipe: precision {precision!r}: valid are auto, float32, bfloat16.")
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16"
+
+
+@contextlib.contextmanager
+def _lease(devices: int, folder: Path | None = None) -> Iterator[int]:
+    """Yield the index of a GPU that no process has more leases of than any other GPU."""
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    # Lock by the name that is the same in every process; indices are relative to the visible ones.
+    names = visible if len(visible) >= devices else [str(index) for index in range(devices)]
+    folder = folder or Path(tempfile.gettempdir()) / f"ews-gpu-{getpass.getuser()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in count():
+        for index in range(devices):
+            lock = FileLock(folder / f"{names[index]}.{place}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            try:
+                yield index
+            finally:
+                lock.release()
+            return

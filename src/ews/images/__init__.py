@@ -1,0 +1,1 @@
+"""What data, corruptions and perturbations share: reading pictures, random streams, filters, workers."""

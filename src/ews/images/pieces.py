@@ -1,0 +1,164 @@
+"""Writing a large array piece by piece, by any number of workers, so that a killed process goes on where it was."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ews.core import partial as half_done
+from ews.core.arrays import read_npy, writing
+from ews.core.errors import EwsError
+from ews.core.files import read_json, sha256, write_json
+from ews.images.workers import run_all
+
+# What is done is noted this often: a break costs that much work, and each note a wait for the disk.
+NOTE_SECONDS = 2.0
+STATE = "state.json"
+
+Argument = TypeVar("Argument")
+
+
+def write(
+    out: Path,
+    make: Callable[[Argument], NDArray[np.uint8]],
+    pieces: Sequence[tuple[int, Argument]],
+    *,
+    shape: tuple[int, ...],
+    about: dict[str, Any],
+    code: str,
+    step: int,
+    workers: int,
+    label: str,
+) -> None:
+    """Write a ``.npy`` file of uint8, and ``<out>.json`` with what it is, its SHA-256 and the fingerprint of the code.
+
+    Until it is whole the file lies in the hidden folder ``.<out>.partial`` with a note of what is done. Killed and
+    started again with the same arguments, the work goes on from there; with others it begins anew. Nothing is made
+    where the file is there already, whole and by its record of the same arguments.
+
+    Args:
+        out: the file to write.
+        make: returns the rows of a piece, uint8 [n, ...]; picklable.
+        pieces: the first row of each and what ``make`` takes; together they cover the array, and none overlap.
+        shape: of the array.
+        about: what it is made of and how (JSON types): all on which its bytes depend but the code.
+        code: fingerprint of the code that makes it.
+        step: how large the pieces are, in which a half-done file must agree.
+        workers: processes, 1 or more; changes no byte.
+        label: what is shown while it works.
+
+    Raises:
+        EwsError: another process makes the same file, or it cannot be written; what is done is kept.
+    """
+    about = {**about, "code": code}
+    size = int(np.prod(shape))
+    with half_done.partial(out) as folder:
+        if _is_whole(out, about):
+            print(f"{out}: was made before", file=sys.stderr, flush=True)
+            return
+        identity = {**about, "images_per_piece": step}
+        with writing(out, size=size):
+            made, done = _begin(folder, identity, shape=shape, pieces=len(pieces))
+        if done:
+            print(f"{out}: goes on after {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
+        mapped = read_npy(made, mapped=True)
+        assert isinstance(mapped, np.memmap)
+        task = partial(
+            _write_piece, make=make, made=made, offset=mapped.offset, size=size, row=size // shape[0], out=out
+        )
+        del mapped
+        todo = run_all(task, pieces[done:], workers=workers)
+        noted = time.monotonic()
+        for more, _ in enumerate(tqdm(todo, initial=done, total=len(pieces), desc=label, disable=None), start=1):
+            if time.monotonic() - noted >= NOTE_SECONDS:
+                with writing(out, size=size):
+                    _note(folder, made, identity, done + more)
+                noted = time.monotonic()
+        with writing(out, size=size):
+            _note(folder, made, identity, len(pieces))
+            # The record first: with it and the old file, or none, nothing passes for whole.
+            write_json(out.with_suffix(".json"), {**about, "sha256": sha256(made)})
+            made.replace(out)
+
+
+def _is_whole(out: Path, about: dict[str, Any]) -> bool:
+    """Say whether the file is there, as its record says, and the record is of what is to be made."""
+    try:
+        record = read_json(out.with_suffix(".json"))
+    except EwsError:
+        return False
+    if not isinstance(record, dict) or not out.is_file():
+        return False
+    return {**about, "sha256": record.get("sha256")} == record and bool(record["sha256"] == sha256(out))
+
+
+def _begin(folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], pieces: int) -> tuple[Path, int]:
+    """Return the half-done file and how many of its pieces are done: 0 of a new one where there is none to go on with.
+
+    The file is named by a hash of its identity: no process left over from a killed start can write into another's.
+    """
+    made = folder / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.npy"
+    state = _state(folder)
+    done = state.get("done")
+    if state.get("identity") == identity and isinstance(done, int) and 0 <= done <= pieces and _fits(made, shape):
+        return made, done
+    if half_done.files(folder):
+        print(f"{folder}: of other images, settings or code, or damaged: begins anew", file=sys.stderr, flush=True)
+        half_done.discard(folder)
+    try:
+        np.lib.format.open_memmap(made, mode="w+", dtype=np.uint8, shape=shape)
+    except OSError:
+        made.unlink(missing_ok=True)
+        raise
+    return made, 0
+
+
+def _fits(path: Path, shape: tuple[int, ...]) -> bool:
+    """Say whether a file holds an array uint8 of this shape, of its whole length."""
+    try:
+        there = read_npy(path, mapped=True)
+    except EwsError:
+        return False
+    return bool(there.shape == shape and there.dtype == np.uint8 and there.flags.c_contiguous)
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    try:
+        state = read_json(folder / STATE)
+    except EwsError:
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _note(folder: Path, made: Path, identity: dict[str, Any], done: int) -> None:
+    """Write down that the first ``done`` pieces are done, once they are on the disk."""
+    with made.open("r+b") as file:
+        os.fsync(file.fileno())
+    write_json(folder / STATE, {"identity": identity, "done": done})
+
+
+def _write_piece(
+    piece: tuple[int, Argument],
+    *,
+    make: Callable[[Argument], NDArray[np.uint8]],
+    made: Path,
+    offset: int,
+    row: int,
+    size: int,
+    out: Path,
+) -> None:
+    """Make one piece and write it to its place in the file, whose data begin at ``offset``, ``row`` bytes each."""
+    first, argument = piece
+    rows = make(argument)
+    with writing(out, size=size), made.open("r+b") as file:
+        file.seek(offset + first * row)
+        file.write(rows.tobytes())

@@ -1,0 +1,1 @@
+"""Corrupted images as files: of a dataset, of a folder of pictures, of an array."""

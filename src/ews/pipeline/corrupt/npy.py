@@ -1,0 +1,41 @@
+"""Corrupting anyone's ``.npy`` array of images: ``ews corrupt npy``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ews.core.arrays import check_output, read_labels, write_npy
+from ews.corruptions import SEVERITIES
+from ews.images.reading import open_images
+from ews.images.workers import check_workers
+from ews.pipeline.corrupt.generate import corrupt_file
+from ews.pipeline.corrupt.options import choose, command_parser, try_all
+
+
+def main(words: Sequence[str]) -> None:
+    """Run ``ews corrupt npy``."""
+    parser = command_parser("npy", "Corrupt an array of images: one <out>/<name>.npy per corruption, published layout.")
+    parser.add_argument("--images", type=Path, required=True, help=".npy file, uint8 [N, H, W, 3], RGB")
+    parser.add_argument("--labels", type=Path, help=".npy file, integers [N]; written five times over to labels.npy")
+    options = parser.parse_args(words)
+    check_workers(options.workers)
+    images = open_images(options.images)
+    labels = read_labels(options.labels, count=len(images)) if options.labels else None
+    inputs = [options.images, *([options.labels] if options.labels else [])]
+    for name in (*options.names, *(["labels"] if options.labels else [])):
+        check_output(options.out / f"{name}.npy", inputs=inputs)
+    profile = options.profile or choose(*images.shape[1:3])
+    try_all(options.names, SEVERITIES, seed=options.seed, profile=profile)
+    for name in options.names:
+        corrupt_file(
+            options.images,
+            options.out / f"{name}.npy",
+            name=name,
+            seed=options.seed,
+            profile=profile,
+            workers=options.workers,
+            source=options.images.name,
+        )
+    if labels is not None:
+        write_npy(options.out / "labels.npy", np.tile(labels, len(SEVERITIES)))

@@ -1,0 +1,189 @@
+"""Published corrupted test sets (CIFAR-10-C, CIFAR-100-C): ``ews corrupt official --name fog ... --out FILE``.
+
+An archive of such a set has ``<corruption>.npy``, uint8 [5 N, H, W, 3] with the severities in blocks,
+and ``labels.npy``, integers [5 N]. One of these is taken out at a time; nothing else is unpacked.
+"""
+
+import argparse
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ews.core.arrays import check_output, of_dataset, write_npy
+from ews.core.errors import EwsError, unknown
+from ews.core.files import write_json
+from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.registry import lookup
+from ews.corruptions import NAMES
+from ews.data.archives import members
+from ews.data.dataset import Dataset, load
+from ews.data.sources import find
+
+KIND = "cifar_c"
+LABELS = "labels"
+SEVERITIES = 5
+
+
+def extract(
+    *, data: Path, source: str, manifest: Path, downloads: Path, name: str, out: Path, mirror: str | None = None
+) -> dict[str, Any]:
+    """Take one file of a published corrupted set, check that it belongs to the dataset, and write it.
+
+    ``out`` and ``<out less .npy>.json`` beside it are written. The JSON says what it is: ``source``
+    (``"official"``), ``sha256`` of the file, and the archive with its checksums.
+
+    Args:
+        data: the prepared dataset whose test images were corrupted, e.g. ``data/cifar10``.
+        source: a source of kind ``cifar_c`` in the manifest: that of the dataset's own source and ``_c``.
+        manifest: path of ``sources.yaml``.
+        downloads: where archives are cached.
+        name: a corruption, or ``"labels"``.
+        out: the file to write, e.g. ``data/cifar10-c-official/fog.npy``: uint8 [5 N, H, W, 3] for N
+            test images of H x W pixels; of ``"labels"`` int64 [5 N].
+        mirror: a folder or a URL that has the archive; see :func:`ews.data.download.fetch`.
+
+    Returns:
+        What the JSON says.
+
+    Raises:
+        EwsError: an argument, the download or the archive is faulty, or the set belongs to other
+            images; nothing is written.
+    """
+    if name not in (*NAMES, LABELS):
+        raise unknown("corruption", name, (*NAMES, LABELS), where="--name")
+    entry = find(manifest, source)
+    if entry.kind != KIND:
+        raise EwsError(f"{manifest}: {source}: is of kind {entry.kind}, not {KIND}: no published corrupted set.")
+    dataset = load(data)
+    check_output(out, inputs=of_dataset(data))
+    _check_source(source, dataset)
+    # What can be wrong with the arguments was found out above: this may fetch gigabytes.
+    # By name, as for datasets: the code fingerprint leaves the downloader out.
+    fetch = lookup({"fetch": "ews.data.download:fetch"}, "fetch", kind="downloader")
+    archive: Path = fetch(entry, downloads=downloads, mirror=mirror)
+    array = _checked(archive, dataset, name)
+    record = {
+        "archive": {"name": source, **entry.model_dump(include={"title", "file", "size", "checksum", "citation"})},
+        "corruption": None if name == LABELS else name,
+        "dataset": dataset.name,
+        "images": len(dataset.test_labels),
+        "severities": list(range(1, SEVERITIES + 1)),
+        "source": "official",
+    }
+    record["sha256"] = write_npy(out, array)
+    write_json(out.with_suffix(".json"), record)
+    return record
+
+
+def _check_source(source: str, dataset: Dataset) -> None:
+    """Refuse a published set that is of another source's test images than the dataset's.
+
+    Raises:
+        EwsError: it is, or the dataset does not say where its images are from.
+    """
+    described = dataset.info.get("source")
+    own = described.get("name") if isinstance(described, dict) else None
+    if source != f"{own}_c":
+        raise EwsError(
+            f"--source {source}: {dataset.folder} was made of the source {own!r}, whose published corrupted set would "
+            f"be {own}_c. Other test images, or the same in another coding, have other corruptions."
+        )
+
+
+def read(archive: Path | None) -> NoReturn:
+    """Refuse to be a dataset: what stands in the registry for sources of this kind.
+
+    Raises:
+        EwsError: always; the message says where such a source is used.
+    """
+    raise EwsError(
+        f"{archive}: a corrupted test set is no dataset. Name the dataset's own source, and write "
+        "`corrupted: {source: official, ...}` below it."
+    )
+
+
+def _checked(archive: Path, dataset: Dataset, name: str) -> NDArray[Any]:
+    """Return one array of the archive, after comparing its labels and shapes with the dataset's test set."""
+    found: dict[str, bytes] = {}
+    there: list[str] = []
+    # To the end, so that one bad member anywhere spoils the archive.
+    for path, content in members(archive):
+        folder, _, file = path.rpartition("/")
+        stem = file.removesuffix(".npy")
+        if stem == file or "/" in folder:
+            continue
+        there.append(stem)
+        if stem not in (name, LABELS):
+            continue
+        if stem in found:
+            raise EwsError(f"{archive}: {file} is there twice.")
+        found[stem] = content()
+    missing = [f"{stem}.npy" for stem in dict.fromkeys((LABELS, name)) if stem not in found]
+    if missing:
+        raise EwsError(f"{archive}: {', '.join(missing)} missing. There: {', '.join(sorted(there)) or 'no .npy file'}.")
+    count, blocks = len(dataset.test_labels), SEVERITIES
+    labels = _array(archive, LABELS, found.pop(LABELS), kinds="iu", shape=(blocks * count,)).astype(np.int64)
+    expected = np.tile(dataset.test_labels, blocks)
+    if not np.array_equal(labels, expected):
+        first = int(np.flatnonzero(labels != expected)[0])
+        raise EwsError(
+            f"{archive}: {LABELS}.npy is not the test labels of {dataset.folder} five times over: entry {first} is "
+            f"{labels[first]}, not {expected[first]}. These are corruptions of other images, or in another order."
+        )
+    if name == LABELS:
+        return labels
+    return _array(archive, name, found[name], kinds="B", shape=(blocks * count, *dataset.test_images.shape[1:]))
+
+
+def _array(archive: Path, stem: str, content: bytes, *, kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Read an ``.npy`` from memory; its header is checked before room is made for what it promises.
+
+    Args:
+        kinds: letters, each a NumPy kind (``iu``) or type (``B`` for uint8), that are accepted.
+        shape: the only one that is accepted.
+    """
+    where = f"{archive}: {stem}.npy"
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise EwsError(f"{where}: format {version[0]}.{version[1]}; valid: 1.0 and 2.0.")
+        found, _, dtype = readers[version](stream)
+        if dtype.hasobject:
+            raise EwsError(f"{where}: holds pickled objects, which could run code; it is refused.")
+        if found != shape or not {dtype.kind, dtype.char} & set(kinds):
+            what = "uint8" if kinds == "B" else "whole numbers"
+            raise EwsError(f"{where}: is {dtype} {list(found)}; the dataset needs {what} {list(shape)}.")
+        stream.seek(0)
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    except EwsError:
+        raise
+    except Exception as error:
+        # As in ews.core.arrays: what a damaged header raises depends on where it is damaged.
+        raise EwsError(f"{where}: damaged, or not an .npy file ({' '.join(str(error).split())}).") from None
+    if stream.read(1):
+        raise EwsError(f"{where}: damaged: longer than its header says.")
+    return array
+
+
+def main(argv: Sequence[str]) -> None:
+    """Read the command line and write one file."""
+    parser = argparse.ArgumentParser(prog="ews corrupt official", description=extract.__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--data", required=True, type=Path, help="the dataset's folder, e.g. data/cifar10")
+    parser.add_argument("--source", required=True, help=f"the set's source in the manifest, of kind {KIND}")
+    parser.add_argument("--name", required=True, help=f"a corruption, e.g. fog, or {LABELS}")
+    parser.add_argument("--manifest", required=True, type=Path, help="path of sources.yaml")
+    parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
+    parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
+    parser.add_argument("--out", required=True, type=Path, help="file to write, .npy")
+    parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
+    options = vars(parser.parse_args(argv))
+    check_fingerprint(options.pop("fingerprint"), fingerprint("ews.pipeline.corrupt.official"), where=options["out"])
+    record = extract(**options)
+    print(f"{options['out']}: official, of {record['images']} test images, sha256 {record['sha256']}")

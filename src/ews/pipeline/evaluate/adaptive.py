@@ -1,0 +1,312 @@
+"""Adversarial error of a network with a router under attacks that also deceive the router, the worst case per image."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ews.attacks import pgd
+from ews.attacks.adaptive import deceive
+from ews.attacks.restarts import correct, worst_of_restarts
+from ews.core import files
+from ews.core.device import exact
+from ews.core.errors import EwsError
+from ews.core.levels import level
+from ews.core.seeds import numpy_stream
+from ews.models.awnet import CLEAN, router_of, routing
+from ews.models.network import Network
+from ews.pipeline.artifacts.finished import BEST, LAST, RECORD
+from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate.base import Evaluation, Evaluator
+from ews.pipeline.evaluate.masking import error_of
+from ews.pipeline.evaluate.subject import Subject
+
+SHARD = 250
+"""Images that are attacked, and kept, together: what a kill loses at most."""
+ROUNDING = 1e-6
+"""By how much a distance may exceed the radius: float32 near 1 has steps of 6e-8."""
+
+Arrays = dict[str, np.ndarray]
+
+
+def options(parser: ArgumentParser) -> None:
+    """Add the threat and the attacks' effort."""
+    parser.add_argument("--epsilon", required=True, type=level, help="largest change of a pixel, in [0, 1] or as 8/255")
+    parser.add_argument("--step-size", required=True, type=level, help="in [0, 1] units or as 2/255")
+    parser.add_argument("--steps", required=True, type=int, help="of each attack")
+    parser.add_argument("--restarts", required=True, type=int, help="of each attack; the worst counts, image by image")
+    parser.add_argument("--weights", required=True, nargs="+", type=float, help="of the router's part, one attack each")
+    parser.add_argument("--batch-size", required=True, type=int, help="images at a time")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is attacked, and how; the same for every weights file of the subject."""
+
+    subject: Subject
+    epsilon: float
+    step_size: float
+    steps: int
+    restarts: int
+    weights: tuple[float, ...]
+    batch_size: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters, as they stand in the record."""
+        return {
+            **{"norm": "Linf", "epsilon": self.epsilon, "step_size": self.step_size, "steps": self.steps},
+            **{"restarts": self.restarts, "weights": list(self.weights), "start": "uniform"},
+        }
+
+    @property
+    def seed(self) -> int:
+        """Of all attacks: that of the training."""
+        return int(self.subject.record["cell"]["seed"])
+
+    @property
+    def attack(self) -> dict[str, Any]:
+        """What every attack here has in common."""
+        return {"epsilon": self.epsilon, "step_size": self.step_size, "steps": self.steps}
+
+    def images(self, indices: np.ndarray) -> Tensor:
+        """Return images as the network takes them, float32 [B, 3, H, W] in [0, 1], on the device."""
+        pixels = torch.from_numpy(self.subject.dataset.test_images[indices]).movedim(-1, 1)
+        images = pixels.to(torch.float32, memory_format=torch.contiguous_format) / 255
+        return images.to(self.subject.device)
+
+    def labels(self, indices: np.ndarray) -> Tensor:
+        """Return their labels, int64 [B], on the device."""
+        labels = np.asarray(self.subject.dataset.test_labels[indices], dtype=np.int64)
+        return torch.from_numpy(labels).to(self.subject.device)
+
+    def shards(self) -> list[np.ndarray]:
+        """Return the numbers of the images of each shard."""
+        indices = self.subject.indices
+        return [indices[start : start + SHARD] for start in range(0, len(indices), SHARD)]
+
+    def batches(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Return the numbers of the images in each pass."""
+        return [indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size)]
+
+
+def evaluate(
+    subject: Subject,
+    *,
+    epsilon: float,
+    step_size: float,
+    steps: int,
+    restarts: int,
+    weights: Sequence[float],
+    batch_size: int,
+) -> Evaluation:
+    """Attack the last epoch's weights and, where validation images selected an epoch, that epoch's.
+
+    First PGD on the cross-entropy, as in the evaluation ``adversarial`` with as many restarts; then, on the images that
+    are still right, :func:`ews.attacks.adaptive.deceive` with each of the weights in turn. So the error is at least
+    PGD's, and an image counts as wrong if any attack fooled it. Starts are functions of (seed, image, weight,
+    restart). Shards of 250 images are kept as soon as they are whole; a killed evaluation goes on after the last one.
+
+    Args:
+        subject: what to measure.
+        epsilon: largest change of a pixel, in [0, 1].
+        step_size, steps, restarts: of each attack, from uniform starts.
+        weights: of the router's cross-entropy, above 0, one attack for each.
+        batch_size: images at a time; no effect but rounding.
+
+    Returns:
+        one row with the errors by weights file: clean, under PGD, under all; what each weight added; how often the
+        router is mistaken. Per-image flags of the last weights, and the adversarial images of their first shard.
+
+    Raises:
+        EwsError: the network has no router, a parameter is outside its range, an attack left the ball.
+    """
+    plan = Plan(subject, epsilon, step_size, steps, restarts, tuple(weights), batch_size)
+    _check(plan)
+    names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.has(name)}
+    # As in the evaluation `adversarial`: predictions are to be the same when they are computed again.
+    with exact():
+        found = {key: _attacked(plan, key, name) for key, name in names.items()}
+        results = {key: _summary(plan, name, found[key]) for key, name in names.items()}
+    row = {
+        "metric": "adaptive adversarial error",
+        "unit": "percent",
+        "model": "last",
+        **results["last"],
+        **({"best": results["best"]} if "best" in results else {}),
+        "settings": plan.settings,
+        "seed": plan.seed,
+        "test_images": subject.test_images,
+        "dataset": subject.dataset.name,
+        "data": subject.dataset.checksum,
+        "record": files.sha256(subject.run / RECORD),
+        **{key: kept.identity(subject)[key] for key in ("hardware", "versions")},
+    }
+    last = found["last"]
+    arrays = {
+        "index": subject.indices,
+        "label": subject.labels,
+        "clean": _joined(last, "clean"),
+        "weights": np.array([0.0, *plan.weights]),
+        "robust": _joined(last, "robust"),
+        "images": last[0]["images"],
+    }
+    return Evaluation(rows=[row], arrays=arrays)
+
+
+def _check(plan: Plan) -> None:
+    try:
+        pgd.check(**plan.attack)
+    except ValueError as problem:
+        raise EwsError(f"evaluation.adversarial.{problem}.") from None
+    for name, value in (("adaptive.restarts", plan.restarts), ("adversarial.autoattack.batch_size", plan.batch_size)):
+        if value < 1:
+            raise EwsError(f"evaluation.{name}: {value} is not a whole number of at least 1.")
+    if not plan.weights or not all(0 < weight < float("inf") for weight in plan.weights):
+        raise EwsError(
+            f"evaluation.adaptive.weights: {list(plan.weights)} must be finite numbers above 0, at least one; PGD, "
+            "which is weight 0, is tried anyway."
+        )
+    if router_of(plan.subject.network(LAST)) is None:
+        method = plan.subject.record["cell"].get("method", {}).get("name")
+        raise EwsError(
+            f"{plan.subject.run}: the evaluation `adaptive` deceives a router, and the network of method {method!r} "
+            "has none. Evaluate `adversarial`, or a network of method awnet."
+        )
+
+
+def _attacked(plan: Plan, key: str, name: str) -> list[Arrays]:
+    """Attack one set of weights shard by shard, but for those that are kept of an earlier start."""
+    identity = {**kept.identity(plan.subject), "settings": plan.settings, "seed": plan.seed, "weights": name}
+    network = _loaded(plan, name)
+    found = []
+    for number, indices in enumerate(plan.shards()):
+        part = f"{key}-{number:04}"
+        arrays = kept.get(plan.subject.work, part, identity=identity)
+        if arrays is None:
+            batches = [_batch(plan, network, batch) for batch in plan.batches(indices)]
+            arrays = {
+                entry: np.concatenate([one[entry] for one in batches], axis=-4 if entry == "images" else -1)
+                for entry in batches[0]
+            }
+            kept.put(plan.subject.work, part, arrays, identity=identity)
+            print(f"{part}: {len(indices)} images", file=sys.stderr, flush=True)
+        found.append(arrays)
+    return found
+
+
+def _loaded(plan: Plan, name: str) -> Network:
+    """Return the network with the weights of a file, laid out NHWC: faster on CPUs."""
+    network = plan.subject.network(name).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)
+    return network
+
+
+def _batch(plan: Plan, network: Network, indices: np.ndarray) -> Arrays:
+    """Attack some images.
+
+    Returns:
+        ``images`` [B, 3, H, W]: the first that fooled the network, or else that of PGD's largest loss; ``clean`` and
+        bool [1 + weights, B] ``robust``: right without an attack, after PGD and after each weight; ``suspected``: taken
+        for adversarial as it is; ``trusted``: its image in ``images`` taken for clean.
+    """
+    images, labels = plan.images(indices), plan.labels(indices)
+    first = worst_of_restarts(
+        network, images, labels, **plan.attack, restarts=plan.restarts, seed=plan.seed, indices=indices
+    )
+    worst, robust = first.images, first.robust.to(images.device)
+    flags = [robust.clone()]
+    for weight in plan.weights:
+        for restart in range(plan.restarts):
+            left = robust.nonzero()[:, 0]
+            if len(left) == 0:
+                break
+            clean, truth = images[left], labels[left]
+            start = clean + _starts(plan, indices[left.cpu().numpy()], weight, restart, clean)
+            found = deceive(network, clean, truth, **plan.attack, weight=weight, initial=start)
+            fooled = ~correct(network, found, truth)
+            worst[left[fooled]] = found[fooled]
+            robust[left[fooled]] = False
+        flags.append(robust.clone())
+    return {
+        "images": worst.cpu().numpy(),
+        "clean": correct(network, images, labels).cpu().numpy(),
+        "robust": torch.stack(flags).cpu().numpy(),
+        "suspected": ~_taken_for_clean(network, images),
+        "trusted": _taken_for_clean(network, worst),
+    }
+
+
+def _starts(plan: Plan, indices: np.ndarray, weight: float, restart: int, like: Tensor) -> Tensor:
+    """Draw a uniform change within the ball for each image, whatever else is in the batch."""
+    drawn = [
+        numpy_stream(plan.seed, "adaptive", int(index), repr(weight), restart).random(tuple(like.shape[1:]))
+        for index in indices
+    ]
+    return torch.from_numpy(plan.epsilon * (2 * np.stack(drawn) - 1)).to(like)
+
+
+def _taken_for_clean(network: Network, images: Tensor) -> np.ndarray:
+    with torch.no_grad(), routing(network) as call:
+        network(images)
+    assert call.types is not None
+    taken: np.ndarray = (call.types.argmax(1) == CLEAN).cpu().numpy()
+    return taken
+
+
+def _summary(plan: Plan, name: str, shards: list[Arrays]) -> dict[str, Any]:
+    """Count the flags, and hold the adversarial images to them in a pass of its own, with the weights loaded anew."""
+    clean, robust = _joined(shards, "clean"), _joined(shards, "robust")
+    count = len(clean)
+    network, right, distance, low, high = _loaded(plan, name), [], 0.0, 1.0, 0.0
+    for indices, shard in zip(plan.shards(), shards, strict=True):
+        images = torch.from_numpy(shard["images"]).to(plan.subject.device)
+        for batch, part in zip(plan.batches(indices), images.split(plan.batch_size), strict=True):
+            right.append(correct(network, part, plan.labels(batch)).cpu().numpy())
+        distance = max(distance, float((images.double() - plan.images(indices).double()).abs().max()))
+        low, high = min(low, float(images.min())), max(high, float(images.max()))
+    # A comparison that NaN fails too.
+    if not (distance <= plan.epsilon + ROUNDING and low >= 0 and high <= 1):
+        raise EwsError(
+            f"{plan.subject.work}: adversarial images are up to {distance:.8f} away from the clean ones and reach from "
+            f"{low:g} to {high:g}; allowed are {plan.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
+        )
+    again = np.concatenate(right)
+    # What is wrong without an attack stays as it is, and tells nothing of the router's answer to attacks.
+    suspected, trusted = _joined(shards, "suspected"), _joined(shards, "trusted")[clean]
+    return {
+        "clean": {"error": error_of(clean), "n": count},
+        "pgd": {"error": error_of(robust[0]), "n": count},
+        "adaptive": {
+            "error": error_of(robust[-1]),
+            "n": count,
+            "weights": [
+                {"weight": weight, "error": error_of(after), "fooled": int(np.sum(before & ~after))}
+                for weight, (before, after) in zip(plan.weights, pairwise(robust), strict=True)
+            ],
+            "again": {
+                "error": error_of(again),
+                "changed": int(np.sum(again != robust[-1])),
+                **{"distance": distance, "lowest": low, "highest": high},
+            },
+        },
+        # In percent: clean images taken for adversarial; of the attacked ones, those taken for clean.
+        "router": {
+            "suspected": {"percent": 100 * float(np.mean(suspected)), "n": count},
+            "trusted": {"percent": 100 * float(np.mean(trusted)), "n": len(trusted)} if len(trusted) else None,
+        },
+    }
+
+
+def _joined(shards: Sequence[Arrays], name: str) -> np.ndarray:
+    """Join the flags of shards along their images, the last axis."""
+    return np.concatenate([shard[name] for shard in shards], axis=-1)
+
+
+EVALUATOR = Evaluator(options=options, evaluate=evaluate)

@@ -1,0 +1,251 @@
+"""Attacking test images shard by shard: each a function of (seed, shard), kept as soon as it is whole."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from ews.attacks.ensemble import PACKAGE, Version, autoattack, check_network, check_range, package_version
+from ews.attacks.restarts import Worst, correct, worst_of_restarts
+from ews.core import files
+from ews.core.errors import EwsError
+from ews.core.seeds import stream_seed
+from ews.data.split import stratified
+from ews.models.network import Network
+from ews.pipeline.artifacts import record
+from ews.pipeline.artifacts.finished import RECORD
+from ews.pipeline.evaluate import kept, masking
+from ews.pipeline.evaluate.masking import error_of
+from ews.pipeline.evaluate.subject import Subject
+
+SHARD = 250
+"""Images that are attacked, and kept, together: what a kill loses at most. Part of AutoAttack's result."""
+
+SWEEP = 100
+"""Images on which the error is followed to large radii, a stratified choice."""
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is attacked, and how; the same for every weights file of the subject."""
+
+    subject: Subject
+    epsilon: float
+    step_size: float
+    steps: int
+    restarts: int
+    version: Version
+    batch_size: int
+    n_examples: int | None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters, as they stand in the record."""
+        return {
+            "norm": "Linf",
+            "epsilon": self.epsilon,
+            "pgd": {"step_size": self.step_size, "steps": self.steps, "restarts": self.restarts, "start": "uniform"},
+            "autoattack": {"version": self.version, "batch_size": self.batch_size, "shard": SHARD},
+        }
+
+    @property
+    def seed(self) -> int:
+        """Of all attacks: that of the training."""
+        return int(self.subject.record["cell"]["seed"])
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """The test images' numbers, int64 [n], in a fixed random order: files may be sorted by class."""
+        bits = np.random.PCG64(stream_seed("adversarial order")).random_raw(len(self.subject.dataset.test_labels))
+        indices = self.subject.indices
+        return indices[np.argsort(bits[indices], kind="stable")]
+
+    @cached_property
+    def chosen(self) -> np.ndarray:
+        """Those that AutoAttack attacks, int64 [m], in the same order: a stratified choice."""
+        return self._some(self.n_examples, key="autoattack subset")
+
+    @cached_property
+    def swept(self) -> np.ndarray:
+        """Those on which large radii are tried."""
+        return self._some(min(SWEEP, len(self.order)), key="sweep subset")
+
+    def _some(self, count: int | None, *, key: str) -> np.ndarray:
+        if count is None:
+            return self.order
+        return self.order[stratified(self.labels(self.order), count, key=key)]
+
+    def labels(self, indices: np.ndarray) -> np.ndarray:
+        """Return the labels of images, int64."""
+        return np.asarray(self.subject.dataset.test_labels[indices])
+
+    def images(self, indices: np.ndarray) -> torch.Tensor:
+        """Return images as the network takes them: float32 [B, 3, H, W] in [0, 1], on the CPU."""
+        pixels = torch.from_numpy(self.subject.dataset.test_images[indices])
+        images = pixels.movedim(-1, 1).to(torch.float32, memory_format=torch.contiguous_format) / 255
+        check_range(images)
+        return images
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What half-done work depends on, down to the last bit of its arithmetic."""
+        return {
+            "code": self.subject.code,
+            "data": self.subject.dataset.checksum,
+            "record": files.sha256(self.subject.run / RECORD),
+            "test_images": self.subject.test_images,
+            "n_examples": self.n_examples,
+            "settings": self.settings,
+            "seed": self.seed,
+            "hardware": record.hardware(self.subject.device, threads=torch.get_num_threads()),
+            "versions": {**record.versions(), PACKAGE: package_version()},
+        }
+
+
+def attacked(plan: Plan, key: str, name: str) -> None:
+    """Attack one set of weights, and keep every shard that was not kept before.
+
+    Args:
+        plan: which images, and how.
+        key: what the shards' names begin with.
+        name: the weights' file.
+
+    Raises:
+        EwsError: AutoAttack does not take this network; before anything is attacked.
+    """
+    network = loaded(plan, name)
+    check_network(network, plan.images(plan.chosen[:1]).to(plan.subject.device))
+    identity = {**plan.identity, "weights": name}
+    for part in parts(plan, key):
+        if kept.get(plan.subject.work, part.name, identity=identity) is None:
+            arrays = part.attack(plan, network, part)
+            kept.put(plan.subject.work, part.name, {"index": part.indices, **arrays}, identity=identity)
+            print(f"{part.name}: {len(part.indices)} images", file=sys.stderr, flush=True)
+
+
+def loaded(plan: Plan, name: str) -> Network:
+    """Return the network with the weights of a file, laid out NHWC: a third faster on CPUs."""
+    network = plan.subject.network(name).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)
+    return network
+
+
+def read(plan: Plan, key: str, name: str) -> dict[str, list[Arrays]]:
+    """Return what is kept of one set of weights: the shards by kind, ``pgd``, ``autoattack`` and ``sweep``.
+
+    Raises:
+        EwsError: a shard cannot be read.
+    """
+    identity = {**plan.identity, "weights": name}
+    found: dict[str, list[Arrays]] = {}
+    for part in parts(plan, key):
+        arrays = kept.get(plan.subject.work, part.name, identity=identity)
+        if arrays is None:
+            raise EwsError(
+                f"{plan.subject.work}: {part.name}.npz cannot be read back. Is the disk whole? Run it again."
+            )
+        found.setdefault(part.kind, []).append(arrays)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A shard: its kind, its number, the images in it, and the function that attacks them."""
+
+    key: str
+    kind: str
+    shard: int
+    indices: np.ndarray
+    attack: Callable[[Plan, Network, "Part"], Arrays]
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.key}-{self.kind}-{self.shard:04}"
+
+
+def parts(plan: Plan, key: str) -> Iterator[Part]:
+    """Yield every shard of one set of weights."""
+    for kind, order, attack in (("pgd", plan.order, _pgd), ("autoattack", plan.chosen, _autoattack)):
+        for start in range(0, len(order), SHARD):
+            yield Part(key, kind, start // SHARD, order[start : start + SHARD], attack)
+    yield Part(key, "sweep", 0, plan.swept, _sweep)
+
+
+def batches(plan: Plan, indices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the numbers of the images in each pass."""
+    return (indices[start : start + plan.batch_size] for start in range(0, len(indices), plan.batch_size))
+
+
+def right(plan: Plan, network: Network, images: torch.Tensor, indices: np.ndarray) -> np.ndarray:
+    """Say which images [B, 3, H, W] are classified as the test images ``indices`` should be, bool [B]."""
+    labels, device = torch.from_numpy(plan.labels(indices)), plan.subject.device
+    pairs = zip(images.split(plan.batch_size), labels.split(plan.batch_size), strict=True)
+    return torch.cat([correct(network, part.to(device), truth.to(device)).cpu() for part, truth in pairs]).numpy()
+
+
+def _pgd(plan: Plan, network: Network, part: Part) -> Arrays:
+    found = [
+        _worst(plan, network, batch, epsilon=plan.epsilon, step_size=plan.step_size, restarts=plan.restarts)
+        for batch in batches(plan, part.indices)
+    ]
+    return {
+        "images": torch.cat([worst.images.cpu() for worst in found]).numpy(),
+        "robust": torch.cat([worst.robust for worst in found]).numpy(),
+        "clean": right(plan, network, plan.images(part.indices), part.indices),
+    }
+
+
+def _autoattack(plan: Plan, network: Network, part: Part) -> Arrays:
+    found = autoattack(
+        network,
+        plan.images(part.indices),
+        torch.from_numpy(plan.labels(part.indices)),
+        epsilon=plan.epsilon,
+        version=plan.version,
+        batch_size=plan.batch_size,
+        seed=stream_seed(plan.seed, "autoattack", part.shard),
+        device=plan.subject.device,
+    )
+    return {
+        "images": found.images.numpy(),
+        "attacks": np.array(list(found.robust), dtype=np.str_),
+        "robust": torch.stack(list(found.robust.values())).numpy(),
+        "warnings": np.array(found.warnings, dtype=np.str_),
+    }
+
+
+def _sweep(plan: Plan, network: Network, part: Part) -> Arrays:
+    """Follow PGD, without restarts, to radii at which no network can be right; steps grow with the radius."""
+    errors = []
+    for epsilon in masking.radii(plan.epsilon):
+        size = plan.step_size * epsilon / plan.epsilon
+        found = [
+            _worst(plan, network, batch, epsilon=epsilon, step_size=size, restarts=1)
+            for batch in batches(plan, part.indices)
+        ]
+        errors.append(error_of(torch.cat([worst.robust for worst in found]).numpy()))
+    return {"epsilon": np.array(masking.radii(plan.epsilon)), "error": np.array(errors)}
+
+
+def _worst(
+    plan: Plan, network: Network, indices: np.ndarray, *, epsilon: float, step_size: float, restarts: int
+) -> Worst:
+    device = plan.subject.device
+    return worst_of_restarts(
+        network,
+        plan.images(indices).to(device),
+        torch.from_numpy(plan.labels(indices)).to(device),
+        epsilon=epsilon,
+        step_size=step_size,
+        steps=plan.steps,
+        restarts=restarts,
+        seed=plan.seed,
+        indices=indices,
+    )

@@ -1,0 +1,1 @@
+"""Perturbation sequences as files."""

@@ -1,0 +1,153 @@
+"""What becomes of each run of a bundle: which of its files are placed, and what is wrong with the others."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ews.pipeline.train.uses
+from ews.core import files
+from ews.core.errors import EwsError
+from ews.data import dataset, extra
+from ews.pipeline.remote.adopt import checks
+from ews.pipeline.remote.adopt.bundle import Files
+from ews.pipeline.remote.adopt.checks import EVALUATIONS, RECORD, read_record
+from ews.pipeline.study.cells import GENERATED, Planned, all_cells, trainings
+from ews.pipeline.study.measuring import options
+from ews.pipeline.study.schema import Params
+
+
+@dataclass
+class Verdict:
+    """What becomes of a run.
+
+    Attributes:
+        refused: why its training is refused, and all evaluations with it; none: it is placed or lies here already.
+        without: why some of its evaluations are refused.
+        place: the names of its files to put in their places, in this order.
+        there: the SHA-256 of the record.json that lies here, None without one.
+    """
+
+    refused: list[str] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
+    place: list[str] = field(default_factory=list)
+    there: str | None = None
+
+    @property
+    def reasons(self) -> list[str]:
+        """All that is wrong with the run."""
+        return [*self.refused, *self.without]
+
+
+def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path) -> dict[str, Verdict]:
+    """Check every run and evaluation.
+
+    Args:
+        found: by run its files, as :func:`ews.pipeline.remote.adopt.bundle.unpack` returns them.
+        params: the plan.
+        data: folder of datasets.
+        runs: where runs lie.
+
+    Returns:
+        by run what becomes of it; a run comes after those that it learned from.
+    """
+    entries = all_cells(params)
+    cells = trainings(entries.values())
+    checksums = {name: _checksums(data / name) for name in {run.split("/")[0] for run in found}}
+    verdicts: dict[str, Verdict] = {}
+    for name in _teachers_first(found, cells):
+        own, verdict = found[name], Verdict(there=record_of(runs / name))
+        verdicts[name] = verdict
+        if name not in cells:
+            verdict.refused.append("no study in params.yaml plans it; `ews study list STUDY` names runs")
+            continue
+        teachers = {}
+        for entry in ews.pipeline.train.uses.teachers(cells[name]).values():
+            brought = entry["run"] in verdicts and not verdicts[entry["run"]].refused
+            path = found[entry["run"]][RECORD] if brought else runs / entry["run"] / RECORD
+            teachers[entry["run"]] = read_record(path)
+        verdict.refused += checks.training(own, cells[name], checksums=checksums[name.split("/")[0]], teachers=teachers)
+        if verdict.refused:
+            continue
+        if verdict.there not in (None, files.sha256(own[RECORD])):
+            verdict.refused.append(f"another training lies in {runs / name}; remove that folder to have this one")
+            continue
+        if verdict.there is None:
+            verdict.place += [*sorted((read_record(own[RECORD]) or {})["files"]), RECORD]
+        for planned in entries.values():
+            if planned.run == name:
+                _evaluations(verdict, own, planned, params, data=data, runs=runs)
+    return verdicts
+
+
+def record_of(run: Path) -> str | None:
+    """Return the SHA-256 of a run's record.json; None without one."""
+    return files.sha256(run / RECORD) if (run / RECORD).is_file() else None
+
+
+def _evaluations(verdict: Verdict, own: Files, entry: Planned, params: Params, *, data: Path, runs: Path) -> None:
+    """Check the evaluations of a planned cell that a bundle has, and add their files or what is wrong with them."""
+    folder = f"{entry.evaluation}/" if entry.evaluation else ""
+    for kind in EVALUATIONS:
+        name = f"{folder}{kind}.json"
+        if name not in own:
+            continue
+        published = _published(entry, data) if kind == "corruption" else {}
+        asked = options(params, entry, kind)
+        reasons = list(checks.evaluation(kind, own, folder, entry.cell, asked, published=published))
+        place = checks.files_of(kind, folder)
+        here = runs / entry.run
+        if not reasons and verdict.there is not None and (here / name).is_file():
+            if files.sha256(here / name) != files.sha256(own[name]):
+                reasons.append(f"{name}: another one lies here; remove {here / name} to have this one")
+            elif all(
+                (here / file).is_file() and files.sha256(here / file) == files.sha256(own[file]) for file in place
+            ):
+                continue
+        verdict.without += reasons
+        if not reasons:
+            verdict.place += place
+
+
+def _alike(here: Path, brought: Path) -> bool:
+    return here.is_file() and files.sha256(here) == files.sha256(brought)
+
+
+def _published(entry: Planned, data: Path) -> dict[str, str]:
+    """Return the checksums here of the published corrupted sets that a cell is measured on; none for sets made here."""
+    if entry.settings["corrupted"]["source"] == GENERATED:
+        return {}
+    folder = data / f"{entry.cell['dataset']}-c-official"
+    found = {}
+    for name in entry.settings["corruption"]["names"]:
+        try:
+            found[name] = str(files.read_json(folder / f"{name}.json").get("sha256"))
+        except (EwsError, AttributeError):
+            found[name] = f"nothing: make it first, `snakemake --cores 1 {folder / name}.npy`"
+    return found
+
+
+def _teachers_first(found: Iterable[str], cells: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the runs so that each comes after those of them that it learned from."""
+    ordered: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        for entry in ews.pipeline.train.uses.teachers(cells[name]).values() if name in cells else ():
+            if entry["run"] in runs:
+                add(entry["run"])
+        ordered.setdefault(name)
+
+    runs = set(found)
+    for name in sorted(runs):
+        add(name)
+    return list(ordered)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Return the checksums of a dataset and of its extra images, of those that are there."""
+    found = {}
+    if (folder / dataset.INFO).is_file():
+        found["data"] = dataset.load(folder).checksum
+    if (extra.folder_of(folder) / extra.INFO).is_file():
+        found["extra_data"] = files.sha256(extra.folder_of(folder) / extra.INFO)
+    return found

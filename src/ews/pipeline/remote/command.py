@@ -1,0 +1,107 @@
+"""Train and measure a study on a machine without Snakemake: ``ews remote {plan,work}``.
+
+At home ``plan STUDY --out plan.json``; there, with the same revision of this package and the same data, ``work
+plan.json``, as often as it takes: what is done is not done again. Then ``ews adopt`` at home
+(docs/elsewhere.md).
+"""
+
+import argparse
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ews.core.errors import EwsError, unknown
+from ews.core.files import read_json, write_json
+from ews.pipeline.remote.work import work
+
+KEYS = {"name", "after", "makes", "command"}
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(
+        prog="ews remote", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    planning = commands.add_parser("plan", help="write what a study asks for")
+    planning.add_argument("study")
+    planning.add_argument("--params", type=Path, default=Path("params.yaml"), help="(default: %(default)s)")
+    planning.add_argument("--out", type=Path, required=True, help="the plan, JSON")
+    doing = commands.add_parser("work", help="do what a plan lists and is not done")
+    doing.add_argument("plan", type=Path)
+    doing.add_argument(
+        "--match", type=_pattern, metavar="REGEX", default="", help="only tasks whose names have this in them"
+    )
+    doing.add_argument("--list", action="store_true", help="only print the tasks' names")
+    doing.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
+    doing.add_argument("--runs", type=Path, default=Path("results/runs"), help="(default: %(default)s)")
+    doing.add_argument("--logs", type=Path, default=Path("logs/elsewhere"), help="(default: %(default)s)")
+    doing.add_argument("--jobs", type=int, default=1, help="tasks at a time; GPUs are shared out among them")
+    doing.add_argument("--threads", type=int, default=1, help="of torch, for each task (default: %(default)s)")
+    doing.add_argument("--workers", type=int, help="that make images, for each task; default: all cores shared out")
+    doing.add_argument("--seconds", type=float, help="end after so long; the next time goes on from there")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "plan":
+        write_json(arguments.out, _plan(arguments.params, arguments.study))
+        return
+    tasks = [task for task in _read(arguments.plan) if arguments.match.search(task["name"])]
+    if not tasks:
+        pattern = arguments.match.pattern
+        raise EwsError(f"{arguments.plan}: no task has {pattern!r} (--match) in its name; --list prints all of them.")
+    if arguments.list:
+        print("\n".join(task["name"] for task in tasks))
+        return
+    for option, least in (("jobs", 1), ("threads", 1), ("workers", 0)):
+        value = getattr(arguments, option)
+        if value is not None and value < least:
+            raise EwsError(f"--{option} {value}: must be at least {least}.")
+    # Asked to end, as by a batch system: those that are running are asked, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    workers = arguments.workers
+    if workers is None:
+        workers = max(1, len(os.sched_getaffinity(0)) // arguments.jobs)
+    places = {"data": arguments.data, "runs": arguments.runs, "threads": arguments.threads, "workers": workers}
+    outcome = work(
+        tasks,
+        places={name: str(value) for name, value in places.items()},
+        runs=arguments.runs,
+        logs=arguments.logs,
+        jobs=arguments.jobs,
+        seconds=arguments.seconds,
+        say=lambda text: print(text, flush=True),
+    )
+    print(f"{len(outcome.there)} were done before, {len(outcome.done)} are now.", flush=True)
+    left = {"failed": outcome.failed, "not begun for that": outcome.blocked, "unfinished": outcome.unfinished}
+    if any(left.values()):
+        counts = ", ".join(f"{len(names)} {what}" for what, names in left.items() if names)
+        raise EwsError(f"{counts}. The same command goes on; output of each task is in {arguments.logs}.")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+
+
+def _plan(path: Path, study: str) -> dict[str, Any]:
+    # Only planning needs what reads params.yaml.
+    from ews.pipeline.remote.plan import tasks
+    from ews.pipeline.study.params import load
+
+    params = load(path)
+    if study not in params.studies:
+        raise unknown("study", study, params.studies)
+    return {"study": study, "tasks": tasks(params, study)}
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    found = read_json(path)
+    listed = found.get("tasks") if isinstance(found, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(task, dict) and task.keys() >= KEYS for task in listed):
+        raise EwsError(f"{path}: not a plan; `ews remote plan STUDY --out {path}` writes one.")
+    return listed

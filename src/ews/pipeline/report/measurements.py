@@ -1,0 +1,83 @@
+"""`measurements.csv`: every measured number of a study, one a row, in full precision."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ews.core.errors import EwsError
+from ews.core.files import write_text
+from ews.pipeline.report.inputs import number, read_rows
+from ews.pipeline.report.manifest import Label, Manifest
+
+COLUMNS = (
+    "study", "dataset", "architecture", "augmentation", "method", "seed", "metric", "value", "n", "reported",
+)  # fmt: skip
+REMAKE = "Make it again with `ews report measure ...`."
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number.
+
+    Attributes:
+        study: the study.
+        label: the row of the table.
+        seed: of the training.
+        metric: see :mod:`ews.pipeline.report.metrics`.
+        value: percent.
+        n: different images that it was measured on; None where not recorded.
+        reported: what the paper prints for this setting, percent, or None.
+    """
+
+    study: str
+    label: Label
+    seed: int
+    metric: str
+    value: float
+    n: int | None
+    reported: float | None = None
+
+
+def write(path: Path, measurements: Iterable[Measurement]) -> None:
+    """Write the measurements, atomically; numbers in the shortest form that reads back as the same float."""
+    rows = [
+        (
+            *(one.study, one.label.dataset, one.label.architecture, one.label.augmentation, one.label.method),
+            *(one.seed, one.metric, one.value, one.n, one.reported),
+        )
+        for one in measurements
+    ]
+    # Int64, since n may be missing and a float column would print 500 as 500.0.
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64", "reported": "Float64"})
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def read(path: Path, manifest: Manifest) -> list[Measurement]:
+    """Read the measurements of a study.
+
+    Raises:
+        EwsError: missing or damaged file, a number that is not finite, or not the study's rows and seeds.
+    """
+    found = []
+    for place, row in enumerate(read_rows(path, remedy=REMAKE)):
+        where = f"{path}: row {place + 2}"
+        if tuple(row) != COLUMNS:
+            raise EwsError(f"{path}: the columns are {', '.join(row)}; they must be {', '.join(COLUMNS)}. {REMAKE}")
+        label = Label(row["dataset"], row["architecture"], row["augmentation"], row["method"])
+        found.append(
+            Measurement(
+                study=row["study"],
+                label=label,
+                seed=int(number(row, "seed", where=where, remedy=REMAKE)),
+                metric=row["metric"],
+                value=number(row, "value", where=where, remedy=REMAKE),
+                n=None if row["n"] == "" else int(number(row, "n", where=where, remedy=REMAKE)),
+                reported=None if row["reported"] == "" else number(row, "reported", where=where, remedy=REMAKE),
+            )
+        )
+    planned = {(entry.label, entry.seed) for entry in manifest.entries}
+    if {(one.label, one.seed) for one in found} != planned or {one.study for one in found} != {manifest.study}:
+        raise EwsError(f"{path}: does not hold the rows and seeds of study {manifest.study!r}. {REMAKE}")
+    return found

@@ -1,0 +1,67 @@
+"""Look at what params.yaml plans: ``ews study {check,list,cell,manifest,schema}``."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ews.core.errors import EwsError, unknown
+from ews.core.files import write_json, write_text
+from ews.pipeline.study.cells import all_cells, manifest, plan, trainings
+from ews.pipeline.study.naming import digest
+from ews.pipeline.study.params import load
+from ews.pipeline.study.schema import Params
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(prog="ews study", description=__doc__)
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="the parameters (default: %(default)s)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="validate params.yaml and count what it plans")
+    listing = commands.add_parser("list", help="the run folders of a study")
+    listing.add_argument("study")
+    listing.add_argument("--teachers", action="store_true", help="also the runs that they learn from")
+    cell = commands.add_parser("cell", help="a cell's resolved parameters, as `ews train --cell` takes them")
+    cell.add_argument("run", help="folder below results/runs")
+    writing = commands.add_parser("manifest", help="write a study's manifest")
+    writing.add_argument("study")
+    writing.add_argument("--out", type=Path, required=True)
+    writing.add_argument("--digest", help="of the manifest that the workflow planned; refuse to write another")
+    schema = commands.add_parser("schema", help="write the JSON Schema of params.yaml")
+    schema.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+
+    if arguments.command == "schema":
+        write_text(arguments.out, json.dumps(Params.model_json_schema(), indent=2) + "\n")
+        return
+    params = load(arguments.params)
+    if arguments.command in ("list", "manifest") and arguments.study not in params.studies:
+        raise unknown("study", arguments.study, params.studies)
+    if arguments.command == "check":
+        cells = all_cells(params)
+        taught = len(trainings(cells.values())) - len({entry.run for entry in cells.values()})
+        more = f", and {taught} that they learn from" if taught else ""
+        print(f"{arguments.params}: valid; {len(params.studies)} studies, {len(cells)} different cells{more}.")
+    elif arguments.command == "list":
+        entries = plan(params, arguments.study)
+        results = dict.fromkeys(entry.results for entry in entries)
+        if arguments.teachers:
+            results |= dict.fromkeys(run for run in trainings(entries) if run not in {entry.run for entry in entries})
+        print("\n".join(results))
+    elif arguments.command == "manifest":
+        content = manifest(params, arguments.study)
+        if arguments.digest not in (None, digest(content)):
+            raise EwsError(
+                f"{arguments.params} is not what the workflow planned with: it changed since, or --config "
+                "overrides it. Edit the file, then run snakemake again."
+            )
+        write_json(arguments.out, content)
+    else:
+        planned = all_cells(params)
+        found = trainings(planned.values()) | {results: entry.cell for results, entry in planned.items()}
+        if arguments.run not in found:
+            raise EwsError(f"{arguments.run}: no study plans this run; `ews study list STUDY` names them.")
+        print(json.dumps(found[arguments.run], indent=2))

@@ -1,0 +1,36 @@
+"""What every section of params.yaml is made of: types of values with their ranges, and the refusal of unknown keys."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from ews.core.levels import PATTERN, from_levels
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
+Names = Annotated[list[Name], Field(min_length=1)]
+
+
+def _of_range(value: Any) -> Any:
+    """Read `8/255`, text for YAML, as the number that it is."""
+    number = from_levels(value) if isinstance(value, str) else None
+    return value if number is None else number
+
+
+_LEVEL = WithJsonSchema(
+    {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "pattern": f"^{PATTERN}$"}]}
+)
+# A change of a pixel: a number in [0, 1], or in grey levels, as `8/255`.
+Level = Annotated[float, BeforeValidator(_of_range), Field(ge=0, le=1), _LEVEL]
+StepSize = Annotated[float, BeforeValidator(_of_range), Field(gt=0, le=1), _LEVEL]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: no unknown keys, no silent conversion of strings to numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

@@ -1,0 +1,162 @@
+"""Train a cell to its end: epochs, checkpoints, selection by validation error, and the run's files."""
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ews.core import files
+from ews.core.errors import EwsError
+from ews.data.dataset import Dataset
+from ews.methods.component import Batch
+from ews.pipeline.artifacts import record
+from ews.pipeline.train import checkpoint, outputs
+from ews.pipeline.train.teachers import Teacher, load
+from ews.pipeline.train.training import Stopwatch, Training
+
+
+def fit(
+    *,
+    cell: Mapping[str, Any],
+    dataset: Dataset,
+    out: Path,
+    code: str,
+    device: torch.device,
+    threads: int,
+    workers: int,
+    teachers: Mapping[str, Path] | None = None,
+) -> None:
+    """Train a cell and write its run folder; go on from ``state.pt`` if one fits.
+
+    Killed at any moment and started again, it ends with the same bytes on a CPU (same number of
+    threads) as an undisturbed run, timing.csv and record.json's costs apart.
+
+    Args:
+        cell: the training's resolved parameters.
+        dataset: the data; its test part is not touched.
+        out: the run folder.
+        code: fingerprint of the code.
+        device: where to train.
+        threads: CPU threads, for the record.
+        workers: processes that augment; no effect on values.
+        teachers: folders of the runs that the cell's method learns from, by their role.
+
+    Raises:
+        EwsError: another process holds the folder, bad parameters, or the training diverged.
+    """
+    with files.exclusive(out):
+        try:
+            taught = load(cell, teachers or {}, dataset, device)
+            _fit(cell, dataset, out, taught, code=code, device=device, threads=threads, workers=workers)
+        except EwsError as error:
+            raise EwsError(f"{out}: {error}") from error
+
+
+def _fit(
+    cell: Mapping[str, Any],
+    dataset: Dataset,
+    out: Path,
+    teachers: Mapping[str, Teacher],
+    *,
+    code: str,
+    device: torch.device,
+    threads: int,
+    workers: int,
+) -> None:
+    watch = Stopwatch()
+    outputs.clear(out)
+    networks = {role: teacher.network for role, teacher in teachers.items()}
+    training = Training(cell, dataset, device=device, workers=workers, teachers=networks)
+    identity = {"parameters": parameters_hash(cell), "code": code, "data": dataset.checksum}
+    if training.extra is not None:
+        identity["extra images"] = training.extra.source.checksum
+    identity |= {f"teacher {role}": teacher.checksum for role, teacher in teachers.items()}
+    logs = _new_logs()
+    state, message = checkpoint.resume(out / checkpoint.NAME, identity)
+    if message:
+        _say(f"warning: {message}")
+    if state is not None:
+        training.load_state_dict(state["training"])
+        logs = state["logs"]
+        logs["starts"] += 1
+        _say(f"going on after epoch {len(logs['epochs'])} of {cell['recipe']['epochs']}")
+    for epoch in range(len(logs["epochs"]), cell["recipe"]["epochs"]):
+        _epoch(training, epoch, cell["recipe"]["epochs"], logs, threads)
+        logs["wall_clock"] += watch.lap()
+        for kind, size in record.peak_memory(device).items():
+            logs["peak_memory"][kind] = max(size, logs["peak_memory"].get(kind, 0))
+        checkpoint.save(out / checkpoint.NAME, {"identity": identity, "training": training.state_dict(), "logs": logs})
+    outputs.write(
+        out,
+        cell=cell,
+        training=training,
+        logs=logs,
+        code=code,
+        hardware=record.hardware(device, threads=threads),
+        teachers={role: teacher.checksum for role, teacher in teachers.items()},
+    )
+    (out / checkpoint.NAME).unlink(missing_ok=True)
+
+
+def _new_logs() -> dict[str, Any]:
+    """Return the logs of a training that has not begun; ``best`` holds weights on the CPU."""
+    return {"epochs": [], "timing": [], "best": None, "starts": 1, "wall_clock": 0.0, "peak_memory": {}}
+
+
+def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], threads: int) -> None:
+    """Train and validate for one epoch and add to the logs."""
+    watch, processor = Stopwatch(), Stopwatch(time.process_time)
+    row = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
+    seconds, busy = watch.lap(), processor.lap()
+    errors = training.validate()
+    row |= errors
+    error = errors.get("validation_error")
+    if error is not None:
+        if logs["best"] is None or error < logs["best"]["validation_error"]:
+            network = {name: _on_cpu(value) for name, value in training.network.state_dict().items()}
+            logs["best"] = {**errors, "epoch": epoch + 1, "network": network}
+    logs["epochs"].append(row)
+    logs["timing"].append(
+        {
+            "epoch": epoch + 1,
+            "seconds": seconds,
+            "images_per_second": training.images / seconds,
+            "start": logs["starts"],
+            "threads": threads,
+            "processor_seconds": busy,
+        }
+    )
+    validation = "" if error is None else f"  validation error {error:.2%}"
+    _say(
+        f"epoch {epoch + 1}/{epochs}  rate {row['learning_rate']:.4g}  loss {row['train_loss']:.4f}  "
+        f"train error {row['train_error']:.2%}{validation}  {seconds:.1f} s"
+    )
+
+
+def parameters_hash(cell: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a cell's parameters, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()
+
+
+def _on_cpu(value: Tensor) -> Tensor:
+    return value.detach().to("cpu", copy=True)
+
+
+def _progress(title: str, total: int) -> Callable[[Iterator[Batch]], Iterator[Batch]]:
+    """Return a progress bar over batches in a terminal, and nothing elsewhere."""
+
+    def wrap(batches: Iterator[Batch]) -> Iterator[Batch]:
+        return iter(tqdm(batches, desc=title, total=total, leave=False, file=sys.stderr))
+
+    return wrap if sys.stderr.isatty() else iter
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,73 @@
+"""The networks of other runs that a training learns from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ews.core.errors import EwsError
+from ews.data.dataset import Dataset
+from ews.models.network import Network
+from ews.pipeline.artifacts import finished
+from ews.pipeline.train.uses import teachers
+
+WEIGHTS = {"last": finished.LAST, "best": finished.BEST}
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A network in evaluation mode, without gradients, and the SHA-256 of its weights."""
+
+    network: Network
+    checksum: str
+
+
+def load(
+    cell: Mapping[str, Any], runs: Mapping[str, Path], dataset: Dataset, device: torch.device
+) -> dict[str, Teacher]:
+    """Return the teachers that a cell's method names, by role.
+
+    Args:
+        cell: the student's resolved parameters; a component's ``teachers`` holds, by role, ``run`` (the teacher's
+            folder below the folder of runs), ``weights`` (``last``, or ``best``: of the epoch that validation images
+            selected) and ``architecture``.
+        runs: the teachers' folders by role.
+        dataset: what both are trained on.
+        device: where the training runs.
+
+    Raises:
+        EwsError: other roles are given than are needed, or a run is not finished, is of another architecture,
+            augmentation, method or seed than the cell names, learned from other data or has no such weights.
+    """
+    wanted = teachers(cell)
+    if set(runs) != set(wanted):
+        given = f"{sorted(runs)} given" if runs else "none is given"
+        raise EwsError(f"teachers: the cell's method needs {sorted(wanted) or 'none'}, {given}; see --teacher.")
+    found = {}
+    for role, entry in wanted.items():
+        run = runs[role]
+        record = finished.read_record(run)
+        if record["cell"]["architecture"] != entry["architecture"]:
+            raise EwsError(
+                f"{run}: cannot be the teacher {role!r}: its architecture is {record['cell']['architecture']}, the "
+                f"cell expects {entry['architecture']}."
+            )
+        _check_names(run, record["cell"], role, entry["run"])
+        finished.check_data(run, record, dataset)
+        name = WEIGHTS[entry["weights"]]
+        network = finished.read_network(run, record, name, dataset=dataset, device=device).requires_grad_(False)
+        network.to(memory_format=torch.channels_last)
+        found[role] = Teacher(network, record["files"][name])
+    return found
+
+
+def _check_names(run: Path, cell: Mapping[str, Any], role: str, wanted: str) -> None:
+    """Hold a run's record to the names that the wanted run's path is made of, whatever folder it was found in."""
+    dataset, architecture, augmentation, method, seed = wanted.split("/")
+    expected = (dataset, architecture, augmentation, method.split(",")[0], seed)
+    names = (cell[key]["name"] for key in ("architecture", "augmentation", "method"))
+    found = (cell["dataset"], *names, f"seed{cell['seed']}")
+    if found != expected:
+        raise EwsError(f"{run}: cannot be the teacher {role!r}: it is {'/'.join(found)}, the cell expects {wanted}.")

@@ -1,1 +1,0 @@
-"""Train one cell: ``python -m ews.train``; killed at any moment, it resumes from its last whole epoch."""

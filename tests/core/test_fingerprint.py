@@ -1,0 +1,128 @@
+"""What the fingerprint notices and what it does not, on a copy of the real package that is edited."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Prints {cell: fingerprint of its training} for one cell of each method and augmentation.
+PROGRAM = """
+import json
+from ews.core.fingerprint import fingerprint
+from ews.pipeline.study.cells import plan
+from ews.pipeline.study.params import validate
+from ews.pipeline.train.uses import uses
+import yaml
+raw = yaml.safe_load(open("params.yaml"))
+axes = {"augmentation": ["standard", "augmix"], "method": ["vanilla", "dropout", "ews"]}
+raw["studies"]["probe"] = {"dataset": "digits", "seed": 0, **axes}
+cells = plan(validate(raw), "probe")
+print(json.dumps({entry.run: fingerprint("ews.pipeline.train", uses(entry.cell)) for entry in cells}))
+"""
+
+Fingerprints = Callable[[], dict[str, str]]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package that may be edited."""
+    shutil.copytree(ROOT / "src" / "ews", tmp_path / "ews", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "ews"
+
+
+@pytest.fixture
+def fingerprints(package: Path) -> Fingerprints:
+    """A function that returns the copy's fingerprint of each cell, in a process of its own."""
+
+    def compute() -> dict[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            cwd=ROOT,
+            env={"PYTHONPATH": str(package.parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        result: dict[str, str] = json.loads(done.stdout)
+        return result
+
+    return compute
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Return 'augmentation/method' of the cells whose fingerprint changed."""
+    return {"/".join(run.split("/")[2:4]) for run in before if before[run] != after[run]}
+
+
+EVERY = {
+    f"{augmentation}/{method}" for augmentation in ("standard", "augmix") for method in ("vanilla", "dropout", "ews")
+}
+
+
+def test_comments_docstrings_and_format_change_nothing(package: Path, fingerprints: Fingerprints) -> None:
+    before = fingerprints()
+    for path in sorted(package.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        text = text.replace('"""', '"""Reworded. ', 1)
+        path.write_text(f"{text}\n\n\n# A comment.\n", encoding="utf-8")
+    assert fingerprints() == before
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("train/optim.py", EVERY),
+        ("models/block.py", EVERY),
+        ("methods/dropout.py", {name for name in EVERY if name.endswith("dropout")}),
+        ("methods/ews.py", {name for name in EVERY if name.endswith("ews")}),
+        ("subnets/controller.py", {name for name in EVERY if name.endswith("ews")}),
+        ("subnets/search/random.py", set()),
+        ("augment/augmix.py", {name for name in EVERY if name.startswith("augmix")}),
+        ("augment/standard.py", {name for name in EVERY if name.startswith("standard")}),
+        ("models/resnet.py", set()),
+        ("report/measure.py", set()),
+        ("study/cells.py", set()),
+        ("corruptions/noise.py", set()),
+    ],
+)
+def test_a_change_of_behaviour_reaches_what_uses_it(
+    package: Path, fingerprints: Fingerprints, module: str, expected: set[str]
+) -> None:
+    before = fingerprints()
+    with (package / module).open("a", encoding="utf-8") as file:
+        file.write("\n\nADDED = 1\n")
+    assert changed(before, fingerprints()) == expected
+
+
+def test_a_new_method_changes_no_other_cell(package: Path, fingerprints: Fingerprints) -> None:
+    before = fingerprints()
+    (package / "methods" / "mine.py").write_text('"""Mine."""\n', encoding="utf-8")
+    edit(package / "methods" / "__init__.py", '    "dropout":', '    "mine": "ews.methods.mine:Mine",\n    "dropout":')
+    assert fingerprints() == before
+
+
+def test_the_same_on_every_python(package: Path, fingerprints: Fingerprints) -> None:
+    """Runs made under another Python count as the same code: only the tree matters, not how a version spells it."""
+    candidates = [path for version in ("3.12", "3.13") if (path := shutil.which(f"python{version}"))]
+    # A version manager may have a command of that name that starts nothing.
+    others = [path for path in candidates if subprocess.run([path, "-V"], capture_output=True).returncode == 0]
+    if not others:
+        pytest.skip("no other Python here")
+    program = "import ews.core.fingerprint as f; print(f._tree_hash(f.__name__))"
+    environment = {"PYTHONPATH": str(package.parent)}
+    outputs = {
+        subprocess.run([python, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout
+        for python in [sys.executable, *others]
+    }
+    assert len(outputs) == 1

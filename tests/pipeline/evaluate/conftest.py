@@ -1,0 +1,175 @@
+"""A dataset of plain grey images, and a finished run of a network that reads their class off the brightness."""
+
+import json
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ews import models
+from ews.core.files import sha256, write_json
+from ews.core.seeds import numpy_stream
+from ews.data.dataset import load
+from ews.pipeline.evaluate.command import main
+
+CLASSES = 4
+TEST = 40
+GREY = 60
+"""Brightness of class c is GREY * c."""
+
+
+class Ruler(nn.Module):
+    """Predicts the class whose brightness is nearest; ``shift``, a weight, moves predictions by so many classes."""
+
+    def __init__(self, *, classes: int, mean: Any, std: Any, generator: Any, **_: Any) -> None:
+        super().__init__()
+        self.classes = classes
+        self.shift = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert not self.training
+        distance = x.mean((1, 2, 3))[:, None] * 255 / GREY + self.shift - torch.arange(self.classes, device=x.device)
+        return -10 * distance.abs()
+
+
+@pytest.fixture(autouse=True)
+def ruler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Register the network, and undo what choosing a device sets for the process."""
+    module = types.ModuleType("ruler")
+    module.Ruler = Ruler  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ruler", module)
+    monkeypatch.setitem(models.REGISTRY, "ruler", "ruler:Ruler")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+def grey(classes: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Images of which the network says the given classes, uint8 [n, 8, 8, 3]."""
+    values = (GREY * np.asarray(classes)).astype(np.uint8)
+    return np.broadcast_to(values[:, None, None, None], (len(values), 8, 8, 3)).copy()
+
+
+def confuse(labels: np.ndarray, wrong: Sequence[int]) -> np.ndarray:
+    """Return the labels with those at the positions ``wrong`` replaced by another class."""
+    changed = labels.copy()
+    changed[wrong] = (changed[wrong] + 1) % CLASSES
+    return changed
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    """Test labels, int64 [40]: ten of each class, mixed."""
+    return numpy_stream("labels").permutation(np.arange(TEST) % CLASSES).astype(np.int64)
+
+
+@pytest.fixture
+def wrong() -> list[int]:
+    """Which test images the network gets wrong: 7 of 40, an error of 17.5 %."""
+    return [1, 2, 3, 5, 8, 13, 21]
+
+
+@pytest.fixture
+def data(tmp_path: Path, labels: np.ndarray, wrong: list[int]) -> Path:
+    """The dataset's folder."""
+    folder = tmp_path / "data" / "grey"
+    folder.mkdir(parents=True)
+    arrays = {
+        "train_images": grey([0, 1, 2, 3]),
+        "train_labels": np.arange(4),
+        "test_images": grey(confuse(labels, wrong)),
+        "test_labels": labels,
+        "validation": np.array([0, 1, 2, 3])[:0],
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    info = {
+        "name": "grey",
+        "classes": list("abcd"),
+        "image_size": 8,
+        "train": 4,
+        "test": TEST,
+        "validation": 0,
+        "mean": [0.5] * 3,
+        "std": [0.25] * 3,
+        "source": {},
+        "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
+    }
+    (folder / "dataset.json").write_text(json.dumps(info))
+    return folder
+
+
+@pytest.fixture
+def corrupted(data: Path, labels: np.ndarray) -> Path:
+    """Corrupted sets: severity s gets 2 s images wrong under ``fog``, s under ``snow``, none under ``frost``."""
+    folder = data.with_name("grey-c")
+    folder.mkdir()
+    for name, step in (("fog", 2), ("snow", 1), ("frost", 0)):
+        blocks = [grey(confuse(labels, range(step * severity))) for severity in range(1, 6)]
+        np.save(folder / f"{name}.npy", np.concatenate(blocks))
+        write_json(folder / f"{name}.json", {"sha256": sha256(folder / f"{name}.npy"), "source": "a test"})
+    np.save(folder / "labels.npy", np.tile(labels, 5))
+    return folder
+
+
+def finished(run: Path, data: Path, *, shifts: dict[str, float]) -> None:
+    """Write a finished run: a weights file per name, and its record."""
+    run.mkdir(parents=True, exist_ok=True)
+    for name, shift in shifts.items():
+        save_file({"shift": torch.tensor([shift])}, run / name)
+    record = {
+        "cell": {"dataset": "grey", "architecture": {"name": "ruler", "network": "ruler"}, "seed": 0},
+        "data": load(data).checksum,
+        "files": {name: sha256(run / name) for name in shifts},
+    }
+    (run / "record.json").write_text(json.dumps(record))
+
+
+@pytest.fixture
+def run(tmp_path: Path, data: Path) -> Path:
+    """The run's folder; weights of the last epoch only."""
+    folder = tmp_path / "run"
+    finished(folder, data, shifts={"model.safetensors": 0.0})
+    return folder
+
+
+@pytest.fixture
+def write_run() -> Callable[..., None]:
+    """The function that writes a run with other weights."""
+    return finished
+
+
+Evaluate = Callable[..., tuple[Any, dict[str, np.ndarray]]]
+
+
+@pytest.fixture
+def clean(run: Path, data: Path) -> Evaluate:
+    """Run the command ``clean``; returns the content of clean.json and the arrays."""
+
+    def call(*more: str) -> tuple[Any, dict[str, np.ndarray]]:
+        out, npz = run / "clean.json", run / "clean.npz"
+        main(["clean", "--run", str(run), "--data", str(data), "--out", str(out), "--predictions", str(npz), *more])
+        return json.loads(out.read_text()), dict(np.load(npz, allow_pickle=False))
+
+    return call
+
+
+@pytest.fixture
+def corruption(run: Path, data: Path, corrupted: Path) -> Evaluate:
+    """Run the command ``corruption``; returns the lines of corruption.csv and the arrays."""
+
+    def call(*names: str, more: Sequence[str] = ()) -> tuple[Any, dict[str, np.ndarray]]:
+        out, npz = run / "corruption.csv", run / "corruption.npz"
+        places = ["--run", str(run), "--data", str(data), "--corrupted", str(corrupted)]
+        main(["corruption", *places, "--out", str(out), "--predictions", str(npz), "--names", *names, *more])
+        return out.read_text().splitlines(), dict(np.load(npz, allow_pickle=False))
+
+    return call

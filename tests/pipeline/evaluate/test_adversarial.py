@@ -1,0 +1,355 @@
+"""Adversarial error against a network whose worst case is known, resumption after a kill, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ews.attacks import ensemble
+from ews.core.errors import EwsError
+from ews.core.files import sha256
+from ews.core.seeds import numpy_stream
+from ews.data.dataset import load
+from ews.pipeline.artifacts.finished import read_record
+from ews.pipeline.evaluate import shards
+from ews.pipeline.evaluate.adaptive import EVALUATOR as adaptive_evaluator
+from ews.pipeline.evaluate.adversarial import EVALUATOR as adversarial_evaluator
+from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.subject import Subject
+
+EPSILON = 8 / 255
+GREY = 60
+TEST = 48
+
+Attacked = Callable[..., tuple[dict[str, Any], dict[str, np.ndarray]]]
+
+
+@pytest.fixture
+def margins() -> np.ndarray:
+    """Grey levels by which each test image misses the brightness of its class, odd: it takes 30 less that to fool."""
+    return 2 * numpy_stream("margins").integers(5, 15, TEST) + 1
+
+
+@pytest.fixture
+def data(tmp_path: Path, margins: np.ndarray) -> Path:
+    """Images of four classes, all with brightness to spare at both ends; the network is wrong from a miss of 31 on."""
+    folder = tmp_path / "data" / "grey"
+    folder.mkdir(parents=True)
+    labels = np.arange(TEST) % 4
+    miss = margins.copy()
+    miss[:3] = 35
+    values = (GREY * labels + np.where(labels < 2, miss, -miss)).astype(np.uint8)
+    arrays = {
+        "train_images": np.zeros((4, 8, 8, 3), np.uint8),
+        "train_labels": np.arange(4),
+        "test_images": np.broadcast_to(values[:, None, None, None], (TEST, 8, 8, 3)).copy(),
+        "test_labels": labels.astype(np.int64),
+        "validation": np.arange(0),
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    info = {
+        **{"name": "grey", "classes": list("abcd"), "image_size": 8, "train": 4, "test": TEST, "validation": 0},
+        **{"mean": [0.5] * 3, "std": [0.25] * 3, "source": {}},
+        "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
+    }
+    (folder / "dataset.json").write_text(json.dumps(info))
+    return folder
+
+
+def fooled(margins: np.ndarray, levels: float) -> np.ndarray:
+    """Which images a change by so many grey levels fools; the first three are wrong anyway."""
+    wrong = margins + levels > 30
+    wrong[:3] = True
+    return wrong
+
+
+SETTINGS = {"--epsilon": EPSILON, "--step-size": 2 / 255, "--steps": 8, "--restarts": 2, "--version": "standard"}
+
+
+class Quick(ensemble.AutoAttack):  # type: ignore[misc]
+    """AutoAttack with a tenth of the iterations."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        for attack in (self.apgd, self.apgd_targeted):
+            attack.n_iter = attack.n_iter_orig = 10
+        self.fab.n_iter = 10
+        self.square.n_queries = 100
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AutoAttack with a tenth of the iterations, in shards of 20."""
+    monkeypatch.setattr(ensemble, "AutoAttack", Quick)
+    monkeypatch.setattr(shards, "SHARD", 20)
+
+
+@pytest.fixture
+def adversarial(run: Path, data: Path, quick: None) -> Attacked:
+    """Run the command; returns the content of adversarial.json and the arrays. Options by name; None leaves one out."""
+
+    def call(**changes: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        out, npz = run / "adversarial.json", run / "adversarial.npz"
+        options = SETTINGS | {"--batch-size": 16} | {f"--{key.replace('_', '-')}": changes[key] for key in changes}
+        words = [str(word) for pair in options.items() for word in pair if pair[1] is not None]
+        main(
+            [
+                "adversarial",
+                "--run",
+                str(run),
+                "--data",
+                str(data),
+                "--out",
+                str(out),
+                "--predictions",
+                str(npz),
+                *words,
+            ]
+        )
+        return json.loads(out.read_text()), dict(np.load(npz, allow_pickle=False))
+
+    return call
+
+
+def test_all_errors_are_the_closed_form_of_the_worst_case(adversarial, margins):
+    found, arrays = adversarial()
+    expected = fooled(margins, 8)
+    assert 0.2 < expected.mean() < 0.8
+    assert found["clean"] == {"error": pytest.approx(100 * 3 / TEST), "n": TEST}
+    for kind in ("pgd", "autoattack"):
+        assert (found[kind]["error"], found[kind]["n"]) == (pytest.approx(100 * expected.mean()), TEST)
+        robust = arrays[f"{kind}_robust"] if kind == "pgd" else arrays["autoattack_robust"][-1]
+        assert np.array_equal(robust, ~expected[arrays[f"{kind}_index"]])
+    errors = [attack["error"] for attack in found["autoattack"]["attacks"]]
+    assert errors == sorted(errors) and errors[-1] == found["autoattack"]["error"]
+    names = [attack["attack"] for attack in found["autoattack"]["attacks"]]
+    assert names == ["apgd-ce", "apgd-t", "fab-t", "square"]
+    assert sum(attack["fooled"] for attack in found["autoattack"]["attacks"]) == expected.sum() - 3
+    assert found["settings"]["pgd"]["restarts"] == 2 and found["settings"]["autoattack"]["batch_size"] == 16
+    assert found["versions"]["pyautoattack"] and found["versions"]["torch"]
+
+
+def test_stored_images_lie_in_the_ball_and_give_the_same_errors_in_a_pass_of_their_own(adversarial, data, run):
+    found, arrays = adversarial()
+    dataset = load(data)
+    network = Subject(
+        **{"run": run, "record": read_record(run), "dataset": dataset, "test_images": None},
+        **{"device": torch.device("cpu"), "code": "", "work": run},
+    ).network("model.safetensors")
+    for kind in ("pgd", "autoattack"):
+        images = arrays[f"{kind}_images"]
+        index, count = arrays[f"{kind}_index"][: len(images)], len(images)
+        clean = dataset.test_images[index].transpose(0, 3, 1, 2).astype(np.float64) / 255
+        assert (images.dtype, count) == (np.float32, 20)
+        assert np.abs(images - clean).max() <= EPSILON + 1e-6
+        assert images.min() >= 0 and images.max() <= 1
+        robust = arrays[f"{kind}_robust"] if kind == "pgd" else arrays["autoattack_robust"][-1]
+        with torch.no_grad():
+            right = network(torch.from_numpy(images)).argmax(1).numpy() == dataset.test_labels[index]
+        assert np.array_equal(right, robust[:count])
+        # The record's own pass, over all shards.
+        again = found[kind]["again"]
+        assert again["error"] == found[kind]["error"] and again["changed"] == 0
+        assert again["distance"] <= EPSILON + 1e-6 and again["lowest"] >= 0 and again["highest"] <= 1
+
+
+def test_the_error_follows_the_radius_and_falls_to_nothing_right(adversarial, margins):
+    found, _ = adversarial(epsilon=4 / 255)
+    sweep = found["sweep"]["errors"]
+    assert [round(255 * row["epsilon"]) for row in sweep] == [4, 8, 16, 32, 64, 128]
+    for row in sweep[:3]:
+        assert row["error"] == pytest.approx(100 * fooled(margins, 255 * row["epsilon"]).mean())
+    assert sweep[-1]["error"] == 100
+    assert not [text for text in found["warnings"] if "plain grey" in text]
+
+
+def test_both_weights_are_attacked_where_there_are_two(adversarial, run, data, write_run, margins):
+    write_run(run, data, shifts={"model.safetensors": 0.0, "model-best.safetensors": 1.0})
+    found, arrays = adversarial()
+    assert found["best"]["clean"]["error"] > found["clean"]["error"]
+    assert found["best"]["pgd"]["n"] == found["best"]["autoattack"]["n"] == TEST
+    assert np.array_equal(arrays["pgd_robust"], ~fooled(margins, 8)[arrays["pgd_index"]])
+
+
+def test_weights_that_are_alike_are_attacked_once(adversarial, run, data, write_run, capsys):
+    write_run(run, data, shifts={"model.safetensors": 0.0, "model-best.safetensors": 0.0})
+    found, _ = adversarial()
+    for kind in ("clean", "pgd", "autoattack", "sweep", "warnings"):
+        assert found["best"][kind] == found[kind]
+    assert "best-" not in capsys.readouterr().err
+
+
+def test_fewer_images_for_autoattack_are_a_stratified_part_of_those_for_pgd(adversarial, data):
+    found, arrays = adversarial(test_images=32, n_examples=12)
+    labels = load(data).test_labels
+    assert (found["pgd"]["n"], found["autoattack"]["n"]) == (32, 12)
+    assert set(arrays["autoattack_index"]) < set(arrays["pgd_index"])
+    assert np.bincount(labels[arrays["autoattack_index"]]).tolist() == [3, 3, 3, 3]
+    assert arrays["autoattack_robust"].shape == (5, 12)
+
+
+def test_pgd_does_not_depend_on_the_batch(adversarial):
+    _, first = adversarial(batch_size=16)
+    _, second = adversarial(batch_size=5)
+    for name in ("pgd_images", "pgd_robust"):
+        assert np.array_equal(first[name], second[name])
+
+
+KILLED = """
+import sys, types, torch
+sys.path.insert(0, {tests!r})
+import conftest, test_adversarial
+module = types.ModuleType("ruler"); module.Ruler = conftest.Ruler
+sys.modules["ruler"] = module
+from ews import models
+models.REGISTRY["ruler"] = "ruler:Ruler"
+from ews.attacks import ensemble
+from ews.pipeline.evaluate import shards
+ensemble.AutoAttack, shards.SHARD = test_adversarial.Quick, 20
+from ews.pipeline.evaluate.command import main
+main({words!r})
+"""
+
+
+def test_killed_and_resumed_is_undisturbed(run, data, tmp_path):
+    """Killed by the system as soon as the first of AutoAttack's shards is whole."""
+
+    def start(out: Path) -> subprocess.Popen[bytes]:
+        places = [
+            "--run",
+            str(run),
+            "--data",
+            str(data),
+            "--out",
+            str(out),
+            "--predictions",
+            str(out.with_suffix(".npz")),
+        ]
+        options = [str(word) for pair in (SETTINGS | {"--batch-size": 16}).items() for word in pair]
+        script = KILLED.format(tests=str(Path(__file__).parent), words=["adversarial", *places, *options])
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE)
+
+    whole, cut = tmp_path / "whole" / "adversarial.json", tmp_path / "cut" / "adversarial.json"
+    for out in (whole, cut):
+        out.parent.mkdir()
+    undisturbed = start(whole)
+    assert undisturbed.wait(300) == 0, undisturbed.stderr.read().decode()
+    first = start(cut)
+    partial = cut.with_name(f".{cut.name}.partial")
+    deadline = time.monotonic() + 300
+    while not (partial / "last-autoattack-0000.npz").exists():
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not cut.exists()
+    kept = sorted(path.name for path in partial.glob("*.npz") if not path.name.startswith("."))
+    assert "last-autoattack-0000.npz" in kept and "last-sweep-0000.npz" not in kept
+    before = {name: (partial / name).stat().st_mtime_ns for name in kept}
+    second = start(cut)
+    _, said = second.communicate(timeout=300)
+    assert second.returncode == 0, said.decode()
+    # What was kept was not attacked again.
+    assert before and not [name for name in before if name.removesuffix(".npz") in said.decode()]
+    assert cut.read_bytes() == whole.read_bytes()
+    assert cut.with_suffix(".npz").read_bytes() == whole.with_suffix(".npz").read_bytes()
+    assert not partial.exists()
+
+
+def test_kept_shards_of_other_settings_or_damaged_ones_are_attacked_again(adversarial, run, monkeypatch, capsys):
+    adversarial()
+    capsys.readouterr()
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shards, "_sweep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        adversarial()
+    assert "last-pgd-0000" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        adversarial()
+    assert capsys.readouterr().err == ""
+    with pytest.raises(KeyboardInterrupt):
+        adversarial(restarts=1)
+    assert "last-pgd-0000" in capsys.readouterr().err
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epsilon": 8}, r"evaluation\.adversarial\.epsilon: 8\.0 is not in \[0, 1\]"),
+        ({"epsilon": -0.1}, r"epsilon: -0\.1 is not in \[0, 1\]"),
+        ({"epsilon": "300/255"}, r"epsilon: 1\.17\d* is not in \[0, 1\]"),
+        ({"step_size": "0/255"}, r"step_size: 0\.0 is not a positive number"),
+        ({"step_size": 0}, r"step_size: 0\.0 is not a positive number"),
+        ({"steps": 0}, "steps: 0 is not a whole number of at least 1"),
+        ({"restarts": 0}, "restarts: 0 is not a whole number of at least 1"),
+        ({"batch_size": 0}, "batch_size: 0 is not a whole number of at least 1"),
+        ({"n_examples": 49}, "n_examples: 49 of 48 test images; valid: 1 to 48, or null"),
+        ({"n_examples": 0}, "n_examples: 0 of 48"),
+    ],
+)
+def test_bad_settings_are_one_message_before_anything_is_attacked(adversarial, run, changes, message, capsys):
+    with pytest.raises(EwsError, match=message):
+        adversarial(**changes)
+    assert capsys.readouterr().err == ""
+    assert not list(run.glob("*adversarial*"))
+
+
+@pytest.mark.parametrize("option", ["epsilon", "step_size"])
+@pytest.mark.parametrize("text", ["8/0", "x/255", "nan", "inf", "8/256", "1e999", "/255", "8 / 255", ""])
+def test_what_is_no_size_of_a_change_is_one_message(adversarial, run, option, text, capsys):
+    with pytest.raises(SystemExit):
+        adversarial(**{option: text})
+    last = capsys.readouterr().err.splitlines()[-1]
+    name = f"--{option.replace('_', '-')}"
+    assert f"argument {name}: {text!r} is neither a number in [0, 1] nor grey levels such as 8/255" in last
+    assert not list(run.glob("*adversarial*"))
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "own"), [(adversarial_evaluator, ["--version", "standard"]), (adaptive_evaluator, ["--weights", "1"])]
+)
+def test_grey_levels_are_the_number_that_params_makes_of_them(evaluator, own):
+    parser = ArgumentParser()
+    evaluator.options(parser)
+    effort = ["--steps", "8", "--restarts", "1", "--batch-size", "4", *own]
+    given = parser.parse_args(["--epsilon", "8/255", "--step-size", "2.5/255", *effort])
+    assert (given.epsilon, given.step_size) == (8 / 255, 2.5 / 255)
+    assert parser.parse_args(["--epsilon", "0.03", "--step-size", "1e-3", *effort]).epsilon == 0.03
+
+
+def test_a_network_that_diverged_is_named_before_anything_is_attacked(adversarial, run, data, write_run, capsys):
+    write_run(run, data, shifts={"model.safetensors": float("nan")})
+    with pytest.raises(EwsError, match="logits are not finite"):
+        adversarial()
+    assert capsys.readouterr().err == ""
+
+
+def test_adversarial_images_outside_the_ball_are_an_error(adversarial, monkeypatch):
+    from ews.pipeline.evaluate import shards as module
+
+    attack = module.autoattack
+
+    def wide(network: Any, images: Any, labels: Any, **keywords: Any) -> Any:
+        found = attack(network, images, labels, **keywords)
+        found.images[0] += 0.05
+        return found
+
+    monkeypatch.setattr(module, "autoattack", wide)
+    with pytest.raises(EwsError, match="away from the clean ones"):
+        adversarial()

@@ -1,0 +1,205 @@
+"""An exported network computes the same in a fresh process, and its record has RobustBench's form."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from ews import models
+from ews.core.errors import EwsError
+from ews.core.files import sha256, write_json
+from ews.core.seeds import torch_stream
+from ews.data.dataset import load as load_data
+from ews.pipeline.export import architecture_name, export, load
+
+KEYS = {
+    *("link", "name", "authors", "additional_data", "number_forward_passes", "dataset", "venue", "architecture", "eps"),
+    *("clean_acc", "reported", "autoattack_acc", "unreliable", "footnote"),
+}
+ARCHITECTURE = {"name": "thin", "network": "preact_resnet", "depth": 18, "width": 4}
+PARAMS = Path(__file__).parents[3] / "params.yaml"
+MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "made_up"
+    folder.mkdir(parents=True)
+    arrays = {
+        "train_images": np.zeros((5, 8, 8, 3), np.uint8),
+        "train_labels": np.arange(5),
+        "test_images": np.zeros((10, 8, 8, 3), np.uint8),
+        "test_labels": np.arange(10) % 5,
+        "validation": np.arange(0),
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    info = {
+        **{"name": "made_up", "classes": list("abcde"), "image_size": 8, "train": 5, "test": 10, "validation": 0},
+        **{"mean": MEAN, "std": STD, "source": {}},
+        "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
+    }
+    (folder / "dataset.json").write_text(json.dumps(info))
+    return folder
+
+
+def network(key: str) -> torch.nn.Module:
+    """A network with statistics that are not the initial ones."""
+    built = models.build(ARCHITECTURE, classes=5, mean=MEAN, std=STD, generator=torch_stream(key))
+    built.train()(torch.rand(8, 3, 8, 8, generator=torch_stream(key, "statistics")))
+    return built.eval()
+
+
+@pytest.fixture
+def run(tmp_path: Path, data: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("model", "model-best"):
+        save_file(network(name).state_dict(), folder / f"{name}.safetensors")
+    components = [{"name": "trades"}, {"name": "rst"}]
+    cell = {
+        **{"dataset": "made_up", "architecture": ARCHITECTURE, "augmentation": {"name": "standard"}, "seed": 3},
+        "method": {"name": "trades+rst", "components": components},
+    }
+    sums = {path.name: sha256(path) for path in folder.glob("*.safetensors")}
+    write_json(folder / "record.json", {"cell": cell, "data": load_data(data).checksum, "files": sums})
+    return folder
+
+
+def attacked(run: Path, **changes: Any) -> None:
+    part = {
+        "clean": {"error": 15.0, "n": 10},
+        "autoattack": {"error": 50.5, "n": 10},
+        "warnings": [],
+    }
+    settings = {"epsilon": 8 / 255, "autoattack": {"version": "standard"}}
+    best = part | {"clean": {"error": 16.0, "n": 10}}
+    write_json(
+        run / "adversarial.json",
+        {**part, "best": best, "settings": settings, "record": sha256(run / "record.json"), **changes},
+    )
+
+
+@pytest.mark.parametrize("name", ["model", "model-best"])
+def test_three_lines_in_a_fresh_process_give_the_same_logits(run, data, tmp_path, name):
+    out = tmp_path / "exported"
+    export(run=run, data=data, out=out, best=name == "model-best")
+    images = torch.rand(4, 3, 8, 8, generator=torch_stream("images"))
+    torch.save(images, tmp_path / "images.pt")
+    script = (
+        "import torch\n"
+        "from ews.pipeline.export import load\n"
+        f"model = load({str(out)!r})\n"
+        "assert isinstance(model, torch.nn.Module) and not model.training\n"
+        f"torch.save(model(torch.load({str(tmp_path / 'images.pt')!r})).detach(), {str(tmp_path / 'logits.pt')!r})\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+    with torch.no_grad():
+        expected = network(name)(images)
+    assert expected.shape == (4, 5)
+    torch.testing.assert_close(torch.load(tmp_path / "logits.pt"), expected)
+
+
+def test_the_record_has_robustbench_s_form(run, data, tmp_path):
+    attacked(run)
+    out = tmp_path / "exported"
+    export(run=run, data=data, out=out, given={"name": "Ours", "authors": "A. Nonymous"})
+    info = json.loads((out / "model_info.json").read_text())
+    assert set(info) == KEYS
+    assert (info["clean_acc"], info["autoattack_acc"], info["eps"]) == ("85.00", "49.50", "8/255")
+    assert (info["name"], info["authors"], info["dataset"], info["architecture"]) == (
+        *("Ours", "A. Nonymous"),
+        *("made_up", "thin"),
+    )
+    assert (info["additional_data"], info["unreliable"], info["number_forward_passes"]) == (True, False, 1)
+    export(run=run, data=data, out=out, best=True)
+    info = json.loads((out / "model_info.json").read_text())
+    assert info["clean_acc"] == "84.00" and "validation" in info["footnote"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("wrn34_10", "WideResNet-34-10"),
+        ("wrn28_10", "WideResNet-28-10"),
+        ("wrn10_1", "WideResNet-10-1"),
+        ("preact_resnet18", "PreActResNet-18"),
+        ("resnet18", "ResNet-18"),
+        ("resnet50", "ResNet-50"),
+        ("resnet20", "ResNet-20"),
+        # A published name would say another width.
+        ("preact_resnet18_thin", "preact_resnet18_thin"),
+        ("resnet20_thin", "resnet20_thin"),
+    ],
+)
+def test_architectures_are_named_as_robustbench_names_them(key, name):
+    architecture = {"name": key, **yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["architectures"][key]}
+    assert architecture_name(architecture) == name
+    assert architecture_name({**architecture, "dynamic": {"name": "awnet", "extractor": [4]}}) == f"{name}, awnet"
+
+
+def test_a_network_of_another_kind_keeps_its_own_name():
+    assert architecture_name({"name": "mine", "network": "other", "depth": 18, "width": 64}) == "mine"
+
+
+def test_what_makes_the_number_no_leaderboard_number_stands_in_the_record(run, data, tmp_path):
+    attacked(run, clean={"error": 15.0, "n": 6}, autoattack={"error": 50.0, "n": 4}, warnings=["Odd."])
+    export(run=run, data=data, out=tmp_path / "exported")
+    info = json.loads((tmp_path / "exported" / "model_info.json").read_text())
+    assert info["unreliable"] is True and "AutoAttack (standard) on 4 of 10 test images" in info["footnote"]
+    assert "Clean accuracy on 6 of 10." in info["footnote"]
+
+
+def test_without_an_evaluation_there_are_no_accuracies(run, data, tmp_path):
+    export(run=run, data=data, out=tmp_path / "exported")
+    info = json.loads((tmp_path / "exported" / "model_info.json").read_text())
+    assert set(info) == KEYS and info["clean_acc"] is info["autoattack_acc"] is None
+
+
+def test_an_evaluation_of_another_training_is_refused(run, data, tmp_path):
+    attacked(run, record="0" * 64)
+    with pytest.raises(EwsError, match=r"adversarial\.json: is not of"):
+        export(run=run, data=data, out=tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
+
+
+def test_weights_that_the_run_does_not_have_are_refused(run, data, tmp_path):
+    content = json.loads((run / "record.json").read_text())
+    del content["files"]["model-best.safetensors"]
+    write_json(run / "record.json", content)
+    with pytest.raises(EwsError, match="no validation images selected"):
+        export(run=run, data=data, out=tmp_path / "exported", best=True)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "other weights", "format", "not an export"])
+def test_a_damaged_export_is_refused_by_name(run, data, tmp_path, damage):
+    out = tmp_path / "exported"
+    export(run=run, data=data, out=out)
+    weights, about = out / "model.safetensors", out / "model.json"
+    if damage == "truncate":
+        weights.write_bytes(weights.read_bytes()[:-10])
+    elif damage == "other weights":
+        save_file(network("other").state_dict(), weights)
+    elif damage == "format":
+        write_json(about, json.loads(about.read_text()) | {"format": 99})
+    else:
+        about.unlink()
+    with pytest.raises(EwsError, match=r"exported"):
+        load(out)
+
+
+def test_the_command_exports(run, data, tmp_path):
+    words = ["--run", run, "--data", data, "--out", tmp_path / "exported", "--venue", "Somewhere"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ews", "export", *map(str, words)], capture_output=True, text=True, check=True
+    )
+    assert "exported" in done.stdout
+    assert json.loads((tmp_path / "exported" / "model_info.json").read_text())["venue"] == "Somewhere"
+    assert load(tmp_path / "exported").classes == 5

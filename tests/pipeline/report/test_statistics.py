@@ -1,0 +1,47 @@
+"""Means, spreads and intervals against values worked out by hand."""
+
+import math
+
+import pytest
+
+from ews.pipeline.report.statistics import deviation, interval, mean, paired
+
+
+def test_mean_and_sample_deviation() -> None:
+    assert mean([1.0, 2.0, 6.0]) == 3.0
+    assert deviation([1.0, 2.0, 6.0]) == pytest.approx(math.sqrt(14 / 2))  # (4 + 1 + 9) / (n - 1)
+
+
+def test_one_value_has_no_deviation() -> None:
+    assert deviation([1.0]) is None
+
+
+def test_paired_interval() -> None:
+    result = paired({0: 5.0, 1: 4.0, 2: 6.0}, {0: 6.0, 1: 6.0, 2: 6.0})
+    assert result is not None
+    # Differences -1, -2, 0: mean -1, s = 1; t(0.975, 2) = 4.302653 from tables.
+    half = 4.302653 / math.sqrt(3)
+    assert (result.mean, result.pairs) == (-1.0, 3)
+    assert result.low == pytest.approx(-1 - half, abs=1e-5)
+    assert result.high == pytest.approx(-1 + half, abs=1e-5)
+
+
+def test_pairs_are_formed_by_seed_and_only_over_common_ones() -> None:
+    result = paired({2: 3.0, 0: 1.0, 7: 100.0}, {0: 1.5, 2: 4.0, 8: -100.0})
+    assert result is not None
+    assert (result.mean, result.pairs) == (-0.75, 2)
+
+
+def test_one_pair_has_no_interval_and_none_has_no_result() -> None:
+    result = paired({0: 1.0}, {0: 3.0})
+    assert result is not None
+    assert (result.mean, result.low, result.high, result.pairs) == (-2.0, None, None, 1)
+    assert paired({0: 1.0}, {1: 3.0}) is None
+
+
+def test_interval_of_a_mean() -> None:
+    centre, low, high = interval([1.0, 2.0, 6.0])
+    # s = sqrt(7), t(0.975, 2) = 4.302653 from tables.
+    half = 4.302653 * math.sqrt(7) / math.sqrt(3)
+    assert (centre, low, high) == (3.0, pytest.approx(3 - half, abs=1e-5), pytest.approx(3 + half, abs=1e-5))
+    assert interval([4.0]) == (4.0, None, None)

@@ -1,0 +1,162 @@
+"""Bad input in params.yaml ends in one readable message that names the key path, the value and the valid values."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ews.core.errors import EwsError
+from ews.pipeline.study.cells import all_cells
+from ews.pipeline.study.params import load, validate
+
+DELETE = object()
+
+
+def change(raw: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split("/")
+    node = raw
+    for key in parents:
+        node = node[key]
+    if value is DELETE:
+        del node[last]
+    else:
+        node[last] = value
+
+
+MISTAKES = [
+    ("methods/ews/width", 0, r"methods\.ews\.width = 0: .*greater than 0"),
+    ("methods/ews/width", 1.01, r"methods\.ews\.width = 1\.01: .*less than or equal to 1"),
+    ("methods/ews/widht", 0.7, r"methods\.ews\.widht: unknown key\. Valid: width, "),
+    ("methods/ews/learning_rate", "1e-3", r"methods\.ews\.learning_rate = '1e-3': .*1\.0e-3"),
+    ("methods/ews/interval", 2.5, r"methods\.ews\.interval = 2\.5"),
+    ("methods/ews/interval", True, r"methods\.ews\.interval = True"),
+    ("methods/ews/search", "greedy", r"methods\.ews\.search = 'greedy': .*'learned'.*'bandit'"),
+    ("methods/ews", DELETE, r"methods\.ews: missing"),
+    ("methods/at/epsilon", "300/255", r"methods\.at\.epsilon = '300/255': .*less than or equal to 1"),
+    ("methods/at/epsilon", 8, r"methods\.at\.epsilon = 8: .*less than or equal to 1"),
+    ("methods/at/epsilon", -0.1, r"methods\.at\.epsilon = -0\.1: .*greater than or equal to 0"),
+    ("methods/at/epsilon", "8/256", r"methods\.at\.epsilon = '8/256'"),
+    ("methods/at/steps", 0, r"methods\.at\.steps = 0: .*greater than or equal to 1"),
+    ("methods/trades/step_size", "0/255", r"methods\.trades\.step_size = '0/255': .*greater than 0"),
+    ("methods/trades/beta", -1.0, r"methods\.trades\.beta = -1\.0"),
+    ("methods/mixacm/stages", [-1, -3], r"methods\.mixacm\.stages = \[-1, -3\]: stages must ascend, each once"),
+    ("methods/mixacm/stages", [0], r"methods\.mixacm\.stages\[0\] = 0: .*less than or equal to -1"),
+    ("methods/mixacm/soft_weight", 1.5, r"methods\.mixacm\.soft_weight = 1\.5: .*less than or equal to 1"),
+    ("methods/mixacm/temperature", 0.0, r"methods\.mixacm\.temperature = 0\.0: .*greater than 0"),
+    ("studies/quickstart/method", ["mixacm+awp"], r"awp needs at or trades"),
+    ("studies/quickstart/method", ["at+mixacm"], r"at and mixacm are both objectives"),
+    ("methods/awp/gamma", 0.01, r"methods\.awp\.gamma: unknown key\. Valid: at, trades"),
+    ("methods/rst/share", 1.0, r"methods\.rst\.share = 1\.0: .*less than 1"),
+    ("methods/damp/sigma", -0.1, r"methods\.damp\.sigma = -0\.1: .*greater than or equal to 0"),
+    ("methods/damp/sub_batches", 0, r"methods\.damp\.sub_batches = 0: .*greater than or equal to 1"),
+    ("methods/damp/gradient", "clean", r"methods\.damp\.gradient = 'clean': .*'perturbed' or 'objective'"),
+    ("methods/sam/rho", 0, r"methods\.sam\.rho = 0: .*greater than 0"),
+    ("methods/asam/eta", 0.01, r"methods\.asam\.eta: unknown key\. Valid: rho, sub_batches"),
+    ("studies/quickstart/method", ["damp+sam"], r"'damp\+sam': damp and sam each take .* at most one of awp, damp"),
+    ("studies/quickstart/method", ["at+awp+asam"], r"'at\+awp\+asam': awp and asam each take"),
+    ("studies/quickstart/method", ["awp"], r"'awp': awp needs at or trades or awnet beside it, as in at\+awp"),
+    ("studies/quickstart/method", ["at+trades"], r"at and trades are both objectives"),
+    ("studies/quickstart/method", ["ews+at"], r"write 'ews\+at' as 'at\+ews'"),
+    ("datasets/mine-extra", {"source": "digits"}, r"datasets\.mine-extra|data/mine-extra is where extra images lie"),
+    ("unheard_of", 1, r"unheard_of: unknown key\. Valid: reproduce, "),
+    ("reproduce", ["tabel1"], r"reproduce: unknown study 'tabel1'\. Did you mean 'table1'\?"),
+    ("reproduce", [], r"reproduce = \[\]: .*at least 1"),
+    ("seeds", [], r"seeds = \[\]: .*at least 1"),
+    ("seeds", [-1], r"seeds\[0\] = -1"),
+    ("studies/quickstart/method", [], r"studies\.quickstart\.method = \[\]"),
+    ("studies/quickstart/method", ["ewz"], r"studies\.quickstart\.method: unknown method 'ewz'\. Did you mean 'ews'\?"),
+    ("studies/quickstart/method", ["ews+dropout"], r"write 'ews\+dropout' as 'dropout\+ews'"),
+    ("studies/quickstart/method", ["vanilla+ews"], r"'vanilla\+ews': vanilla .* stands alone"),
+    ("studies/quickstart/method", ["ews", "ews"], r"studies\.quickstart\.method: a value stands twice"),
+    (
+        "studies/quickstart/dataset",
+        "mnist",
+        r"studies\.quickstart\.dataset: unknown dataset 'mnist'\. .*Valid: cifar10, ",
+    ),
+    ("studies/quickstart/augmentation", "cutout", r"unknown augmentation 'cutout'\. Valid: augmix, "),
+    ("studies/quickstart/architecture", "vgg", r"unknown architecture 'vgg'"),
+    ("studies/quickstart/evaluations", ["speed"], r"evaluations\[0\] = 'speed': .*'clean'"),
+    ("studies/train", {"dataset": "digits", "method": "ews"}, r"cannot be called 'train'"),
+    ("datasets/digits/source", DELETE, r"datasets\.digits\.source: missing"),
+    ("datasets/digits/source", "nowhere", r"datasets\.digits\.source: unknown source 'nowhere'\. Valid: "),
+    ("datasets/digits/validation", 1.0, r"datasets\.digits\.validation = 1\.0: .*less than 1"),
+    ("datasets/digits-c", {"source": "digits"}, r"datasets\.digits-c"),
+    ("datasets/digits-c-official", {"source": "digits"}, r"datasets\.digits-c"),
+    (
+        "datasets/cifar10_jpeg/corrupted/source",
+        "official",
+        r"corrupted\.source = 'official': .*'cifar10_jpeg' are",
+    ),
+    (
+        "datasets/cifar10/corrupted/source",
+        "zenodo",
+        r"corrupted\.source = 'zenodo': .*'generated'",
+    ),
+    (
+        "datasets/cifar10/source",
+        "cifar10_c",
+        r"cifar10_c is a corrupted test set\. Write source: cifar10,",
+    ),
+    ("studies/digits-c", {"dataset": "digits", "method": "ews"}, r"studies\.digits-c: a study cannot be called so"),
+    ("methods/ews/weight", float("inf"), r"methods\.ews\.weight = inf: .*finite"),
+    ("methods/ews/betas", [0.5, 1.5], r"methods\.ews\.betas\[1\] = 1\.5: .*less than 1"),
+    ("augmentations/augmix/severity", 0.05, r"augmentations\.augmix\.severity = 0\.05: .*0\.1"),
+    ("studies/table", {"dataset": "digits", "method": "ews"}, r"cannot be called 'table'"),
+    ("recipes/digits", DELETE, r"recipes has no entry for dataset 'digits'"),
+    ("recipes/digits/standard/milestones", [0.6, 0.3], r"milestones must ascend"),
+    ("architectures/resnet8/depth", 9, r"architectures\.resnet8\.depth = 9: must be 6n \+ 2"),
+    ("architectures/resnet18/depth", 20, r"architectures\.resnet18\.depth = 20: .*18, 34 or 50"),
+    ("architectures/resnet18/widen", 2, r"architectures\.resnet18\.widen: unknown key\. Valid: network, depth, width"),
+    ("architectures/resnet8/network", "vgg", r"architectures\.resnet8.*'cifar_resnet'"),
+    ("augmentations/augmix/depth_max", 0, r"augmentations\.augmix\.depth_max = 0"),
+    ("evaluation/corruption/names", ["rain"], r"evaluation\.corruption\.names\[0\] = 'rain': .*'fog'"),
+    ("evaluation/corruption/names", ["fog", "fog"], r"a corruption stands twice"),
+    ("evaluation/corruption/stored", "yes", r"evaluation\.corruption\.stored = 'yes': .*boolean"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
+def test_a_mistake_is_named(raw: dict[str, Any], path: str, value: Any, message: str) -> None:
+    change(raw, path, value)
+    with pytest.raises(EwsError) as caught:
+        validate(raw, sources=["digits", "cifar10", "cifar100", "cifar10_jpeg"])
+    assert re.search(message, str(caught.value)), str(caught.value)
+    assert str(caught.value).startswith("params.yaml: ")
+
+
+def test_every_mistake_is_listed_at_once(raw: dict[str, Any]) -> None:
+    raw["methods"]["ews"]["width"] = 2
+    raw["methods"]["dropout"]["rate"] = "a third"
+    with pytest.raises(EwsError, match=r"(?s)dropout\.rate.*ews\.width|ews\.width.*dropout\.rate"):
+        validate(raw)
+
+
+@pytest.mark.parametrize("text", ["studies: [", "- 1\n- 2\n", "", "just text"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("digits: {}\n")
+    with pytest.raises(EwsError, match=re.escape(str(path))):
+        load(path, sources=sources)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("studies:\n  mine: {}\n  mine: {}\n")
+    with pytest.raises(EwsError, match=r"the key 'mine' stands twice in the mapping that begins in line 2"):
+        load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match="no such file"):
+        load(tmp_path / "params.yaml")
+
+
+def test_the_shipped_file_is_valid_with_the_papers_defaults(raw: dict[str, Any]) -> None:
+    params = validate(raw)
+    assert (params.methods.ews.interval, params.methods.ews.weight, params.methods.ews.width) == (10, 1.0, 0.7)
+    assert params.methods.dropout.rate == pytest.approx(1 - params.methods.ews.width)
+    assert params.reproduce == ["quickstart"]
+    assert all_cells(params)

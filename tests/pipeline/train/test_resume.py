@@ -1,0 +1,171 @@
+"""Killed at any moment and started again, a training ends with the bytes of an undisturbed one."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.processes import PROCESSES
+
+from ews.data.dataset import load
+from ews.methods import REGISTRY
+from ews.pipeline.evaluate.command import main as measure
+from ews.pipeline.train import checkpoint
+from ews.pipeline.train.command import main
+from ews.subnets.search import REGISTRY as SEARCHES
+
+COMBINATIONS = [
+    *(pytest.param(name, "standard", id=name) for name in ["vanilla", *REGISTRY]),
+    pytest.param("ews", "augmix", id="ews-augmix"),
+    pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment"),
+    pytest.param("at+awp+ews", "standard", id="at+awp+ews"),
+    pytest.param("awnet+awp", "augmix", id="awnet+awp-augmix"),
+    pytest.param("mixacm+ews", "augmix", id="mixacm+ews-augmix"),
+    pytest.param("trades+awp+ews", "standard", id="trades+awp+ews"),
+]
+
+
+def some_time(out: Path) -> bool:
+    return True
+
+
+def a_state_is_being_written(out: Path) -> bool:
+    return any(out.glob(".state.pt.*"))
+
+
+def a_state_is_there(out: Path) -> bool:
+    return (out / "state.pt").is_file()
+
+
+def the_outputs_are_being_written(out: Path) -> bool:
+    return (out / "model.safetensors").is_file()
+
+
+MOMENTS: list[tuple[Callable[[Path], bool], float]] = [
+    (some_time, 0.02),
+    (a_state_is_there, 0.0),
+    (a_state_is_being_written, 0.0),
+    (a_state_is_there, 0.15),
+    (the_outputs_are_being_written, 0.0),
+]
+
+
+def start(cell: dict[str, Any], data: Path, out: Path, teachers: dict[str, Path]) -> Any:
+    arguments = ["--cell", json.dumps(cell), "--data", str(data), "--out", str(out), "--threads", "1"]
+    for role, run in teachers.items():
+        arguments += ["--teacher", f"{role}={run}"]
+    process = PROCESSES.Process(target=main, args=(arguments,))
+    process.start()
+    return process
+
+
+ADAPTIVE = "--epsilon 8/255 --step-size 4/255 --steps 2 --restarts 1 --weights 1 --batch-size 16"
+
+
+def evaluate(kind: str, run: Path, data: Path, *options: str) -> dict[str, Any]:
+    """Measure a finished run by the command that the rules call."""
+    out = run.parent / f"{kind}.json"
+    arguments = ["--run", run, "--data", data, "--out", out, "--predictions", out.with_suffix(".npz"), "--threads", "1"]
+    measure([kind, *map(str, arguments), *options])
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
+
+
+@pytest.mark.parametrize(("method", "augmentation"), COMBINATIONS)
+def test_killed_at_any_moment(
+    method: str,
+    augmentation: str,
+    make_cell: Callable[..., dict[str, Any]],
+    data: Path,
+    teachers: Callable[[dict[str, Any]], dict[str, Path]],
+    tmp_path: Path,
+    digests: Callable[[Path], dict[str, Any]],
+) -> None:
+    cell = make_cell(method, augmentation)
+    runs = teachers(cell)
+    undisturbed = start(cell, data, tmp_path / "undisturbed", runs)
+    undisturbed.join()
+    assert undisturbed.exitcode == 0
+    out = tmp_path / "killed"
+    kills = 0
+    for moment, delay in MOMENTS:
+        process = start(cell, data, out, runs)
+        while process.is_alive() and not moment(out):
+            time.sleep(0.0002)
+        time.sleep(delay)
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+        assert process.exitcode in (0, -signal.SIGKILL)
+    assert kills >= 2
+    process = start(cell, data, out, runs)
+    process.join()
+    assert process.exitcode == 0
+    assert digests(out) == digests(tmp_path / "undisturbed")
+    assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) in ([".lock"], [])
+    record = json.loads((out / "record.json").read_text())
+    assert record["cell"] == cell and record["counts"]["starts"] >= 2
+    # Its networks are what an evaluation can load and measure, wherever the method changed what the network is.
+    clean = evaluate("clean", out, data)
+    assert clean["n"] == len(load(data).test_labels)
+    assert 0 <= clean["error"] <= 100
+    if "dynamic" in cell["architecture"]:
+        found = evaluate("adaptive", out, data, *ADAPTIVE.split())
+        assert clean["error"] <= found["adaptive"]["error"] <= 100
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_every_search_resumes(
+    search: str,
+    make_cell: Callable[..., dict[str, Any]],
+    train: Callable[..., Path],
+    tmp_path: Path,
+    digests: Callable[[Path], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = make_cell("ews", parameters={"search": search, "width": 0.4})
+    undisturbed = train(cell, tmp_path / "undisturbed")
+    interrupt_after(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(cell, tmp_path / "interrupted")
+    monkeypatch.undo()
+    assert digests(train(cell, tmp_path / "interrupted")) == digests(undisturbed)
+
+
+def test_a_resumed_training_goes_on_where_it_stopped(
+    make_cell: Callable[..., dict[str, Any]],
+    train: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    interrupt_after(3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_cell(), tmp_path)
+    monkeypatch.undo()
+    capsys.readouterr()
+    train(make_cell(), tmp_path)
+    said = capsys.readouterr().err
+    assert "going on after epoch 3 of 4" in said and "epoch 4/4" in said and "epoch 3/4" not in said
+    timing = (tmp_path / "timing.csv").read_text().splitlines()
+    assert [line.split(",")[3] for line in timing] == ["start", "1", "1", "1", "2"]
+    assert json.loads((tmp_path / "record.json").read_text())["counts"]["starts"] == 2
+    assert not (tmp_path / "state.pt").exists()
+
+
+def interrupt_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the training be interrupted right after that many checkpoints."""
+    save, calls = checkpoint.save, [0]
+
+    def saving(path: Path, state: dict[str, Any]) -> None:
+        save(path, state)
+        calls[0] += 1
+        if calls[0] == epochs:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save", saving)
