@@ -1,24 +1,60 @@
-"""Names to implementations: each registry maps a name to ``"module:attribute"``, imported when used.
+"""Registries: entries by name, in an order that may mean something, and one message for a name that is none."""
 
-A registry is a module-level dict called ``REGISTRY``. The code fingerprint
-(:mod:`ews.core.fingerprint`) leaves that dict out and follows only the entries that a cell names, so
-adding a method, or editing one, retrains no cell of another.
-"""
-
-from collections.abc import Mapping
-from importlib import import_module
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Protocol, TypeVar
 
 from ews.core.errors import unknown
 
 
-def lookup(registry: Mapping[str, str], name: str, *, kind: str) -> Any:
-    """Import and return the object that ``name`` stands for.
+class Named(Protocol):
+    """What a registry holds."""
 
-    Raises:
-        EwsError: the name is not registered; the message lists the valid ones.
-    """
-    if name not in registry:
-        raise unknown(kind, name, registry)
-    module, attribute = registry[name].split(":")
-    return getattr(import_module(module), attribute)
+    @property
+    def name(self) -> str:
+        """The entry's name, as params.yaml spells it."""
+        ...
+
+
+E = TypeVar("E", bound=Named)
+
+
+class Registry(Mapping[str, E]):
+    """Entries by their names, in the order in which they were given."""
+
+    def __init__(self, kind: str, *entries: E) -> None:
+        """Take the entries.
+
+        Args:
+            kind: what an entry is, for messages, e.g. ``"method"``.
+            entries: with different names.
+
+        Raises:
+            ValueError: two entries have one name.
+        """
+        self.kind = kind
+        self._entries = {entry.name: entry for entry in entries}
+        if len(self._entries) < len(entries):
+            raise ValueError(f"two entries of the registry of {kind}s have the same name")
+
+    def find(self, name: str, *, where: str = "") -> E:
+        """Return the entry of that name.
+
+        Args:
+            name: as params.yaml spells it.
+            where: key path, cell or file in which the name stands, for the message.
+
+        Raises:
+            EwsError: there is none; the message lists the valid names.
+        """
+        if name not in self._entries:
+            raise unknown(self.kind, name, self._entries, where=where)
+        return self._entries[name]
+
+    def __getitem__(self, name: str) -> E:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)

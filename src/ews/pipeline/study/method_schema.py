@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from ews.pipeline.study.values import (
+from ews.core.values import (
     Count,
     Decay,
     Fraction,

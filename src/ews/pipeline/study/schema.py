@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ews.pipeline.study.method_schema import Methods
-from ews.pipeline.study.values import (
+from ews.core.values import (
     Count,
     Fraction,
     Level,

@@ -4,7 +4,7 @@ from ews.core.errors import EwsError, unknown
 from ews.pipeline.study.method_schema import Teacher
 from ews.pipeline.study.methods import components
 from ews.pipeline.study.schema import Augmentations, Params
-from ews.pipeline.study.values import Section
+from ews.core.values import Section
 
 
 def roles(section: Section) -> dict[str, Teacher]:

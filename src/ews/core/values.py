@@ -1,4 +1,4 @@
-"""What every section of params.yaml is made of: types of values with their ranges, and the refusal of unknown keys."""
+"""What parameters are made of: types of values with their ranges, and sections that refuse unknown keys."""
 
 from typing import Annotated, Any
 
@@ -31,6 +31,6 @@ StepSize = Annotated[float, BeforeValidator(_of_range), Field(gt=0, le=1), _LEVE
 
 
 class Section(BaseModel):
-    """A part of params.yaml: no unknown keys, no silent conversion of strings to numbers."""
+    """A group of parameters: immutable, no unknown keys, no silent conversion of strings to numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

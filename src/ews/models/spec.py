@@ -1,0 +1,45 @@
+"""What a kind of network says about itself, once; nothing here brings torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from ews.core.values import Section
+
+if TYPE_CHECKING:
+    from ews.models.network import Head, Network
+
+
+class ArchitectureParameters(Section):
+    """Base of the parameters of every kind of network; ``network``, a Literal field, names the kind.
+
+    Attributes:
+        stages: at how many resolutions its blocks compute.
+    """
+
+    network: str
+    stages: ClassVar[int]
+
+
+P = TypeVar("P", bound=ArchitectureParameters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchitectureSpec(Generic[P]):
+    """A kind of network.
+
+    Attributes:
+        name: the value of ``network`` in params.yaml.
+        summary: a line for tables of networks, with its source.
+        parameters: their type; each field has a range and a description.
+        implementation: imports and returns what builds the network from its parameters and its head (classes,
+            normalisation, source of the weights). The code fingerprint of a cell follows the imports in this function's
+            body.
+    """
+
+    name: str
+    summary: str
+    parameters: type[P]
+    implementation: Callable[[], Callable[[P, Head], Network]]
