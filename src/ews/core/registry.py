@@ -1,7 +1,8 @@
 """Registries: entries by name, in an order that may mean something, and one message for a name that is none."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol, TypeVar
+from importlib import import_module
+from typing import Any, Protocol, TypeVar
 
 from ews.core.errors import unknown
 
@@ -58,3 +59,15 @@ class Registry(Mapping[str, E]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def lookup(registry: Mapping[str, str], name: str, *, kind: str) -> Any:
+    """Import and return the object that ``name`` stands for in a registry of ``"module:attribute"``.
+
+    Raises:
+        EwsError: the name is not registered; the message lists the valid ones.
+    """
+    if name not in registry:
+        raise unknown(kind, name, registry)
+    module, attribute = registry[name].split(":")
+    return getattr(import_module(module), attribute)
