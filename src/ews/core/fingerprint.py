@@ -44,7 +44,9 @@ def fingerprint(entry: str, uses: Iterable[tuple[str, str]] = ()) -> str:
         if module in seen or _path(module) is None:
             continue
         seen.add(module)
-        pending += _imports(module)
+        # The package's face names everything, for people; no step is made of it.
+        if module != PACKAGE:
+            pending += _imports(module)
     digest = hashlib.sha256()
     for module in sorted(seen):
         digest.update(f"{module}={_tree_hash(module)}\n".encode())
