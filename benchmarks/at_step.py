@@ -34,7 +34,8 @@ from common import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from ews.core.errors import EwsError, run
+from ews.core.console import finished
+from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.methods.ews import Ews
 
@@ -194,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    finished(main)

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from ews.core.errors import EwsError, run
+from ews.core.console import finished
+from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.corruptions import BENCHMARK, NAMES, SEVERITIES, corrupt
 from ews.corruptions.driver import profile_for
@@ -178,4 +179,4 @@ def _processor_seconds() -> float:
 
 
 if __name__ == "__main__":
-    run(main)
+    finished(main)

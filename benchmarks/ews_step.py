@@ -43,7 +43,8 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from ews.core.errors import EwsError, run
+from ews.core.console import finished
+from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.methods.component import Context
 from ews.methods.ews import Ews
@@ -323,4 +324,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    finished(main)

@@ -28,8 +28,9 @@ import torch
 from common import machine, machine_line, prepare, spread, wait
 
 from ews import models
+from ews.core.console import finished
 from ews.core.device import bfloat16
-from ews.core.errors import EwsError, run, unknown
+from ews.core.errors import EwsError, unknown
 from ews.core.files import read_json, sha256, write_json, write_text
 from ews.data.dataset import Dataset, load
 from ews.data.extra import folder_of
@@ -256,4 +257,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    finished(main)

@@ -33,7 +33,8 @@ from common import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-from ews.core.errors import EwsError, run
+from ews.core.console import finished
+from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.methods.component import Context
 from ews.methods.compose import Method, compose
@@ -198,4 +199,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    finished(main)

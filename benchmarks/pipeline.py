@@ -39,7 +39,8 @@ from torch import Tensor
 
 from ews import augment
 from ews.augment.base import Augment
-from ews.core.errors import EwsError, run
+from ews.core.console import finished
+from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.methods.component import Batch
 from ews.methods.compose import Method
@@ -191,4 +192,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    finished(main)

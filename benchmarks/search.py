@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from common import EWS, machine, machine_line
 from torch import Tensor
 
-from ews.core.errors import EwsError, run
+from ews.core.console import finished
+from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.data.dataset import Dataset, load
 from ews.models.network import Network
@@ -214,4 +215,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    finished(main)

@@ -30,11 +30,6 @@ def network() -> Network:
     return build(architecture, classes=4, mean=[0.5] * 3, std=[0.25] * 3, generator=weights).train()
 
 
-@pytest.fixture
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
 @pytest.fixture(scope="session")
 def ordered_draws() -> Any:
     """All ordered draws of k of n, each followed by the rest: (n, k) -> int64 [n! / (n - k)!, n]."""

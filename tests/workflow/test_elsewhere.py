@@ -23,17 +23,17 @@ def test_a_study_made_elsewhere(built: Path, tmp_path: Path) -> None:
 
     def command(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", *words], cwd=cwd, env=home.environment, capture_output=True, text=True
+            [sys.executable, "-m", "ews", *words], cwd=cwd, env=home.environment, capture_output=True, text=True
         )
 
     there.mkdir()
-    planned = command("ews.pipeline.remote", "plan", "tiny", "--out", str(there / "plan.json"), cwd=home.folder)
+    planned = command("remote", "plan", "tiny", "--out", str(there / "plan.json"), cwd=home.folder)
     assert planned.returncode == 0, planned.stderr
     data = ["--data", str(home.folder / "data")]
     # Out of time at once; then for good.
-    short = command("ews.pipeline.remote", "work", "plan.json", *data, "--seconds", "0", cwd=there)
+    short = command("remote", "work", "plan.json", *data, "--seconds", "0", cwd=there)
     assert short.returncode == 1 and "9 unfinished" in short.stderr and "Traceback" not in short.stderr
-    done = command("ews.pipeline.remote", "work", "plan.json", *data, "--jobs", "2", "--workers", "1", cwd=there)
+    done = command("remote", "work", "plan.json", *data, "--jobs", "2", "--workers", "1", cwd=there)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 were done before, 9 are now." in done.stdout
     expected = {p.relative_to(built): p for p in (built / RUNS).rglob("*") if p.is_file() and p.name not in CLOCKS}
@@ -41,7 +41,7 @@ def test_a_study_made_elsewhere(built: Path, tmp_path: Path) -> None:
         if path.name != ".lock":
             assert (there / name).read_bytes() == path.read_bytes(), name
 
-    adopted = command("ews.pipeline.remote.adopt", str(there / "results"), cwd=home.folder)
+    adopted = command("adopt", str(there / "results"), cwd=home.folder)
     assert adopted.returncode == 0, adopted.stdout + adopted.stderr
     assert not set(jobs(home.snakemake("-n").stdout)) & DONE
 

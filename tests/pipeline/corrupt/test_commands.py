@@ -186,7 +186,10 @@ def test_mistakes_end_in_one_message(arguments: list[str], words: str, tmp_path:
 def limited(kilobytes: int, *command: object) -> str:
     """Run a command that may write files up to a size, and return the last line of its one message."""
     result = subprocess.run(
-        ["bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "bash", sys.executable, "-m", *map(str, command)],
+        [
+            *("bash", "-c", f'ulimit -f {kilobytes}; exec "$@"', "bash"),
+            *(sys.executable, "-m", "ews", "corrupt", *map(str, command)),
+        ],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -200,29 +203,29 @@ def limited(kilobytes: int, *command: object) -> str:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_file_without_room_is_one_message(dataset: Path, tmp_path: Path, workers: int) -> None:
     out = tmp_path / "c" / "fog.npy"
-    command = ("ews.corruptions", "generate", "--data", dataset, "--name", "fog", "--seed", 0, "--profile", "cifar")
+    command = ("generate", "--data", dataset, "--name", "fog", "--seed", 0, "--profile", "cifar")
     said = limited(100, *command, "--out", out, "--workers", workers)
     assert said.startswith(f"error: {out}: cannot be written: File too large. The file takes 921,600 bytes.")
     assert not list(out.parent.glob("*.npy"))
-    run(*command[1:], "--out", out, "--workers", workers)
+    run(*command, "--out", out, "--workers", workers)
     assert sorted(path.name for path in out.parent.iterdir()) == ["fog.json", "fog.npy"]
 
 
 def test_a_picture_without_room_is_one_message(pictures: Path, tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)).save(pictures / "c.png")
     out = tmp_path / "out"
-    command = ("ews.corruptions", "folder", "--images", pictures, "--out", out, "--seed", 0, "--names", "contrast")
+    command = ("folder", "--images", pictures, "--out", out, "--seed", 0, "--names", "contrast")
     said = limited(40, *command)
     assert said.startswith(f"error: {out / 'contrast'}")
     assert "c.png: cannot be written: " in said
-    run(*command[1:])
+    run(*command)
     assert len(list(out.rglob("*.png"))) == 5 * 4
     assert not list(out.glob(".unfinished"))
 
 
 def test_labels_without_room_are_one_message(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "c" / "labels.npy"
-    said = limited(1, "ews.corruptions", "labels", "--data", dataset, "--out", out)
+    said = limited(1, "labels", "--data", dataset, "--out", out)
     assert said.startswith(f"error: {out}: cannot be written: ") and "2,400 bytes" in said
     assert list(out.parent.iterdir()) == []
 

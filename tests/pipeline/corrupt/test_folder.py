@@ -153,7 +153,7 @@ def test_killed_it_leaves_no_half_picture_and_the_next_start_clears_up(tmp_path:
     # The first file that is saved stops in its middle, for good.
     code = (
         "import sys, time; from PIL import Image; from pathlib import Path;"
-        "from ews.corruptions import folder; save = Image.Image.save;"
+        "from ews.pipeline.corrupt import folder; save = Image.Image.save;"
         "count = iter(range(9));"
         "Image.Image.save = lambda self, path, **o: save(self, path, **o) if next(count) < 5 else"
         " (Path(path).write_bytes(b'half'), time.sleep(600));"

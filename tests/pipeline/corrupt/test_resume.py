@@ -253,7 +253,7 @@ def test_a_mistake_leaves_nothing(images: Path, tmp_path: Path) -> None:
 
 def test_code_other_than_planned_is_refused(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(EwsError, match="0123456789abcdef"):
-        generate.generate(
+        generate.write_corrupted(
             data=dataset, name=NAME, seed=0, profile="cifar", out=tmp_path / "x.npy", workers=1,
             fingerprint="0123456789abcdef",
         )  # fmt: skip

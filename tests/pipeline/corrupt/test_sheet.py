@@ -11,7 +11,7 @@ from PIL import Image
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.corruptions import BENCHMARK, EXTRA, NAMES, corrupt
-from ews.pipeline.corrupt.generate import generate
+from ews.pipeline.corrupt.generate import write_corrupted
 from ews.pipeline.corrupt.sheet import GAP, LABEL_WIDTH, LARGEST, LINE, draw, encode, main
 
 SCALED = 3 * 32  # a picture of 32 pixels on the sheet
@@ -44,7 +44,7 @@ def change(record: Path, **values: object) -> None:
 def stored(dataset: Path, tmp_path: Path) -> Path:
     """A corrupted set of the dataset in which fog and spatter are stored, with seed 3."""
     for name in ("fog", "spatter"):
-        generate(data=dataset, name=name, seed=3, profile="cifar", out=tmp_path / "c" / f"{name}.npy", workers=1)
+        write_corrupted(data=dataset, name=name, seed=3, profile="cifar", out=tmp_path / "c" / f"{name}.npy", workers=1)
     return tmp_path / "c"
 
 
@@ -83,7 +83,7 @@ def test_of_a_published_set_nothing_is_made_up(dataset: Path, stored: Path, tmp_
     assert len(picture) == 3 * LINE + 2 * (SCALED + GAP)
     expected = np.load(stored / "fog.npy")[np.linspace(0, 59, 19).astype(int)[NAMES.index("fog")]]
     np.testing.assert_array_equal(tile(picture, 0, 1), expected)
-    generate(data=dataset, name="snow", seed=0, profile="cifar", out=stored / "snow.npy", workers=1)
+    write_corrupted(data=dataset, name="snow", seed=0, profile="cifar", out=stored / "snow.npy", workers=1)
     with pytest.raises(EwsError, match="snow: made here, beside published files"):
         sheet(tmp_path / "x.png", "--data", dataset, "--corrupted", stored)
 

@@ -22,7 +22,7 @@ from ews.corruptions import batches as streams
 from ews.corruptions import corrupt
 from ews.corruptions.batches import batches
 from ews.data.dataset import load
-from ews.pipeline.corrupt.generate import generate, labels
+from ews.pipeline.corrupt.generate import write_corrupted, write_labels
 from ews.pipeline.evaluate import corruption, images, kept, predict
 from ews.pipeline.evaluate.command import main
 
@@ -74,8 +74,8 @@ def stored(data: Path) -> Path:
     """The folder of the corrupted sets of seed 7."""
     folder = data.with_name("noisy-c")
     for name in NAMES:
-        generate(data=data, name=name, seed=7, profile="cifar", out=folder / f"{name}.npy", workers=1)
-    labels(data=data, out=folder / "labels.npy")
+        write_corrupted(data=data, name=name, seed=7, profile="cifar", out=folder / f"{name}.npy", workers=1)
+    write_labels(data=data, out=folder / "labels.npy")
     return folder
 
 

@@ -15,6 +15,7 @@ from ews.core.errors import EwsError
 from ews.pipeline.remote.command import main
 from ews.pipeline.remote.work import Outcome, log_of, work
 
+PYTHON = (sys.executable, "-m")
 SLEEP = ["timeit", "-n1", "-r1", "__import__('time').sleep(60)"]
 
 
@@ -38,8 +39,9 @@ def runs(tmp_path: Path) -> Path:
 def do(tasks: list[dict[str, Any]], runs: Path, *, jobs: int = 2, seconds: float | None = None) -> tuple[Outcome, list]:
     said: list[str] = []
     outcome = work(
-        tasks, places={"runs": str(runs)}, runs=runs, logs=runs / "logs", jobs=jobs, seconds=seconds, say=said.append
-    )
+        tasks, places={"runs": str(runs)}, runs=runs, logs=runs / "logs", jobs=jobs, seconds=seconds, say=said.append,
+        program=PYTHON,
+    )  # fmt: skip
     return outcome, said
 
 
@@ -88,7 +90,9 @@ def test_tasks_that_wait_for_each_other_end(runs: Path) -> None:
 
 def test_asked_to_end_it_ends_its_tasks(runs: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps({"tasks": [task("long", *SLEEP, str(tmp_path))]}))
+    # A command that waits for good: nobody writes to the pipe that it reads.
+    os.mkfifo(tmp_path / "pipe")
+    plan.write_text(json.dumps({"tasks": [task("long", "remote", "work", str(tmp_path / "pipe"))]}))
     command = [sys.executable, "-m", "ews", "remote", "work", str(plan), "--runs", str(runs), "--logs", str(runs)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "begun: long\n"
@@ -124,11 +128,13 @@ def test_a_pattern_that_is_none_is_no_traceback(capsys: pytest.CaptureFixture[st
     assert "'(' is no regular expression" in capsys.readouterr().err
 
 
-def test_only_what_matches(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "plan.json").write_text(json.dumps({"tasks": [copies("a", "first"), copies("b", "first")]}))
+def test_only_what_matches(runs: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ("corrupt", "labels", "--data", str(dataset), "--out")
+    tasks = [task(name, *labels, f"{{runs}}/{name}.npy", makes=f"{name}.npy") for name in ("a", "b")]
+    (tmp_path / "plan.json").write_text(json.dumps({"tasks": tasks}))
     words = ["work", str(tmp_path / "plan.json"), "--runs", str(runs), "--logs", str(runs), "--match", "^b"]
     main([*words, "--list"])
     assert capsys.readouterr().out == "b\n"
     main(words)
-    assert (runs / "b.json").is_file() and not (runs / "a.json").is_file()
+    assert (runs / "b.npy").is_file() and not (runs / "a.npy").is_file()
     assert capsys.readouterr().out.endswith("0 were done before, 1 are now.\n")

@@ -6,29 +6,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from ews.pipeline.report import command
+from ews.pipeline.report.command import main
 
 Tree = Any
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["ews report", *map(str, arguments)])
-    command.main()
+def _run(*arguments: object) -> None:
+    main([str(argument) for argument in arguments])
 
 
-def _measure(monkeypatch: pytest.MonkeyPatch, tree: Tree) -> None:
+def _measure(tree: Tree) -> None:
     out = ("--out", tree.out / "measurements.csv", "--records", tree.out / "records.json")
     metrics = ("--metrics", tree.out / "metrics.json")
-    _run(monkeypatch, "measure", "--study", tree.study, "--runs", tree.runs, *out, *metrics)
+    _run("measure", "--study", tree.study, "--runs", tree.runs, *out, *metrics)
 
 
-def test_three_steps_write_every_file(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    _measure(monkeypatch, tree)
+def test_three_steps_write_every_file(tree: Tree) -> None:
+    _measure(tree)
     measured = ("--study", tree.study, "--measurements", tree.out / "measurements.csv", "--out-dir", tree.out)
-    _run(monkeypatch, "table", *measured)
-    _run(monkeypatch, "figures", *measured, "--runs", tree.runs)
+    _run("table", *measured)
+    _run("figures", *measured, "--runs", tree.runs)
     assert {path.name for path in tree.out.iterdir()} == {
         "study.json", "measurements.csv", "records.json", "metrics.json", "caption.txt", "table.csv", "table.md",
         "table.tex", "table.html", "training.svg", "corruption.svg", "severity.svg", "sweep.svg", "cost.svg",
@@ -36,10 +33,10 @@ def test_three_steps_write_every_file(tree: Tree, monkeypatch: pytest.MonkeyPatc
     }  # fmt: skip
 
 
-def test_the_same_runs_give_the_same_bytes(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_runs_give_the_same_bytes(tree: Tree) -> None:
     texts = []
     for _ in range(2):
-        _measure(monkeypatch, tree)
+        _measure(tree)
         texts.append(
             {name: (tree.out / name).read_bytes() for name in ("measurements.csv", "records.json", "metrics.json")}
         )
@@ -61,8 +58,8 @@ def test_a_bad_input_ends_in_one_message_and_leaves_no_file(tree: Tree, tmp_path
 
 def test_nothing_here_loads_torch() -> None:
     modules = ("command", "measure", "table", "figures")
-    code = f"import sys, importlib; [importlib.import_module('ews.pipeline.report.' + m) for m in {modules}]; print(json.dumps"
-    code = code.replace("import sys", "import json, sys") + "(sorted(sys.modules)))"
+    imports = ", ".join(f"ews.pipeline.report.{module}" for module in modules)
+    code = f"import json, sys, {imports}; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
     assert "ews.pipeline.report.figures" in loaded
     assert not {"torch", "torchvision", "snakemake", "dvc"} & set(loaded)

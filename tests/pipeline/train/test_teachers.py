@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from ews.core.errors import run
+from ews.core.console import finished
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
 from ews.methods import REGISTRY
@@ -37,7 +37,7 @@ def teacher(make_cell: Cell, teachers: Teachers, tmp_path: Path) -> Path:
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Run the command, which must end with status 1 and one message, and return that."""
     with pytest.raises(SystemExit) as exit_status:
-        run(lambda: main(arguments))
+        finished(lambda: main(arguments))
     assert exit_status.value.code == 1
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("error: ") == 1 and "Traceback" not in said

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Task = Mapping[str, Any]
+EWS = (sys.executable, "-m", "ews")
 PAUSE = 0.2  # seconds between looks at the running processes
 PATIENCE = 10.0  # seconds that a process has to end when asked to
 
@@ -35,6 +36,7 @@ def work(
     jobs: int,
     seconds: float | None = None,
     say: Callable[[str], None] = print,
+    program: Sequence[str] = EWS,
 ) -> Outcome:
     """Do the tasks.
 
@@ -48,6 +50,7 @@ def work(
         seconds: after which nothing new begins and what runs is asked to end; a training goes on from its last epoch
             the next time. None: no such limit.
         say: is told of each task that began or ended.
+        program: what a task's command are the words of.
     """
     began = time.monotonic()
     outcome = Outcome()
@@ -75,7 +78,7 @@ def work(
             if over() or (waiting and not ready and not running):
                 break
             for name in ready[: jobs - len(running)]:
-                running[name] = _begin(waiting.pop(name), places, logs), time.monotonic()
+                running[name] = _begin(waiting.pop(name), program, places, logs), time.monotonic()
                 say(f"begun: {name}")
             time.sleep(PAUSE if running else 0)
             for name in [name for name, (process, _) in running.items() if process.poll() is not None]:
@@ -92,12 +95,12 @@ def log_of(name: str, logs: Path) -> Path:
     return logs / (re.sub(r"[^\w.=+-]+", "_", name) + ".log")
 
 
-def _begin(task: Task, places: Mapping[str, str], logs: Path) -> subprocess.Popen[bytes]:
+def _begin(task: Task, program: Sequence[str], places: Mapping[str, str], logs: Path) -> subprocess.Popen[bytes]:
     # A cell is JSON: its braces are not to be taken for places.
     fill = re.compile("|".join(re.escape(f"{{{place}}}") for place in places))
     command = [fill.sub(lambda found: places[found[0][1:-1]], word) for word in task["command"]]
     with log_of(task["name"], logs).open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "ews", *command], stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen([*program, *command], stdout=log, stderr=subprocess.STDOUT)
 
 
 def _ended(name: str, status: int, seconds: float, outcome: Outcome, logs: Path, say: Callable[[str], None]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ews.core import errors
+from ews.core.console import finished
 
 
 def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -14,7 +14,7 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, capsys: pytest.C
         (tmp_path / "file" / "below").mkdir()
 
     with pytest.raises(SystemExit) as stop:
-        errors.run(main)
+        finished(main)
     assert stop.value.code == 1
     assert capsys.readouterr().err == f"error: {tmp_path}/file/below: Not a directory\n"
 
@@ -24,4 +24,4 @@ def test_other_mistakes_keep_their_traceback() -> None:
         raise OSError("no file is to blame")
 
     with pytest.raises(OSError, match="no file is to blame"):
-        errors.run(main)
+        finished(main)
