@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 
-import ews
 import pytest
+
+import ews
 
 
 @pytest.mark.parametrize("name", ews.__all__)

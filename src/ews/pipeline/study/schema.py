@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ews.pipeline.study.method_schema import Methods
 from ews.core.values import (
     Count,
     Fraction,
@@ -21,6 +20,7 @@ from ews.core.values import (
     Seed,
     StepSize,
 )
+from ews.pipeline.study.method_schema import Methods
 
 Corruption = Literal[
     "gaussian_noise",

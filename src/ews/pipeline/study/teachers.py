@@ -1,10 +1,10 @@
 """Teachers in params.yaml: the cells from whose networks a component learns."""
 
 from ews.core.errors import EwsError, unknown
+from ews.core.values import Section
 from ews.pipeline.study.method_schema import Teacher
 from ews.pipeline.study.methods import components
 from ews.pipeline.study.schema import Augmentations, Params
-from ews.core.values import Section
 
 
 def roles(section: Section) -> dict[str, Teacher]:

@@ -1,0 +1,69 @@
+"""Typed JSON files: what is written is read back, and nothing else is."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ews.core.documents import Document, read_document, read_sealed, seal_of, write_document, write_sealed
+from ews.core.errors import EwsError
+
+
+class Result(Document):
+    """A small result."""
+
+    error: float
+    counts: tuple[int, ...]
+    note: str | None = None
+
+
+RESULT = Result(error=12.5, counts=(3, 4))
+AGAIN = "Measure again."
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    for write, read in ((write_document, read_document), (write_sealed, read_sealed)):
+        write(tmp_path / "result.json", RESULT)
+        assert read(tmp_path / "result.json", Result, remedy=AGAIN) == RESULT
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_a_changed_digit_is_refused(tmp_path: Path, place: int) -> None:
+    path = tmp_path / "result.json"
+    write_sealed(path, RESULT)
+    text = path.read_text(encoding="utf-8")
+    digit = ("12.5", "3,", "4\n")[place]
+    assert text.count(digit) == 1
+    path.write_text(text.replace(digit, digit.replace(digit[0], "9", 1)), encoding="utf-8")
+    with pytest.raises(EwsError, match=r"result\.json: was changed or damaged .* Measure again\."):
+        read_sealed(path, Result, remedy=AGAIN)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"error": 1.0}, r"counts: Field required"),
+        ({"error": "1", "counts": []}, r"error: Input should be a valid number"),
+        ({"error": 1.0, "counts": [], "more": 1}, r"more: Extra inputs are not permitted"),
+        ({"error": 1.0, "counts": [1.5]}, r"counts\.0: Input should be a valid integer"),
+        ([1], r"\(the whole\): Input should be an object"),
+    ],
+)
+def test_another_content_names_the_key(tmp_path: Path, content: object, message: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(EwsError, match=message):
+        read_document(path, Result, remedy=AGAIN)
+
+
+def test_without_a_seal_or_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    with pytest.raises(EwsError, match=r"no such file\. Measure again\."):
+        read_sealed(path, Result, remedy=AGAIN)
+    write_document(path, RESULT)
+    with pytest.raises(EwsError, match="has no 'sha256' of its content"):
+        read_sealed(path, Result, remedy=AGAIN)
+
+
+def test_the_seal_is_that_of_the_content_alone() -> None:
+    assert seal_of({"a": 1, "b": [2]}) == seal_of({"b": [2], "a": 1}) != seal_of({"a": 1, "b": [3]})
