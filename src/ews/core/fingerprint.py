@@ -32,6 +32,16 @@ def fingerprint(entry: str, uses: Iterable[tuple[str, str]] = ()) -> str:
     Raises:
         EwsError: an entry is not in its registry.
     """
+    digest = hashlib.sha256()
+    for module in reached(entry, uses):
+        digest.update(f"{module}={_tree_hash(module)}\n".encode())
+    for module, name in sorted(uses):
+        digest.update(f"{module}[{name}]={import_module(module).REGISTRY[name]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def reached(entry: str, uses: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """Return the dotted names of the modules that :func:`fingerprint` covers, sorted; arguments and errors are its."""
     pending = [entry, f"{entry}.command"]
     for module, name in uses:
         registry = import_module(module).REGISTRY
@@ -47,12 +57,7 @@ def fingerprint(entry: str, uses: Iterable[tuple[str, str]] = ()) -> str:
         # The package's face names everything, for people; no step is made of it.
         if module != PACKAGE:
             pending += _imports(module)
-    digest = hashlib.sha256()
-    for module in sorted(seen):
-        digest.update(f"{module}={_tree_hash(module)}\n".encode())
-    for module, name in sorted(uses):
-        digest.update(f"{module}[{name}]={import_module(module).REGISTRY[name]}\n".encode())
-    return digest.hexdigest()[:16]
+    return sorted(seen)
 
 
 def check_fingerprint(planned: str | None, actual: str, *, where: str) -> None:
