@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from ews.augment.base import Augment
 
 REGISTRY: dict[str, str] = {
-    "standard": "ews.augment.standard:Standard",
-    "autoaugment": "ews.augment.autoaugment:AutoAugment",
-    "augmix": "ews.augment.augmix:AugMix",
+    "standard": "ews.augment.standard.standard:Standard",
+    "autoaugment": "ews.augment.autoaugment.autoaugment:AutoAugment",
+    "augmix": "ews.augment.augmix.augmix:AugMix",
 }
 
 

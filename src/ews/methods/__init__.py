@@ -15,15 +15,15 @@ that the cell names.
 """
 
 REGISTRY: dict[str, str] = {
-    "dropout": "ews.methods.dropout:Dropout",
-    "at": "ews.methods.at:At",
-    "trades": "ews.methods.trades:Trades",
-    "mixacm": "ews.methods.mixacm:Mixacm",
-    "awnet": "ews.methods.awnet:Awnet",
-    "awp": "ews.methods.awp:Awp",
-    "damp": "ews.methods.damp:Damp",
-    "sam": "ews.methods.sam:Sam",
-    "asam": "ews.methods.asam:Asam",
-    "rst": "ews.methods.rst:Rst",
-    "ews": "ews.methods.ews:Ews",
+    "dropout": "ews.methods.dropout.dropout:Dropout",
+    "at": "ews.methods.at.at:At",
+    "trades": "ews.methods.trades.trades:Trades",
+    "mixacm": "ews.methods.mixacm.mixacm:Mixacm",
+    "awnet": "ews.methods.awnet.awnet:Awnet",
+    "awp": "ews.methods.awp.awp:Awp",
+    "damp": "ews.methods.damp.damp:Damp",
+    "sam": "ews.methods.sam.sam:Sam",
+    "asam": "ews.methods.asam.asam:Asam",
+    "rst": "ews.methods.rst.rst:Rst",
+    "ews": "ews.methods.ews.ews:Ews",
 }

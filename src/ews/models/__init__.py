@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from ews.models.network import Network
 
 REGISTRY: dict[str, str] = {
-    "cifar_resnet": "ews.models.cifar_resnet:cifar_resnet",
-    "resnet": "ews.models.resnet:resnet",
-    "preact_resnet": "ews.models.preact_resnet:preact_resnet",
-    "wide_resnet": "ews.models.wide_resnet:wide_resnet",
+    "cifar_resnet": "ews.models.cifar_resnet.cifar_resnet:cifar_resnet",
+    "resnet": "ews.models.resnet.resnet:resnet",
+    "preact_resnet": "ews.models.preact_resnet.preact_resnet:preact_resnet",
+    "wide_resnet": "ews.models.wide_resnet.wide_resnet:wide_resnet",
 }
 
 

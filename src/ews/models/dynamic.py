@@ -5,5 +5,5 @@ own weights. What it adds is among the network's parameters and buffers afterwar
 """
 
 REGISTRY: dict[str, str] = {
-    "awnet": "ews.models.awnet:awnet",
+    "awnet": "ews.models.awnet.awnet:awnet",
 }

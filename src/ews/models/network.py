@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -14,6 +15,23 @@ from ews.models.block import Block, BlockSpec, Effects
 from ews.models.norm import BatchNorm2d
 from ews.models.space import SubnetSpace
 from ews.models.subnet import Subnet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What a network is given beside its architecture.
+
+    Attributes:
+        classes: the number of logits.
+        mean: per input channel, subtracted inside of the network; in the input's units ([0, 1]).
+        std: per input channel, positive, divided by after that.
+        generator: source of the weights; None is torch's global generator, which the caller has seeded.
+    """
+
+    classes: int
+    mean: Sequence[float]
+    std: Sequence[float]
+    generator: torch.Generator | None = None
 
 
 class Network(nn.Module):

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ews.augment.augmix.operations import OPERATIONS, Operation
 from ews.augment.base import CrossEntropy
-from ews.augment.operations import OPERATIONS, Operation
 from ews.augment.workers import ImageByImage
 from ews.core.errors import EwsError
 

@@ -284,7 +284,7 @@ def _route(network: Network, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         if clean is None or not 0 <= clean <= len(images):
             raise EwsError(
                 f"awnet: a pass in training mode must say how many of its {len(images)} images, the first ones, are "
-                "clean: ews.models.awnet.routing(network, clean=...)."
+                "clean: ews.models.awnet.awnet.routing(network, clean=...)."
             )
     scales, types = router((images - network.mean) / network.std)
     if router.call is not None:

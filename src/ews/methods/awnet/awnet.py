@@ -1,6 +1,6 @@
 """AW-Net's training (Wei and Zhao, arXiv 2306.03430): two teachers in the way of MTARD, and the router's types.
 
-Source: the network is :mod:`ews.models.awnet`. That its loss is the router's cross-entropy and adversarial
+Source: the network is :mod:`ews.models.awnet.awnet`. That its loss is the router's cross-entropy and adversarial
 distillation like MTARD's is read off the paper's figures; MTARD (Zhao et al., ECCV 2022) is as the project's notes have
 it from that paper's code. Equations and what is chosen here are in :class:`Awnet`.
 """
@@ -18,7 +18,7 @@ from ews.attacks.pgd import pgd
 from ews.core.errors import EwsError
 from ews.methods.adversarial import ADVERSARIAL, Adversarial
 from ews.methods.component import Batch, Context, Pass, Target, error
-from ews.models.awnet import router_of, routing, settle
+from ews.models.awnet.awnet import router_of, routing, settle
 from ews.subnets.distil import kl_divergence
 
 ROLES = ("clean", "robust")
