@@ -19,7 +19,7 @@ from ews.core.device import exact
 from ews.core.errors import EwsError
 from ews.core.levels import level
 from ews.core.seeds import numpy_stream
-from ews.models.awnet import CLEAN, router_of, routing
+from ews.models.awnet.awnet import CLEAN, router_of, routing
 from ews.models.network import Network
 from ews.pipeline.artifacts.finished import BEST, LAST, RECORD
 from ews.pipeline.evaluate import kept
