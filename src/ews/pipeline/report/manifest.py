@@ -64,8 +64,9 @@ class Entry:
     @property
     def trained(self) -> Trained:
         """What published numbers are looked up by: names, and the values that differ from the defaults, or none."""
-        names = (str(self.cell[axis]["name"]) for axis in AXES[1:])
-        return Trained(str(self.cell["dataset"]), *names, self.differs)
+        label = self.label
+        method = str(self.cell["method"]["name"])
+        return Trained(label.dataset, label.architecture, label.augmentation, method, self.differs)
 
     @property
     def vanilla(self) -> bool:
