@@ -60,9 +60,9 @@ def test_an_added_method_or_seed_reruns_nothing_that_was_there(finished: Project
     [
         ("methods/dropout/dropout.py", {"train_cell": 1}),
         ("subnets/controller.py", {"train_searching_cell": 1}),
-        ("train/optim.py", {"train_cell": 2, "train_searching_cell": 1}),
+        ("pipeline/train/optim.py", {"train_cell": 2, "train_searching_cell": 1}),
         ("corruptions/digital.py", {"corruption": 1, "evaluate_corruption": 3}),
-        ("evaluate/clean.py", {"evaluate_clean": 3}),
+        ("pipeline/evaluate/clean.py", {"evaluate_clean": 3}),
         ("augment/augmix/augmix.py", {}),
         ("data/download.py", {}),
     ],
@@ -71,6 +71,7 @@ def test_an_edit_of_behaviour_reruns_what_uses_it(finished: Project, module: str
     heavy = ("dataset", "corruption", "train_cell", "train_searching_cell")
     if set(expected) & {"evaluate_clean"}:
         heavy = (*heavy, "evaluate_clean")
+    assert (finished.folder / "src/ews" / module).is_file()
     with (finished.folder / "src/ews" / module).open("a", encoding="utf-8") as file:
         file.write("\n\nADDED = 1\n")
     planned = jobs(finished.snakemake("-n").stdout)
