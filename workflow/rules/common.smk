@@ -38,6 +38,7 @@ DATA_FILES = [
 ]
 EXTRA_FILES = ["images.npy", "labels.npy", "extra.json"]
 REPORTED = "src/ews/pipeline/report/reported.yaml"
+TEMPLATE = "src/ews/pipeline/report/table.html"
 EVALUATED = {kind: list(names) for kind, names in measuring.FILES.items()}
 TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
 FIGURES = ["training", "corruption", "severity", "sweep", "cost", "controller", "kept"]

@@ -1,4 +1,4 @@
-"""What an evaluation is: one signature for all, so that a new one is one file and one line in the registry."""
+"""What an evaluation is: one signature for all, so that one command runs, checks and writes each of them."""
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
