@@ -36,7 +36,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        help="processes that corrupt images, where none are stored; changes no result (default: --threads, or one per core)",
+        help="processes that corrupt images, where none are stored; no effect on results (default: --threads, or all)",
     )
 
 

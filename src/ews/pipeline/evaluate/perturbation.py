@@ -32,7 +32,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        help="processes that make frames; changes no result (default: --threads, or one per core)",
+        help="processes that make frames; changes no result (default: --threads, or all cores)",
     )
 
 
