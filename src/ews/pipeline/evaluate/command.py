@@ -1,6 +1,7 @@
 """Command line of the evaluation step: ``ews evaluate clean --run RUN --data data/digits ...``."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ def main(argv: Sequence[str]) -> None:
             entry.implementation().options(command)
     arguments = parser.parse_args(argv)
     options = {key: value for key, value in vars(arguments).items() if key not in COMMON}
+    threads = arguments.threads or 1
+    if "workers" in options and options["workers"] is None:
+        # Beside processes that make images one core is enough for a network.
+        options["workers"], threads = arguments.threads or len(os.sched_getaffinity(0)), 1
 
     check_name(arguments.out)
     record = read_record(arguments.run)
@@ -44,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     check_data(arguments.run, record, dataset)
     evaluator = EVALUATIONS[arguments.evaluation].implementation()
     with partial(arguments.out) as work:
-        with leased(threads=arguments.threads) as device:
+        with leased(threads=threads) as device:
             subject = Subject(
                 run=arguments.run,
                 record=record,
@@ -56,16 +61,17 @@ def main(argv: Sequence[str]) -> None:
             )
             found = evaluator.evaluate(subject, **options)
         write_arrays(arguments.predictions, found.arrays)
-        # What was asked for, and of which code: what `ews adopt` holds to the plan of another machine.
+        # What was asked for, and of which code: what `ews remote adopt` holds to the plan of another machine.
         asked = {key: value for key, value in options.items() if key not in ANYHOW}
         stamp: dict[str, Any] = {"code": code, "options": {"test_images": arguments.test_images, **asked}}
         stamp["files"] = {arguments.predictions.name: sha256(arguments.predictions)}
         if found.about is None:
             write_rows(arguments.out, [row | stamp for row in found.rows])
             return
-        with atomic(arguments.out) as rows:
+        table = arguments.out.with_suffix(".csv")
+        with atomic(table) as rows:
             write_rows(rows, found.rows)
-            stamp["files"][arguments.out.name] = sha256(rows)
+            stamp["files"][table.name] = sha256(rows)
             write_json(arguments.out.with_suffix(".json"), {**found.about, **stamp})
 
 
@@ -75,5 +81,5 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-images", type=int, help="size of a fixed stratified subset of the test images")
     parser.add_argument("--out", required=True, type=Path, help="results, .json or .csv; errors in percent")
     parser.add_argument("--predictions", required=True, type=Path, help="per-image predictions and confidences, .npz")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: 1)")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")

@@ -1,6 +1,5 @@
 """Corruption error: the error on corrupted copies of the test images, per corruption and severity."""
 
-import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -37,8 +36,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        help="processes that corrupt images, where none are stored; changes no result (default: one per core)",
+        help="processes that corrupt images, where none are stored; no effect on results (default: --threads, or all)",
     )
 
 

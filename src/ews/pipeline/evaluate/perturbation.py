@@ -1,6 +1,5 @@
 """Stability: how often the prediction flips along perturbation sequences of the test images, made as it goes."""
 
-import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -33,8 +32,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        help="processes that make frames; changes no result (default: one per core)",
+        help="processes that make frames; changes no result (default: --threads, or all cores)",
     )
 
 

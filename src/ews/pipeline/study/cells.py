@@ -100,10 +100,16 @@ def is_measured(kind: str, cell: Mapping[str, Any]) -> bool:
     return kind != "adaptive" or "dynamic" in cell["architecture"]
 
 
-def manifest(params: Params, study: str) -> dict[str, Any]:
-    """Return what the reports need to know of a study: results/<study>/study.json."""
+def manifest(params: Params, study: str, planned: list[Planned] | None = None) -> dict[str, Any]:
+    """Return what the reports need to know of a study: results/<study>/study.json.
+
+    Args:
+        params: of everything.
+        study: its name.
+        planned: what :func:`plan` returns for it, if that is known already.
+    """
     spec = params.studies[study]
-    cells = plan(params, study)
+    cells = plan(params, study) if planned is None else planned
     settings = cells[0].settings
     listed = {entry.run for entry in cells}
     teachers = {run: cell for entry in cells for run, cell in entry.teachers.items() if run not in listed}

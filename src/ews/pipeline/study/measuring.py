@@ -42,9 +42,3 @@ def options(params: Params, entry: Planned, kind: str) -> dict[str, Any]:
         adaptive, batch = settings["adaptive"], attack["autoattack"]["batch_size"]
         found = threat | {"restarts": adaptive["restarts"], "weights": list(adaptive["weights"]), "batch_size": batch}
     return {"test_images": settings["test_images"], **found}
-
-
-def words(found: dict[str, Any]) -> str:
-    """Write options as on a command line, ``--test-images 1000 --names fog snow``; those that are None are left out."""
-    given = {key: " ".join(map(str, value)) if isinstance(value, list) else value for key, value in found.items()}
-    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in given.items() if value is not None)
