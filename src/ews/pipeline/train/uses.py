@@ -23,7 +23,7 @@ def uses(cell: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def teachers(cell: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the cells that a cell's training learns from, by their role: ``run``, ``weights``, ``architecture``."""
+    """Return the cells that a cell's training learns from, by their role: ``run``, ``weights``, ..."""
     found: dict[str, dict[str, Any]] = {}
     for component in cell["method"]["components"]:
         found |= component.get("teachers", {})
