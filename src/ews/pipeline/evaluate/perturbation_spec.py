@@ -1,0 +1,54 @@
+"""What the evaluation on perturbation sequences says about itself."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from ews.core.values import Section, Seed
+from ews.perturbations import NAMES
+from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, one_of, section_of
+
+Perturbation = Annotated[str, one_of(NAMES)]
+
+
+class PerturbationSection(Section):
+    """Which perturbation sequences are evaluated."""
+
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
+        default=NAMES, description="Perturbations; mFP: over all ten."
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("a perturbation stands twice")
+        return names
+
+
+class PerturbationOptions(Options):
+    """Which perturbations, and how they are made."""
+
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
+        description="Perturbations, in the order of the results."
+    )
+    seed: Seed = Field(description="Of noise and snow.")
+    profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose constants and numbers of frames.")
+
+
+def asked(settings: Settings) -> PerturbationOptions:
+    """Return what it is asked for."""
+    section, made = section_of(settings, "perturbation", PerturbationSection), settings.corrupted
+    return PerturbationOptions(
+        test_images=settings.test_images, names=section.names, seed=made.seed, profile=made.profile
+    )
+
+
+SPEC = EvaluationSpec(
+    name="perturbation",
+    summary="How often predictions flip along sequences of slightly changed images",
+    section=PerturbationSection,
+    one="list of perturbations",
+    options=PerturbationOptions,
+    asked=asked,
+)

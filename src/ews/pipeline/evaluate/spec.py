@@ -1,0 +1,101 @@
+"""What a kind of evaluation says about itself, once; nothing here brings torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import Field, GetPydanticSchema
+from pydantic_core.core_schema import literal_schema
+
+from ews.core.values import Count, Section, Seed
+from ews.pipeline.study.cell import Cell
+
+
+class CorruptedSet(Section):
+    """How the corrupted test images of a dataset are made."""
+
+    source: Literal["generated", "official"] = Field(
+        default="generated", description="generated: made here; official: the published files (cifar10, cifar100)."
+    )
+    profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose severity constants: 32, 64 or 224 pixels.")
+    seed: Seed = Field(description="Seed of the random corruptions.")
+
+
+class NoSection(Section):
+    """Of an evaluation that params.yaml says nothing about."""
+
+
+class Options(Section):
+    """What an evaluation is asked for, as its command line has it: all that decides its result but network and code.
+
+    Where images lie and how many processes make them are not among it: no result depends on that.
+    """
+
+    test_images: Count | None = Field(default=None, description="Stratified subset of the test images; null: all.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that params.yaml says, with a study's overrides, of how one cell is measured.
+
+    Attributes:
+        test_images: size of a stratified subset of the test images; None: all.
+        sections: the sections of ``evaluation`` by kind of evaluation.
+        corrupted: how the corrupted images of the cell's dataset are made.
+    """
+
+    test_images: int | None
+    sections: Mapping[str, Section]
+    corrupted: CorruptedSet
+
+
+S = TypeVar("S", bound=Section)
+O = TypeVar("O", bound=Options)  # noqa: E741 - options
+
+
+def one_of(names: Sequence[str]) -> GetPydanticSchema:
+    """Return what restricts a text to some names, in messages and in the JSON Schema as well: those of a registry."""
+    return GetPydanticSchema(lambda *_: literal_schema(list(names)))
+
+
+def every(cell: Cell) -> bool:
+    """Say that an evaluation applies to all cells."""
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSpec(Generic[S, O]):
+    """A kind of evaluation.
+
+    Attributes:
+        name: as params.yaml and `ews evaluate` spell it.
+        summary: a line for tables of evaluations.
+        section: its parameters in params.yaml; each field has a range, a description and a default.
+        ways: keys of the section that say how something is computed; no result depends on them.
+        one: what a study has one of, where several values of a key in the section would be several of it, e.g.
+            ``"adversary"``: such keys cannot be swept.
+        options: what it is asked for.
+        asked: returns that, given all settings.
+        applies: whether it says something about a cell.
+        otherwise: what to tell, after the evaluation's name, someone whose study has no such cell.
+    """
+
+    name: str
+    summary: str
+    section: type[S]
+    ways: frozenset[str] = field(default_factory=frozenset)
+    one: str
+    options: type[O]
+    asked: Callable[[Settings], O]
+    applies: Callable[[Cell], bool] = every
+    otherwise: str = "applies to no cell of this study"
+
+
+def section_of(settings: Settings, kind: str, expected: type[S]) -> S:
+    """Return the section of an evaluation as its type."""
+    section: Any = settings.sections[kind]
+    if not isinstance(section, expected):
+        raise TypeError(f"evaluation.{kind} is a {type(section).__name__}, not a {expected.__name__}")
+    return section
