@@ -1,5 +1,6 @@
 """The components of training methods, in the order in which compositions name them, such as `trades+awp+ews`."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ews.core.registry import DescribedRegistry
@@ -29,6 +30,11 @@ class Methods(DescribedRegistry[MethodSpec[Any]]):
             EwsError: none does.
         """
         return self.by_type(parameters)
+
+    def uses(self, parameters: MethodParameters) -> list[Callable[[], object]]:
+        """Return the functions that import what a component runs, for :func:`ews.core.fingerprint.fingerprint`."""
+        spec = self.of(parameters)
+        return [spec.implementation, *spec.chosen(parameters)]
 
 
 METHODS = Methods(

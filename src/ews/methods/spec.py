@@ -60,6 +60,11 @@ class TeacherRole:
 P = TypeVar("P", bound=MethodParameters)
 
 
+def nothing(parameters: MethodParameters) -> tuple[()]:
+    """Return nothing: the parameters choose no further code."""
+    return ()
+
+
 def no_stages(parameters: MethodParameters) -> int:
     """Return 0: the component compares no stages."""
     return 0
@@ -76,6 +81,8 @@ class MethodSpec(Generic[P]):
         parameters: their type; each field has a range, a description and a default.
         implementation: imports and returns what builds the component from its context and its parameters. The code
             fingerprint of a cell follows the imports in this function's body.
+        chosen: of parameters, the functions that import what else runs because of them, e.g. a search strategy; the
+            code fingerprint follows these too.
         by_objective: objectives for each of which params.yaml has values of its own (default: one set of values); maps
             each to the defaults.
         network: those parameters in params.yaml that change the network, not the training: the parameters of the part
@@ -98,6 +105,7 @@ class MethodSpec(Generic[P]):
     kind: Kind
     parameters: type[P]
     implementation: Callable[[], Callable[[Context, P], Component]]
+    chosen: Callable[[P], tuple[Callable[[], object], ...]] = nothing
     by_objective: Mapping[str, P] | None = None
     network: type[DynamicParameters] | None = None
     recipe: str = "standard"

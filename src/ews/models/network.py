@@ -49,28 +49,22 @@ class Network(nn.Module):
         *,
         stem: int,
         blocks: Sequence[BlockSpec],
-        classes: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        generator: torch.Generator | None,
+        head: Head,
     ) -> None:
         """Declare the layers and draw their weights.
 
         Args:
             stem: channels of the 3x3 stem convolution.
             blocks: first to last.
-            classes: the number of logits.
-            mean: per input channel, in [0, 1] units.
-            std: per input channel, positive.
-            generator: source of the weights; None is torch's global generator.
+            head: classes, normalisation of the input, and source of the weights.
         """
         super().__init__()
         self.preactivation = blocks[0].preactivation
         if any(block.preactivation != self.preactivation for block in blocks):
             raise EwsError("network: pre-activation and post-activation blocks do not mix; declare one kind.")
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
-        self.stem = skip_init(nn.Conv2d, len(mean), stem, 3, padding=1, bias=False)
+        self.register_buffer("mean", torch.tensor(head.mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(head.std, dtype=torch.float32).view(1, -1, 1, 1))
+        self.stem = skip_init(nn.Conv2d, len(head.mean), stem, 3, padding=1, bias=False)
         channels = stem
         built = []
         for spec in blocks:
@@ -78,9 +72,9 @@ class Network(nn.Module):
             channels = spec.units[-1].channels
         self.blocks = cast(Sequence[Block], nn.ModuleList(built))
         self.norm = BatchNorm2d(channels if self.preactivation else stem)
-        self.head = skip_init(nn.Linear, channels, classes)
-        self.classes = classes
-        self.initialise(generator)
+        self.head = skip_init(nn.Linear, channels, head.classes)
+        self.classes = head.classes
+        self.initialise(head.generator)
 
     @property
     def space(self) -> SubnetSpace:

@@ -1,5 +1,6 @@
 """The kinds of network, and the parts that make any of them depend on its input."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ews.core.registry import DescribedRegistry
@@ -49,3 +50,9 @@ DYNAMIC = Dynamic(
     "dynamic part",
     AWNET,
 )
+
+
+def uses(parameters: ArchitectureParameters, dynamic: DynamicParameters | None) -> list[Callable[[], object]]:
+    """Return the functions that import what a network is built by, for :func:`ews.core.fingerprint.fingerprint`."""
+    parts = [] if dynamic is None else [DYNAMIC.of(dynamic).implementation]
+    return [ARCHITECTURES.of(parameters).implementation, *parts]

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ews.augment.augmix.augmix_spec import AugMixParameters
 from ews.augment.augmix.operations import OPERATIONS, Operation
-from ews.augment.base import CrossEntropy
+from ews.augment.base import CrossEntropy, Source
+from ews.augment.spec import Crop
 from ews.augment.workers import ImageByImage
-from ews.core.errors import EwsError
 
 MIXTURES = 2
 """Augmented views beside the clean one (the paper's number)."""
@@ -66,61 +67,21 @@ class AugMix(ImageByImage):
 
     views = 1 + MIXTURES
 
-    def __init__(
-        self,
-        *,
-        images: np.ndarray,
-        seed: int,
-        device: torch.device | str,
-        workers: int,
-        padding: int,
-        flip: bool,
-        width: int,
-        depth_min: int,
-        depth_max: int,
-        severity: float,
-        alpha: float,
-        jsd_weight: float,
-    ) -> None:
-        """Take what :func:`ews.augment.build` gives.
-
-        Args:
-            images: uint8 [N, H, W, 3].
-            seed: the cell's seed.
-            device: where batches are wanted.
-            workers: processes that augment; 0: this one.
-            padding: zeros on each side before the crop, in pixels.
-            flip: mirror each image with probability 1/2.
-            width: chains per mixture, >= 1.
-            depth_min: fewest operations in a chain, >= 1.
-            depth_max: most operations in a chain, >= ``depth_min``.
-            severity: highest level, in [0.1, 10].
-            alpha: parameter of the Dirichlet and Beta distributions, > 0.
-            jsd_weight: factor of the Jensen-Shannon term, >= 0.
+    def __init__(self, source: Source, crop: Crop, parameters: AugMixParameters) -> None:
+        """Take the images and the parameters of the mixtures.
 
         Raises:
-            EwsError: a value is out of its range.
+            EwsError: the images or the padding do not fit.
         """
-        ranges = {
-            f"width: {width} is below 1": width < 1,
-            f"depth_min: {depth_min} is not in 1..depth_max ({depth_max})": not 1 <= depth_min <= depth_max,
-            f"severity: {severity} is not in [{LOWEST_LEVEL}, 10]": not LOWEST_LEVEL <= severity <= 10,
-            f"alpha: {alpha} is not above 0": not alpha > 0,
-            f"jsd_weight: {jsd_weight} is below 0": not jsd_weight >= 0,
-        }
-        for message, wrong in ranges.items():
-            if wrong:
-                raise EwsError(f"augmentation.{message}.")
-        super().__init__(
-            Mixer(width=width, depth_min=depth_min, depth_max=depth_max, severity=severity, alpha=alpha),
-            images=images,
-            seed=seed,
-            device=device,
-            workers=workers,
-            padding=padding,
-            flip=flip,
+        mixer = Mixer(
+            width=parameters.width,
+            depth_min=parameters.depth_min,
+            depth_max=parameters.depth_max,
+            severity=parameters.severity,
+            alpha=parameters.alpha,
         )
-        self._jsd_weight = jsd_weight
+        super().__init__(mixer, source, crop)
+        self._jsd_weight = parameters.jsd_weight
 
     def loss(self, logits: Tensor, labels: Tensor, cross_entropy: CrossEntropy) -> Tensor:
         """Return cross-entropy of the clean view + ``jsd_weight`` * Jensen-Shannon divergence of all three."""

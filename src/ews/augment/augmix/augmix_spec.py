@@ -39,7 +39,7 @@ def implementation() -> Callable[[Source, Crop, AugMixParameters], AugMix]:
     """Return the augmentation."""
     from ews.augment.augmix.augmix import AugMix
 
-    return AugMix  # type: ignore[return-value]
+    return AugMix
 
 
 SPEC = AugmentationSpec(

@@ -9,9 +9,10 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment as Policy
 from torchvision.transforms import AutoAugmentPolicy
 
-from ews.augment.base import CrossEntropy
+from ews.augment.autoaugment.autoaugment_spec import AutoAugmentParameters
+from ews.augment.base import CrossEntropy, Source
+from ews.augment.spec import Crop
 from ews.augment.workers import ImageByImage
-from ews.core.errors import unknown
 
 POLICIES = {"cifar10": AutoAugmentPolicy.CIFAR10, "svhn": AutoAugmentPolicy.SVHN}
 
@@ -38,42 +39,13 @@ class AutoAugment(ImageByImage):
 
     views = 1
 
-    def __init__(
-        self,
-        *,
-        images: np.ndarray,
-        seed: int,
-        device: torch.device | str,
-        workers: int,
-        padding: int,
-        flip: bool,
-        policy: str,
-    ) -> None:
-        """Take what :func:`ews.augment.build` gives.
-
-        Args:
-            images: uint8 [N, H, W, 3].
-            seed: the cell's seed.
-            device: where batches are wanted.
-            workers: processes that augment; 0: this one.
-            padding: zeros on each side before the crop, in pixels.
-            flip: mirror each image with probability 1/2.
-            policy: ``"cifar10"`` (also for CIFAR-100, as in the paper) or ``"svhn"``.
+    def __init__(self, source: Source, crop: Crop, parameters: AutoAugmentParameters) -> None:
+        """Take the images and the policy.
 
         Raises:
-            EwsError: the images, the padding or the policy do not fit.
+            EwsError: the images or the padding do not fit.
         """
-        if policy not in POLICIES:
-            raise unknown("policy", policy, POLICIES, where="augmentation.policy")
-        super().__init__(
-            OnePolicy(Policy(POLICIES[policy])),
-            images=images,
-            seed=seed,
-            device=device,
-            workers=workers,
-            padding=padding,
-            flip=flip,
-        )
+        super().__init__(OnePolicy(Policy(POLICIES[parameters.policy])), source, crop)
 
     def loss(self, logits: Tensor, labels: Tensor, cross_entropy: CrossEntropy) -> Tensor:
         """Return the cross-entropy of the only view."""

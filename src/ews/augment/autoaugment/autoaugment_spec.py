@@ -27,7 +27,7 @@ def implementation() -> Callable[[Source, Crop, AutoAugmentParameters], AutoAugm
     """Return the augmentation."""
     from ews.augment.autoaugment.autoaugment import AutoAugment
 
-    return AutoAugment  # type: ignore[return-value]
+    return AutoAugment
 
 
 SPEC = AugmentationSpec(

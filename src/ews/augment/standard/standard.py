@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews.augment import crop
-from ews.augment.base import CrossEntropy
+from ews.augment.base import CrossEntropy, Source
+from ews.augment.crop import check, crop_and_flip, draw, to_float
+from ews.augment.spec import Crop
+from ews.augment.standard.standard_spec import StandardParameters
 
 # The share of a GPU's free memory that the training set may take; the rest is for the training itself (choice).
 RESIDENT_SHARE = 0.25
@@ -22,44 +24,27 @@ class Standard:
 
     views = 1
 
-    def __init__(
-        self,
-        *,
-        images: np.ndarray,
-        seed: int,
-        device: torch.device | str,
-        workers: int,
-        padding: int,
-        flip: bool,
-    ) -> None:
-        """Take what :func:`ews.augment.build` gives; ``workers`` is not needed here.
-
-        Args:
-            images: uint8 [N, H, W, 3].
-            seed: the cell's seed.
-            device: where batches are wanted.
-            workers: ignored.
-            padding: zeros on each side, in pixels.
-            flip: mirror each image with probability 1/2.
+    def __init__(self, source: Source, crop: Crop, parameters: StandardParameters) -> None:
+        """Take the images; the source's workers and the parameters, which are none, are not needed.
 
         Raises:
             EwsError: the images or the padding do not fit.
         """
-        crop.check(images, padding=padding)
-        self._images = images
-        self._seed = seed
-        self._device = torch.device(device)
-        self._padding = padding
-        self._flip = flip
+        check(source.images, padding=crop.padding)
+        self._images = source.images
+        self._seed = source.seed
+        self._device = torch.device(source.device)
+        self._padding = crop.padding
+        self._flip = crop.flip
         self._resident: Tensor | None = None
         if self._device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self._device)
-            if images.nbytes <= RESIDENT_SHARE * free:
-                self._resident = torch.tensor(np.asarray(images), device=self._device)
+            if self._images.nbytes <= RESIDENT_SHARE * free:
+                self._resident = torch.tensor(np.asarray(self._images), device=self._device)
 
     def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
         """Yield float32 [1, B, 3, H, W]; see :meth:`ews.augment.base.Augment.loader`."""
-        draws = crop.draw(seed=self._seed, epoch=epoch, count=len(self._images), padding=self._padding, flip=self._flip)
+        draws = draw(seed=self._seed, epoch=epoch, count=len(self._images), padding=self._padding, flip=self._flip)
         # The epoch's order and draws go to the device at once: a step then waits for no copy.
         places, top, left, flip = (
             torch.tensor(values, device=self._device)
@@ -71,8 +56,8 @@ class Standard:
                 images = self._resident[places[part]]
             else:
                 images = torch.from_numpy(self._images[order[part]]).to(self._device)
-            cropped = crop.crop_and_flip(images, top=top[part], left=left[part], flip=flip[part], padding=self._padding)
-            yield crop.to_float(cropped)[None]
+            cropped = crop_and_flip(images, top=top[part], left=left[part], flip=flip[part], padding=self._padding)
+            yield to_float(cropped)[None]
 
     def loss(self, logits: Tensor, labels: Tensor, cross_entropy: CrossEntropy) -> Tensor:
         """Return the cross-entropy of the only view."""

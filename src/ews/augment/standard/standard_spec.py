@@ -21,7 +21,7 @@ def implementation() -> Callable[[Source, Crop, StandardParameters], Standard]:
     """Return the augmentation."""
     from ews.augment.standard.standard import Standard
 
-    return Standard  # type: ignore[return-value]
+    return Standard
 
 
 SPEC = AugmentationSpec(

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from ews.methods.asam.asam_spec import AsamParameters
 from ews.methods.component import Context
 from ews.methods.parts import kernels_and_scales
 from ews.methods.sharpness import SharpnessAware
@@ -19,9 +20,9 @@ class Asam(SharpnessAware):
 
     name = "asam"
 
-    def __init__(self, context: Context, *, rho: float, sub_batches: int) -> None:
+    def __init__(self, context: Context, parameters: AsamParameters) -> None:
         """See :class:`ews.methods.sharpness.SharpnessAware`."""
-        super().__init__(context, rho=rho, sub_batches=sub_batches)
+        super().__init__(context, parameters)
         self._relative = {id(weight) for weight in kernels_and_scales(context.network)}
 
     def scales(self) -> list[Tensor | None]:

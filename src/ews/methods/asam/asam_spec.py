@@ -26,7 +26,7 @@ def implementation() -> Callable[[Context, AsamParameters], Asam]:
     """Return the component."""
     from ews.methods.asam.asam import Asam
 
-    return Asam  # type: ignore[return-value]
+    return Asam
 
 
 SPEC = MethodSpec(

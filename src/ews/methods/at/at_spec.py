@@ -28,7 +28,7 @@ def implementation() -> Callable[[Context, AtParameters], At]:
     """Return the component."""
     from ews.methods.at.at import At
 
-    return At  # type: ignore[return-value]
+    return At
 
 
 SPEC = MethodSpec(

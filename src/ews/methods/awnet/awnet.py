@@ -6,7 +6,6 @@ it from that paper's code. Equations and what is chosen here are in :class:`Awne
 """
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from ews.attacks.pgd import pgd
 from ews.core.errors import EwsError
 from ews.methods.adversarial import ADVERSARIAL, Adversarial
+from ews.methods.awnet.awnet_spec import AwnetParameters
 from ews.methods.component import Batch, Context, Pass, Target, error
 from ews.models.awnet.awnet import router_of, routing, settle
 from ews.subnets.distil import kl_divergence
@@ -55,40 +55,23 @@ class Awnet(Adversarial):
 
     name = "awnet"
 
-    def __init__(
-        self,
-        context: Context,
-        *,
-        weight_rate: float,
-        type_weight: float,
-        teachers: Mapping[str, Any],
-        **attack: Any,
-    ) -> None:
-        """Check and keep the parameters.
+    def __init__(self, context: Context, parameters: AwnetParameters) -> None:
+        """Keep the parameters.
 
         Args:
             context: the network, with a router, and the teachers of :data:`ROLES`.
-            weight_rate: how far the losses' weights move in a step, in [0, 1); MTARD: 0.025.
-            type_weight: c, of the type head's cross-entropy, >= 0.
-            teachers: by role what they are; their networks are in the context.
-            attack: see :class:`ews.methods.adversarial.Adversarial`.
+            parameters: see :class:`ews.methods.adversarial.Adversarial`, too.
 
         Raises:
-            EwsError: a value out of range, no router, or other teachers.
+            EwsError: no router, or a teacher is missing.
         """
-        super().__init__(context, **attack)
-        if not 0 <= weight_rate < 1 or not 0 <= type_weight < float("inf"):
-            raise EwsError(
-                f"method awnet: weight_rate {weight_rate!r} must be in [0, 1), type_weight {type_weight!r} a finite "
-                "number of at least 0."
-            )
+        super().__init__(context, parameters)
         if router_of(context.network) is None:
             raise EwsError("method awnet: the network has no router; the cell's architecture needs `dynamic: awnet`.")
-        missing = [role for role in ROLES if role not in teachers or role not in context.teachers]
-        if missing or set(teachers) != set(ROLES):
+        if not set(ROLES) <= set(context.teachers):
             raise EwsError(f"method awnet: needs the teachers {' and '.join(ROLES)}, not {sorted(context.teachers)}.")
-        self.weight_rate = weight_rate
-        self.type_weight = type_weight
+        self.weight_rate = parameters.weight_rate
+        self.type_weight = parameters.type_weight
         self.teachers = {role: context.teachers[role] for role in ROLES}
         # Of the losses (clean, robust): their weights, their first values, and of this step the sums over images.
         self._weights = torch.full((2,), 0.5, dtype=torch.float64, device=context.device)

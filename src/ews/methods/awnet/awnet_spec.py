@@ -33,7 +33,7 @@ def implementation() -> Callable[[Context, AwnetParameters], Awnet]:
     """Return the component."""
     from ews.methods.awnet.awnet import Awnet
 
-    return Awnet  # type: ignore[return-value]
+    return Awnet
 
 
 SPEC = MethodSpec(

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from ews.core.errors import EwsError
 from ews.methods.adversarial import attacked
+from ews.methods.awp.awp_spec import AwpParameters
 from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Wrapper
 
 # Keeps a layer without gradient unperturbed; far below any norm that occurs.
@@ -27,25 +27,11 @@ class Awp(Wrapper):
 
     name = "awp"
 
-    def __init__(self, context: Context, *, gamma: float, warmup_epochs: int) -> None:
-        """Find the weights to perturb.
-
-        Args:
-            context: holds the network.
-            gamma: radius, a share of each layer's norm, >= 0.
-            warmup_epochs: first epochs without perturbation, >= 0.
-
-        Raises:
-            EwsError: a value out of range.
-        """
-        if not 0 <= gamma < float("inf") or warmup_epochs < 0:
-            raise EwsError(
-                f"method awp: gamma {gamma!r} must be a finite number of at least 0, "
-                f"warmup_epochs {warmup_epochs!r} at least 0."
-            )
+    def __init__(self, context: Context, parameters: AwpParameters) -> None:
+        """Find the weights to perturb in the network of the context."""
         self.context = context
-        self.gamma = gamma
-        self.warmup_epochs = warmup_epochs
+        self.gamma = parameters.gamma
+        self.warmup_epochs = parameters.warmup_epochs
         self.weights: list[Tensor] = [
             module.weight for module in context.network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
         ]

@@ -26,7 +26,7 @@ def implementation() -> Callable[[Context, AwpParameters], Awp]:
     """Return the component."""
     from ews.methods.awp.awp import Awp
 
-    return Awp  # type: ignore[return-value]
+    return Awp
 
 
 SPEC = MethodSpec(

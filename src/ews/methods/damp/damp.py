@@ -1,13 +1,11 @@
 """DAMP, data augmentation via multiplicative perturbations of the weights (Trinh et al., NeurIPS 2024)."""
 
-from ews.core.errors import EwsError, unknown
 from ews.core.seeds import torch_stream
 from ews.methods import parts
 from ews.methods.component import Batch, Context, Gradients, Metrics, Wrapper
-from ews.methods.noise import FORMS, Noise
+from ews.methods.damp.damp_spec import DampParameters
+from ews.methods.noise import Noise
 
-GRADIENTS = ("perturbed", "objective")
-AUTO = "auto"
 # On a CPU as measured by benchmarks/methods.py; on CUDA nothing has been measured [choice].
 FASTEST = {"cpu": "sequential", "cuda": "grouped"}
 
@@ -48,33 +46,23 @@ class Damp(Wrapper):
 
     name = "damp"
 
-    def __init__(self, context: Context, *, sigma: float, sub_batches: int, gradient: str, form: str) -> None:
+    def __init__(self, context: Context, parameters: DampParameters) -> None:
         """Find the weights to perturb.
 
         Args:
             context: the network and the seed.
-            sigma: standard deviation of the factors, >= 0.
-            sub_batches: M >= 1; a batch of fewer images than that, the last one of an epoch, has a draw for each.
-            gradient: ``perturbed`` or ``objective``.
-            form: how a layer with M weights is computed, with the same values up to rounding: ``sequential``, part
-                after part; ``vmapped``, by ``torch.vmap``; ``grouped``, as one convolution in M groups; ``auto``:
-                whichever is fastest on the device. Parts of unequal size are always computed one after the other.
-
-        Raises:
-            EwsError: a value out of range.
+            parameters: a batch of fewer images than ``sub_batches``, the last one of an epoch, has a draw for each.
+                ``form`` says how a layer with M weights is computed, with the same values up to rounding:
+                ``sequential``, part after part; ``vmapped``, by ``torch.vmap``; ``grouped``, as one convolution in M
+                groups; ``auto``: whichever is fastest on the device. Parts of unequal size are always computed one
+                after the other.
         """
-        if not 0 <= sigma < float("inf"):
-            raise EwsError(f"method damp: sigma {sigma!r} must be a finite number of at least 0.")
-        parts.check(sub_batches, where="method damp")
-        if gradient not in GRADIENTS:
-            raise unknown("gradient", gradient, GRADIENTS, where="method damp")
-        if form not in (AUTO, *FORMS):
-            raise unknown("form", form, (AUTO, *FORMS), where="method damp")
         self.context = context
-        self.sigma = sigma
-        self.sub_batches = sub_batches
-        self.objective = gradient == "objective"
-        self.form = FASTEST.get(context.device.type, "sequential") if form == AUTO else form
+        self.sigma = parameters.sigma
+        self.sub_batches = parameters.sub_batches
+        self.objective = parameters.gradient == "objective"
+        form = parameters.form
+        self.form = FASTEST.get(context.device.type, "sequential") if form == "auto" else form
         self.weights = parts.kernels_and_scales(context.network)
 
     def begin_epoch(self, epoch: int) -> None:

@@ -36,7 +36,7 @@ def implementation() -> Callable[[Context, DampParameters], Damp]:
     """Return the component."""
     from ews.methods.damp.damp import Damp
 
-    return Damp  # type: ignore[return-value]
+    return Damp
 
 
 SPEC = MethodSpec(

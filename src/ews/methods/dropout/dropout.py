@@ -4,10 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ews.core.errors import EwsError, unknown
 from ews.methods.component import Context, Modifier
-
-PLACES = ("hidden", "block")
+from ews.methods.dropout.dropout_spec import DropoutParameters
 
 
 class Dropout(Modifier):
@@ -21,22 +19,10 @@ class Dropout(Modifier):
 
     name = "dropout"
 
-    def __init__(self, context: Context, *, rate: float, place: str) -> None:
-        """Change the network.
-
-        Args:
-            context: holds the network.
-            rate: probability that a channel of an example is zeroed, in [0, 1).
-            place: ``"hidden"``: the channels that EWS may drop; ``"block"``: each block's output.
-
-        Raises:
-            EwsError: rate out of range or unknown place.
-        """
-        if place not in PLACES:
-            raise unknown("place", place, PLACES, where="method dropout")
-        if not 0 <= rate < 1:
-            raise EwsError(f"method dropout: rate {rate!r} is not in [0, 1).")
-        if place == "hidden":
+    def __init__(self, context: Context, parameters: DropoutParameters) -> None:
+        """Change the network of the context."""
+        rate = parameters.rate
+        if parameters.place == "hidden":
             context.network.set_hidden_dropout(rate)
             return
 

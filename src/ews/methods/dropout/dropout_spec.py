@@ -28,7 +28,7 @@ def implementation() -> Callable[[Context, DropoutParameters], Dropout]:
     """Return the component."""
     from ews.methods.dropout.dropout import Dropout
 
-    return Dropout  # type: ignore[return-value]
+    return Dropout
 
 
 SPEC = MethodSpec(

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass, Table, error
+from ews.methods.ews.ews_spec import EwsParameters
 from ews.models.subnet import Subnet
 from ews.subnets.distil import distillation
 from ews.subnets.search import build
+from ews.subnets.search.base import PolicySettings, SearchSettings
 
 LOG = (
     "iteration",
@@ -55,59 +56,38 @@ class Ews(Extra):
 
     name = "ews"
 
-    def __init__(
-        self,
-        context: Context,
-        *,
-        weight: float,
-        width: float,
-        rounding: str,
-        interval: int,
-        search: str,
-        distillation: str,
-        reduction: str,
-        batch_fraction: float,
-        **policy: Any,
-    ) -> None:
+    def __init__(self, context: Context, parameters: EwsParameters) -> None:
         """Build the search.
 
         Args:
             context: the network and the seed.
-            weight: lambda >= 0.
-            width: rho in (0, 1], share of paths and channels kept.
-            rounding: ``"ceil"`` or ``"expected"``, see :mod:`ews.models.space`.
-            interval: K >= 1, iterations between updates of the search.
-            search: strategy, see :mod:`ews.subnets.search`.
-            distillation: ``"kl"``, or ``"ce"`` on the labels (the paper's alternative).
-            reduction: ``"batchmean"``, or ``"mean"`` (over classes too, as in the released CIFAR script).
-            batch_fraction: share of the batch in (0, 1] that the subnet is distilled on; the batch's
-                order is random, extra images included, so its first images are a random part. Rewards use
-                the whole batch.
-            policy: fields of :class:`ews.subnets.search.policy_gradient.PolicySettings`.
-
-        Raises:
-            EwsError: a value out of range.
+            parameters: ``rounding`` and ``width`` as :mod:`ews.models.space` has them. The part of the batch that
+                ``batch_fraction`` leaves is its first images: the batch's order is random, extra images included.
+                Rewards use the whole batch.
         """
-        if interval < 1 or not 0 < batch_fraction <= 1 or weight < 0:
-            raise EwsError(
-                f"method ews: interval {interval} must be at least 1, batch_fraction {batch_fraction} in (0, 1], "
-                f"weight {weight} at least 0."
-            )
         self.context = context
-        self.weight = weight
-        self.interval = interval
-        self.loss = distillation
-        self.reduction = reduction
-        self.batch_fraction = batch_fraction
-        self.search = build(
-            search,
-            network=context.network,
-            width=width,
-            rounding=rounding,
+        self.weight = parameters.weight
+        self.interval = parameters.interval
+        self.loss = parameters.distillation
+        self.reduction = parameters.reduction
+        self.batch_fraction = parameters.batch_fraction
+        policy = PolicySettings(
+            samples=parameters.samples,
+            learning_rate=parameters.learning_rate,
+            betas=parameters.betas,
+            entropy_bonus=parameters.entropy_bonus,
+            baseline_decay=parameters.baseline_decay,
+            gradient_clip=parameters.gradient_clip,
+            hidden=parameters.hidden,
+        )
+        settings = SearchSettings(
+            width=parameters.width,
+            rounding=parameters.rounding,
             device=context.device,
             seed=context.seed,
             policy=policy,
         )
+        self.search = build(parameters.search, context.network, settings)
         self._kept = [
             [torch.zeros(channels, dtype=torch.int64, device=context.device) for channels in block.channels]
             for block in self.search.space.blocks

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ews.core.values import Count, Decay, Fraction, NonNegative, Positive
 from ews.methods.spec import MethodParameters, MethodSpec
+from ews.subnets.search.registry import SEARCHES
 
 if TYPE_CHECKING:
     from ews.methods.component import Context
@@ -45,17 +46,23 @@ class EwsParameters(MethodParameters):
     gradient_clip: Positive = Field(default=3.0, description="Largest norm of the controller's gradient.")
 
 
+def chosen(parameters: EwsParameters) -> tuple[Callable[[], object], ...]:
+    """Return what imports the search strategy."""
+    return (SEARCHES[parameters.search].implementation,)
+
+
 def implementation() -> Callable[[Context, EwsParameters], Ews]:
     """Return the component."""
     from ews.methods.ews.ews import Ews
 
-    return Ews  # type: ignore[return-value]
+    return Ews
 
 
 SPEC = MethodSpec(
     name="ews",
     summary="Enhancing weak subnets (Guo et al. 2022, Algorithm 1)",
     kind="extra",
+    chosen=chosen,
     logs=("controller.csv", "kept.csv"),
     parameters=EwsParameters,
     implementation=implementation,

@@ -1,6 +1,5 @@
 """MixACM (Awais et al., NeurIPS 2021): robustness from a robust teacher, without adversarial examples in training."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +9,10 @@ from torch import Tensor, nn
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, torch_stream
 from ews.methods.adversarial import Adversarial
+from ews.methods.adversarial_spec import AdversarialParameters
 from ews.methods.channel_maps import chosen_blocks, distance, watched
 from ews.methods.component import Batch, Context, Pass, Target
+from ews.methods.mixacm.mixacm_spec import MixacmParameters
 from ews.subnets.distil import kl_divergence
 
 ROLE = "robust"
@@ -48,68 +49,36 @@ class Mixacm(Adversarial):
 
     name = "mixacm"
 
-    def __init__(
-        self,
-        context: Context,
-        *,
-        teachers: Mapping[str, Any],
-        mixup: float,
-        soft_weight: float,
-        temperature: float,
-        acm_weight: float,
-        stages: Sequence[int],
-        validation_epsilon: float,
-        validation_steps: int,
-        validation_step_size: float,
-        validation_images: int | None,
-    ) -> None:
-        """Check the parameters, find the stages and make the maps between channels.
+    def __init__(self, context: Context, parameters: MixacmParameters) -> None:
+        """Find the stages and make the maps between channels.
 
         Args:
-            context: the network, its teacher and the seed.
-            teachers: which run is the teacher, under ``robust``; its network is in the context.
-            mixup: alpha >= 0 of Beta(alpha, alpha); 0 mixes nothing.
-            soft_weight: a_soft in [0, 1].
-            temperature: T > 0.
-            acm_weight: a_acm >= 0.
-            stages: whose ends are compared, counted from the last, e.g. [-3, -2, -1]; the student's last with the
-                teacher's last.
-            validation_epsilon: largest change of a pixel in the PGD that selects the best epoch, in [0, 1] units.
-            validation_steps: its steps, at least 1.
-            validation_step_size: its step, in [0, 1] units.
-            validation_images: how many validation images it runs on, a fixed stratified subset; None: all.
+            context: the network, its teacher under ``robust`` and the seed.
+            parameters: ``stages`` count from the last, e.g. (-3, -2, -1); the student's last is compared with the
+                teacher's last. The attack is that of the PGD that selects the best epoch.
 
         Raises:
-            EwsError: a value out of range, no such stage, or the teacher is missing.
+            EwsError: no such stage, or the teacher is missing.
         """
-        super().__init__(
-            context,
-            epsilon=validation_epsilon,
-            step_size=validation_step_size,
-            steps=validation_steps,
+        attack = AdversarialParameters(
+            epsilon=parameters.validation_epsilon,
+            step_size=parameters.validation_step_size,
+            steps=parameters.validation_steps,
             attack_mode="eval",
-            validation_steps=validation_steps,
-            validation_step_size=validation_step_size,
-            validation_images=validation_images,
+            validation_steps=parameters.validation_steps,
+            validation_step_size=parameters.validation_step_size,
+            validation_images=parameters.validation_images,
         )
-        if not 0 <= mixup < float("inf") or not 0 <= soft_weight <= 1:
-            raise EwsError(f"method mixacm: mixup {mixup!r} must be at least 0, soft_weight {soft_weight!r} in [0, 1].")
-        if not 0 < temperature < float("inf") or not 0 <= acm_weight < float("inf"):
-            raise EwsError(
-                f"method mixacm: temperature {temperature!r} must be above 0, acm_weight {acm_weight!r} at least 0."
-            )
-        if set(teachers) != {ROLE} or ROLE not in context.teachers:
-            raise EwsError(
-                f"method mixacm: needs one teacher, {ROLE!r}; named are {sorted(teachers)}, loaded are "
-                f"{sorted(context.teachers)}."
-            )
-        self.mixup = mixup
-        self.soft_weight = soft_weight
-        self.temperature = temperature
-        self.acm_weight = acm_weight
+        super().__init__(context, attack)
+        if ROLE not in context.teachers:
+            raise EwsError(f"method mixacm: needs the teacher {ROLE!r}; loaded are {sorted(context.teachers)}.")
+        self.mixup = parameters.mixup
+        self.soft_weight = parameters.soft_weight
+        self.temperature = parameters.temperature
+        self.acm_weight = parameters.acm_weight
         self.teacher = replace(context, network=context.teachers[ROLE])
-        self.student_blocks = chosen_blocks(context.network, stages, where="method mixacm: student")
-        self.teacher_blocks = chosen_blocks(self.teacher.network, stages, where="method mixacm: teacher")
+        self.student_blocks = chosen_blocks(context.network, parameters.stages, where="method mixacm: student")
+        self.teacher_blocks = chosen_blocks(self.teacher.network, parameters.stages, where="method mixacm: teacher")
         self.matching = [
             self._matching(place, context.network.blocks[one].outputs, self.teacher.network.blocks[other].outputs)
             for place, (one, other) in enumerate(zip(self.student_blocks, self.teacher_blocks, strict=True))

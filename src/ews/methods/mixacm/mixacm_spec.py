@@ -68,7 +68,7 @@ def implementation() -> Callable[[Context, MixacmParameters], Mixacm]:
     """Return the component."""
     from ews.methods.mixacm.mixacm import Mixacm
 
-    return Mixacm  # type: ignore[return-value]
+    return Mixacm
 
 
 SPEC = MethodSpec(

@@ -1,7 +1,7 @@
 """RST, robust self-training (Carmon et al., NeurIPS 2019): batches with extra images that a network has labelled."""
 
-from ews.core.errors import EwsError
 from ews.methods.component import Context, Data
+from ews.methods.rst.rst_spec import RstParameters
 
 
 class Rst(Data):
@@ -14,16 +14,6 @@ class Rst(Data):
 
     name = "rst"
 
-    def __init__(self, context: Context, *, share: float) -> None:
-        """Keep the share.
-
-        Args:
-            context: unused.
-            share: of extra images in a batch, in (0, 1).
-
-        Raises:
-            EwsError: share out of range.
-        """
-        if not 0 < share < 1:
-            raise EwsError(f"method rst: share {share!r} is not in (0, 1).")
-        self.share = share
+    def __init__(self, context: Context, parameters: RstParameters) -> None:
+        """Keep the share; nothing of the context is needed."""
+        self.share = parameters.share

@@ -24,7 +24,7 @@ def implementation() -> Callable[[Context, RstParameters], Rst]:
     """Return the component."""
     from ews.methods.rst.rst import Rst
 
-    return Rst  # type: ignore[return-value]
+    return Rst
 
 
 SPEC = MethodSpec(

@@ -26,7 +26,7 @@ def implementation() -> Callable[[Context, SamParameters], Sam]:
     """Return the component."""
     from ews.methods.sam.sam import Sam
 
-    return Sam  # type: ignore[return-value]
+    return Sam
 
 
 SPEC = MethodSpec(

@@ -1,14 +1,13 @@
 """TRADES (Zhang et al., ICML 2019): clean cross-entropy, and a penalty on what an attack can change."""
 
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
 from ews.attacks.pgd import pgd
-from ews.core.errors import EwsError
 from ews.methods.adversarial import ADVERSARIAL, Adversarial, clean_logits
 from ews.methods.component import Batch, Context, Pass, Target, error
+from ews.methods.trades.trades_spec import TradesParameters
 from ews.subnets.distil import kl_divergence
 
 
@@ -25,21 +24,10 @@ class Trades(Adversarial):
 
     name = "trades"
 
-    def __init__(self, context: Context, *, beta: float, **attack: Any) -> None:
-        """Check and keep the parameters.
-
-        Args:
-            context: the network and the seed.
-            beta: weight of the divergence, >= 0; 1 / lambda in TRADES' paper.
-            attack: see :class:`ews.methods.adversarial.Adversarial`.
-
-        Raises:
-            EwsError: a value out of range.
-        """
-        super().__init__(context, **attack)
-        if not 0 <= beta < float("inf"):
-            raise EwsError(f"method trades: beta {beta!r} must be a finite number of at least 0.")
-        self.beta = beta
+    def __init__(self, context: Context, parameters: TradesParameters) -> None:
+        """See :class:`ews.methods.adversarial.Adversarial`."""
+        super().__init__(context, parameters)
+        self.beta = parameters.beta
 
     def attack(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return x' [B, 3, H, W] of the full network in its present mode.

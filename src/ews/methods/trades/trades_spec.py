@@ -29,7 +29,7 @@ def implementation() -> Callable[[Context, TradesParameters], Trades]:
     """Return the component."""
     from ews.methods.trades.trades import Trades
 
-    return Trades  # type: ignore[return-value]
+    return Trades
 
 
 SPEC = MethodSpec(

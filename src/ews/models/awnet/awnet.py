@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ews.core.errors import EwsError
+from ews.models.awnet.awnet_spec import AwnetNetwork
 from ews.models.network import Network
 from ews.models.norm import BatchNorm2d
 
@@ -159,23 +160,16 @@ class Router(nn.Module):
         return [2 * _precise(head(features)).sigmoid() for head in self.signal_heads], self.type_head(features)
 
 
-def awnet(network: Network, *, extractor: Sequence[int], generator: torch.Generator | None) -> None:
+def awnet(network: Network, parameters: AwnetNetwork, generator: torch.Generator | None) -> None:
     """Turn a network into AW-Net, in place; its own weights, also by name, stay as they are.
 
     Args:
         network: any, of any kind of block.
-        extractor: output channels of the router's convolutions, each of which halves the image.
+        parameters: the router's.
         generator: source of the router's weights; None is torch's global generator.
-
-    Raises:
-        EwsError: the extractor has no layer, or one without channels.
     """
-    if not extractor or any(isinstance(width, bool) or not isinstance(width, int) or width < 1 for width in extractor):
-        raise EwsError(
-            f"awnet: extractor {list(extractor)} must list numbers of channels: at least one, each positive."
-        )
     filters = [sum(conv.out_channels for conv in block.convs) for block in network.blocks]
-    router = Router(filters, list(extractor), network.stem.in_channels)
+    router = Router(filters, parameters.extractor, network.stem.in_channels)
     router.initialise(generator)
     router.to(network.stem.weight)
     for number, block in enumerate(network.blocks):

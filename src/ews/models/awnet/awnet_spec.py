@@ -29,7 +29,7 @@ def implementation() -> Callable[[Network, AwnetNetwork, torch.Generator | None]
     """Return what turns a network into AW-Net, in place."""
     from ews.models.awnet.awnet import awnet
 
-    return awnet  # type: ignore[return-value]
+    return awnet
 
 
 SPEC = DynamicSpec(

@@ -34,7 +34,7 @@ def implementation() -> Callable[[CifarResNetParameters, Head], Network]:
     """Return what builds the network."""
     from ews.models.cifar_resnet.cifar_resnet import cifar_resnet
 
-    return cifar_resnet  # type: ignore[return-value]
+    return cifar_resnet
 
 
 SPEC = ArchitectureSpec(

@@ -27,7 +27,7 @@ def implementation() -> Callable[[PreActResNetParameters, Head], Network]:
     """Return what builds the network."""
     from ews.models.preact_resnet.preact_resnet import preact_resnet
 
-    return preact_resnet  # type: ignore[return-value]
+    return preact_resnet
 
 
 SPEC = ArchitectureSpec(

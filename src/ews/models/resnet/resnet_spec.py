@@ -27,7 +27,7 @@ def implementation() -> Callable[[ResNetParameters, Head], Network]:
     """Return what builds the network."""
     from ews.models.resnet.resnet import resnet
 
-    return resnet  # type: ignore[return-value]
+    return resnet
 
 
 SPEC = ArchitectureSpec(

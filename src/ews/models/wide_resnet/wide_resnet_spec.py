@@ -34,7 +34,7 @@ def implementation() -> Callable[[WideResNetParameters, Head], Network]:
     """Return what builds the network."""
     from ews.models.wide_resnet.wide_resnet import wide_resnet
 
-    return wide_resnet  # type: ignore[return-value]
+    return wide_resnet
 
 
 SPEC = ArchitectureSpec(

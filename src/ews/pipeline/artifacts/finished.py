@@ -11,7 +11,8 @@ from ews import models
 from ews.core import files
 from ews.core.errors import EwsError
 from ews.data.dataset import Dataset
-from ews.models.network import Network
+from ews.models.network import Head, Network
+from ews.pipeline.study import typed
 
 RECORD = "record.json"
 LAST = "model.safetensors"
@@ -42,14 +43,10 @@ def read_network(run: Path, record: dict[str, Any], name: str, *, dataset: Datas
             f"{path}: damaged, or of another run: its SHA-256 is {got}, {RECORD} says "
             f"{record['files'][name]}. {RETRAIN}"
         )
-    network = models.build(
-        record["cell"]["architecture"],
-        classes=len(dataset.classes),
-        mean=dataset.mean,
-        std=dataset.std,
-        # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.
-        generator=torch.Generator(),
-    )
+    # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.
+    head = Head(classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=torch.Generator())
+    architecture, dynamic = typed.network(record["cell"]["architecture"])
+    network = models.build(architecture, head, dynamic=dynamic)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:

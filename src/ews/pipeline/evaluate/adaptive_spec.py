@@ -1,6 +1,8 @@
 """What the evaluation under attacks that deceive a router says about itself."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
@@ -9,6 +11,9 @@ from ews.methods.registry import METHODS
 from ews.pipeline.evaluate.adversarial_spec import AdversarialSection
 from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, section_of
 from ews.pipeline.study.cell import Cell
+
+if TYPE_CHECKING:
+    from ews.pipeline.evaluate.base import Evaluator
 
 Weights = Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
 
@@ -62,6 +67,15 @@ def applies(cell: Cell) -> bool:
 
 
 ROUTED = " or ".join(spec.name for spec in METHODS.values() if spec.network is not None)
+
+
+def implementation() -> Evaluator:
+    """Return the evaluation."""
+    from ews.pipeline.evaluate.adaptive import EVALUATOR
+
+    return EVALUATOR
+
+
 SPEC = EvaluationSpec(
     name="adaptive",
     summary="Robust error under attacks that deceive the router of a dynamic network too",
@@ -69,6 +83,7 @@ SPEC = EvaluationSpec(
     one="adversary",
     options=AdaptiveOptions,
     asked=asked,
+    implementation=implementation,
     applies=applies,
     otherwise=f"deceives a router, and no cell of this study has one; a method with {ROUTED} has",
 )

@@ -1,11 +1,16 @@
 """What the evaluation under attack says about itself."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from ews.core.values import Count, Level, Section, StepSize
 from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, section_of
+
+if TYPE_CHECKING:
+    from ews.pipeline.evaluate.base import Evaluator
 
 
 class AutoAttackSection(Section):
@@ -59,6 +64,13 @@ def asked(settings: Settings) -> AdversarialOptions:
     )
 
 
+def implementation() -> Evaluator:
+    """Return the evaluation."""
+    from ews.pipeline.evaluate.adversarial import EVALUATOR
+
+    return EVALUATOR
+
+
 SPEC = EvaluationSpec(
     name="adversarial",
     summary="Robust error: under PGD and AutoAttack in the maximum norm",
@@ -66,4 +78,5 @@ SPEC = EvaluationSpec(
     one="adversary",
     options=AdversarialOptions,
     asked=asked,
+    implementation=implementation,
 )

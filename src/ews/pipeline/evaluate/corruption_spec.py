@@ -1,12 +1,17 @@
 """What the evaluation on corrupted images says about itself."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from ews.core.values import Section, Seed
 from ews.corruptions import BENCHMARK, NAMES
 from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, one_of, section_of
+
+if TYPE_CHECKING:
+    from ews.pipeline.evaluate.base import Evaluator
 
 Corruption = Annotated[str, one_of(NAMES)]
 
@@ -53,6 +58,13 @@ def asked(settings: Settings) -> CorruptionOptions:
     )
 
 
+def implementation() -> Evaluator:
+    """Return the evaluation."""
+    from ews.pipeline.evaluate.corruption import EVALUATOR
+
+    return EVALUATOR
+
+
 SPEC = EvaluationSpec(
     name="corruption",
     summary="Error on corrupted test images, by corruption and severity",
@@ -61,4 +73,5 @@ SPEC = EvaluationSpec(
     one="list of corruptions",
     options=CorruptionOptions,
     asked=asked,
+    implementation=implementation,
 )

@@ -1,12 +1,17 @@
 """What the evaluation on perturbation sequences says about itself."""
 
-from typing import Annotated, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from ews.core.values import Section, Seed
 from ews.perturbations import NAMES
 from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, one_of, section_of
+
+if TYPE_CHECKING:
+    from ews.pipeline.evaluate.base import Evaluator
 
 Perturbation = Annotated[str, one_of(NAMES)]
 
@@ -44,6 +49,13 @@ def asked(settings: Settings) -> PerturbationOptions:
     )
 
 
+def implementation() -> Evaluator:
+    """Return the evaluation."""
+    from ews.pipeline.evaluate.perturbation import EVALUATOR
+
+    return EVALUATOR
+
+
 SPEC = EvaluationSpec(
     name="perturbation",
     summary="How often predictions flip along sequences of slightly changed images",
@@ -51,4 +63,5 @@ SPEC = EvaluationSpec(
     one="list of perturbations",
     options=PerturbationOptions,
     asked=asked,
+    implementation=implementation,
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, GetPydanticSchema
 from pydantic_core.core_schema import literal_schema
 
 from ews.core.values import Count, Section, Seed
 from ews.pipeline.study.cell import Cell
+
+if TYPE_CHECKING:
+    from ews.pipeline.evaluate.base import Evaluator
 
 
 class CorruptedSet(Section):
@@ -79,6 +82,8 @@ class EvaluationSpec(Generic[S, O]):
         options: what it is asked for.
         asked: returns that, given all settings.
         applies: whether it says something about a cell.
+        implementation: imports and returns the evaluation. The code fingerprint of a result follows the imports in this
+            function's body.
         otherwise: what to tell, after the evaluation's name, someone whose study has no such cell.
     """
 
@@ -89,6 +94,7 @@ class EvaluationSpec(Generic[S, O]):
     one: str
     options: type[O]
     asked: Callable[[Settings], O]
+    implementation: Callable[[], Evaluator]
     applies: Callable[[Cell], bool] = every
     otherwise: str = "applies to no cell of this study"
 

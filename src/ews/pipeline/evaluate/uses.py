@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import ews.models
+from ews.core.fingerprint import Use
+from ews.corruptions.registry import CORRUPTIONS
+from ews.models import registry as models
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.study import typed
 
 
-def uses(cell: Mapping[str, Any], kind: str, options: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
-    """Return (module that holds the registry, entry's name) for ``fingerprint("ews.pipeline.evaluate", ...)``.
+def uses(cell: Mapping[str, Any], kind: str, options: Mapping[str, Any] | None = None) -> list[Use]:
+    """Return the functions that import what an evaluation runs, for ``fingerprint("ews.pipeline.evaluate", ...)``.
 
     Args:
         cell: the resolved parameters of the training whose network is measured.
@@ -15,8 +19,8 @@ def uses(cell: Mapping[str, Any], kind: str, options: Mapping[str, Any] | None =
         options: its own, as on the command line. With ``seed`` and ``profile`` the corruptions in ``names`` are made
             by this package, and their code counts, stored or not.
     """
-    entries = [("ews.pipeline.evaluate", kind), *ews.models.uses(cell["architecture"])]
+    found: list[Use] = [EVALUATIONS[kind].implementation, *models.uses(*typed.network(cell["architecture"]))]
     options = options or {}
     if kind == "corruption" and options.get("seed") is not None and options.get("profile") is not None:
-        entries += [("ews.corruptions", name) for name in sorted(set(options["names"]))]
-    return entries
+        found += [CORRUPTIONS[name].implementation for name in options["names"]]
+    return found

@@ -19,7 +19,7 @@ from ews.methods.registry import METHODS
 from ews.methods.spec import MethodParameters
 from ews.models.registry import ARCHITECTURES, DYNAMIC
 from ews.models.spec import ArchitectureParameters, DynamicParameters
-from ews.pipeline.study.recipe import Recipe
+from ews.pipeline.study.recipe_spec import Recipe
 
 Weights = Literal["last", "best"]
 
