@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -64,6 +65,11 @@ def asked(settings: Settings) -> AdversarialOptions:
     )
 
 
+def subsets(options: AdversarialOptions) -> Mapping[str, int | None]:
+    """Return on how many images AutoAttack is run."""
+    return {"autoattack.n_examples": options.n_examples}
+
+
 def implementation() -> Evaluator:
     """Return the evaluation."""
     from ews.pipeline.evaluate.adversarial import EVALUATOR
@@ -78,5 +84,6 @@ SPEC = EvaluationSpec(
     one="adversary",
     options=AdversarialOptions,
     asked=asked,
+    subsets=subsets,
     implementation=implementation,
 )

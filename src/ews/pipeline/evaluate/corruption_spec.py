@@ -58,6 +58,11 @@ def asked(settings: Settings) -> CorruptionOptions:
     )
 
 
+def stored(settings: Settings) -> bool:
+    """Tell whether corrupted images are read from disk, as published ones always are, or made when measured."""
+    return settings.corrupted.source == "official" or section_of(settings, "corruption", CorruptionSection).stored
+
+
 def implementation() -> Evaluator:
     """Return the evaluation."""
     from ews.pipeline.evaluate.corruption import EVALUATOR

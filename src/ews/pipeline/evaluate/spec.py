@@ -68,6 +68,11 @@ def every(cell: Cell) -> bool:
     return True
 
 
+def no_subsets(options: Options) -> Mapping[str, int | None]:
+    """Say that an evaluation takes all test images that are measured."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSpec(Generic[S, O]):
     """A kind of evaluation.
@@ -81,6 +86,8 @@ class EvaluationSpec(Generic[S, O]):
             ``"adversary"``: such keys cannot be swept.
         options: what it is asked for.
         asked: returns that, given all settings.
+        subsets: of its options, how many of the measured test images each part of it takes, by key below its section;
+            None: all.
         applies: whether it says something about a cell.
         implementation: imports and returns the evaluation. The code fingerprint of a result follows the imports in this
             function's body.
@@ -95,6 +102,7 @@ class EvaluationSpec(Generic[S, O]):
     options: type[O]
     asked: Callable[[Settings], O]
     implementation: Callable[[], Evaluator]
+    subsets: Callable[[O], Mapping[str, int | None]] = no_subsets
     applies: Callable[[Cell], bool] = every
     otherwise: str = "applies to no cell of this study"
 
