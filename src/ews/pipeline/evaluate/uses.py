@@ -4,19 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import ews.models
+from ews.core.fingerprint import fingerprint
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.spec import EvaluationOptions
 
 
-def uses(cell: Mapping[str, Any], kind: str, options: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
-    """Return (module that holds the registry, entry's name) for ``fingerprint("ews.pipeline.evaluate", ...)``.
+def code(cell: Mapping[str, Any], kind: str, options: EvaluationOptions) -> str:
+    """Return the fingerprint of what an evaluation runs.
 
     Args:
         cell: the resolved parameters of the training whose network is measured.
-        kind: the evaluation, e.g. ``"clean"``.
-        options: its own, as on the command line. With ``seed`` and ``profile`` the corruptions in ``names`` are made
-            by this package, and their code counts, stored or not.
+        kind: of evaluation, e.g. ``"clean"``.
+        options: what decides its result.
     """
     entries = [("ews.pipeline.evaluate", kind), *ews.models.uses(cell["architecture"])]
-    options = options or {}
-    if kind == "corruption" and options.get("seed") is not None and options.get("profile") is not None:
-        entries += [("ews.corruptions", name) for name in sorted(set(options["names"]))]
-    return entries
+    return fingerprint("ews.pipeline.evaluate.command", [*entries, *EVALUATIONS[kind].components(options)])

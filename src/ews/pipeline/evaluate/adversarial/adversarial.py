@@ -1,55 +1,39 @@
 """Adversarial error: on test images changed within a small distance, by PGD with restarts and by AutoAttack."""
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 
-from ews.attacks import pgd
-from ews.attacks.ensemble import Version
-from ews.core import files
 from ews.core.device import exact
 from ews.core.errors import EwsError
-from ews.core.levels import level
+from ews.core.machine_types import Hardware
 from ews.models.network import Network
-from ews.pipeline.artifacts.finished import BEST, LAST, RECORD
-from ews.pipeline.evaluate import masking
-from ews.pipeline.evaluate.base import Evaluation, Evaluator
-from ews.pipeline.evaluate.masking import error_of
-from ews.pipeline.evaluate.shards import Arrays, Plan, attacked, loaded, read, right
+from ews.pipeline.artifacts.names import BEST, LAST
+from ews.pipeline.evaluate.adversarial import masking
+from ews.pipeline.evaluate.adversarial.adversarial_spec import (
+    AdversarialFindings,
+    AdversarialOptions,
+    Again,
+    Attack,
+    AttackedWeights,
+    ByAutoAttack,
+    ByPGD,
+    ErrorOn,
+    Radius,
+    Sweep,
+)
+from ews.pipeline.evaluate.adversarial.masking import error_of
+from ews.pipeline.evaluate.adversarial.shards import SHARD, Arrays, Plan, attacked, loaded, read, right
+from ews.pipeline.evaluate.base import Evaluation, Making
 from ews.pipeline.evaluate.subject import Subject
 
 ROUNDING = 1e-6
 """By how much a distance may exceed the radius: float32 near 1 has steps of 6e-8."""
 
 
-def options(parser: ArgumentParser) -> None:
-    """Add the threat and the attacks' effort."""
-    parser.add_argument("--epsilon", required=True, type=level, help="largest change of a pixel, in [0, 1] or as 8/255")
-    parser.add_argument("--step-size", required=True, type=level, help="of PGD, in [0, 1] units or as 2/255")
-    parser.add_argument("--steps", required=True, type=int, help="of PGD")
-    parser.add_argument("--restarts", required=True, type=int, help="of PGD; the worst counts, image by image")
-    parser.add_argument("--version", required=True, choices=("standard", "plus"), help="of AutoAttack")
-    parser.add_argument("--batch-size", required=True, type=int, help="images at a time; part of AutoAttack's result")
-    parser.add_argument(
-        "--n-examples", type=int, help="attack that many of the test images by AutoAttack; default: all"
-    )
-
-
-def evaluate(
-    subject: Subject,
-    *,
-    epsilon: float,
-    step_size: float,
-    steps: int,
-    restarts: int,
-    version: Version,
-    batch_size: int,
-    n_examples: int | None,
-) -> Evaluation:
+def evaluate(subject: Subject, options: AdversarialOptions, making: Making) -> Evaluation[AdversarialFindings]:
     """Attack the last epoch's weights and, where validation images selected an epoch, that epoch's.
 
     Shards of 250 images are attacked by functions of (seed, shard) and kept with their adversarial images and flags as
@@ -59,24 +43,27 @@ def evaluate(
 
     Args:
         subject: what to measure.
-        epsilon: largest change of a pixel, in [0, 1].
-        step_size, steps, restarts: of PGD, from uniform starts.
-        version: of AutoAttack.
-        batch_size: images at a time; AutoAttack draws by batch, so that its result depends on it, by little.
-        n_examples: how many of the test images AutoAttack attacks (PGD attacks all); None: all.
+        options: the threat and the attacks' effort. AutoAttack draws by batch, so that its result depends on the
+            batches' size, by little.
+        making: no images are made.
 
     Returns:
-        one row with the errors by weights and attack, and the signs of masked gradients; per-image flags of the last
-        weights, and the adversarial images of their first shards.
+        the errors by weights and attack, and the signs of masked gradients; per-image flags of the last weights, and
+        the adversarial images of their first shards.
 
     Raises:
         EwsError: a parameter outside its range, too few classes, an attack that left the ball.
     """
-    _check(subject, epsilon, step_size, steps, restarts, batch_size, n_examples)
-    plan = Plan(subject, epsilon, step_size, steps, restarts, version, batch_size, n_examples)
-    names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.has(name)}
+    available = len(subject.indices)
+    if options.n_examples is not None and options.n_examples > available:
+        raise EwsError(
+            f"evaluation.adversarial.autoattack.n_examples: {options.n_examples} of {available} test images; valid: 1 "
+            f"to {available}, or null for all."
+        )
+    plan = Plan(subject, options)
+    names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.run.has(name)}
     # Where the last epoch was the best one the two files are one network: the most costly step is not done twice.
-    alike = "best" in names and subject.record["files"][BEST] == subject.record["files"][LAST]
+    alike = "best" in names and subject.run.record.files[BEST] == subject.run.record.files[LAST]
     if alike:
         del names["best"]
     # Some attacks end just beyond the decision boundary. On a GPU the ten bits of TF32, and convolutions that are timed
@@ -87,49 +74,18 @@ def evaluate(
         results = {key: _summary(plan, name, read(plan, key, name)) for key, name in names.items()}
     if alike:
         results["best"] = results["last"]
-    row = {
-        "metric": "adversarial error",
-        "unit": "percent",
-        "model": "last",
-        **results["last"],
-        **({"best": results["best"]} if "best" in results else {}),
-        "settings": plan.settings,
-        "seed": plan.seed,
-        "test_images": subject.test_images,
-        "dataset": subject.dataset.name,
-        "data": subject.dataset.checksum,
-        "record": files.sha256(subject.run / RECORD),
-        "hardware": plan.identity["hardware"],
-        "versions": plan.identity["versions"],
-    }
-    return Evaluation(rows=[row], arrays=_arrays(plan, read(plan, "last", LAST)))
+    findings = AdversarialFindings(
+        last=results["last"],
+        best=results.get("best"),
+        seed=plan.seed,
+        shard=SHARD,
+        hardware=Hardware(**plan.identity["hardware"]),
+        versions=plan.identity["versions"],
+    )
+    return Evaluation(findings, arrays=_arrays(plan, read(plan, "last", LAST)))
 
 
-def _check(
-    subject: Subject,
-    epsilon: float,
-    step_size: float,
-    steps: int,
-    restarts: int,
-    batch_size: int,
-    n_examples: int | None,
-) -> None:
-    try:
-        pgd.check(epsilon=epsilon, step_size=step_size, steps=steps)
-    except ValueError as problem:
-        raise EwsError(f"evaluation.adversarial.{problem}.") from None
-    available = len(subject.indices)
-    for name, value in (("restarts", restarts), ("autoattack.batch_size", batch_size)):
-        if value < 1:
-            raise EwsError(f"evaluation.adversarial.{name}: {value} is not a whole number of at least 1.")
-    if n_examples is not None and not 1 <= n_examples <= available:
-        raise EwsError(
-            f"evaluation.adversarial.autoattack.n_examples: {n_examples} of {available} test images; valid: 1 to "
-            f"{available}, or null for all."
-        )
-
-
-def _summary(plan: Plan, name: str, shards: dict[str, list[Arrays]]) -> dict[str, Any]:
+def _summary(plan: Plan, name: str, shards: dict[str, list[Arrays]]) -> AttackedWeights:
     """Count the flags, and hold the kept images to them in a pass of its own, with the weights loaded anew."""
     network = loaded(plan, name)
     attacks = [str(attack) for attack in shards["autoattack"][0]["attacks"]]
@@ -138,32 +94,34 @@ def _summary(plan: Plan, name: str, shards: dict[str, list[Arrays]]) -> dict[str
     place = {int(index): at for at, index in enumerate(plan.order)}
     again = {kind: _again(plan, network, shards[kind]) for kind in ("pgd", "autoattack")}
     (swept,) = shards["sweep"]
-    sweep = [
-        {"epsilon": float(epsilon), "error": float(error)}
+    sweep = tuple(
+        Radius(epsilon=float(epsilon), error=float(error))
         for epsilon, error in zip(swept["epsilon"], swept["error"], strict=True)
-    ]
+    )
     errors = {attack: error_of(flags) for attack, flags in robust.items()}
-    return {
-        "clean": {"error": error_of(clean), "n": len(clean)},
-        "pgd": {"error": error_of(by_pgd), "n": len(by_pgd), "again": again["pgd"]},
-        "autoattack": {
-            "error": errors[attacks[-1]],
-            "n": len(plan.chosen),
-            "attacks": [
-                {"attack": attack, "error": errors[attack], "fooled": int(np.sum(robust[before] & ~robust[attack]))}
+    return AttackedWeights(
+        clean=ErrorOn(error=error_of(clean), n=len(clean)),
+        pgd=ByPGD(error=error_of(by_pgd), n=len(by_pgd), again=again["pgd"]),
+        autoattack=ByAutoAttack(
+            error=errors[attacks[-1]],
+            n=len(plan.chosen),
+            attacks=tuple(
+                Attack(attack=attack, error=errors[attack], fooled=int(np.sum(robust[before] & ~robust[attack])))
                 for before, attack in pairwise(attacks)
-            ],
-            "again": again["autoattack"],
-        },
-        "sweep": {"n": len(plan.swept), "errors": sweep},
-        "warnings": masking.signs(
-            messages=[str(message) for shard in shards["autoattack"] for message in shard["warnings"]],
-            robust=robust,
-            pgd=by_pgd[[place[int(index)] for index in plan.chosen]],
-            sweep=sweep,
-            unstable=again["pgd"]["changed"] + again["autoattack"]["changed"],
+            ),
+            again=again["autoattack"],
         ),
-    }
+        sweep=Sweep(n=len(plan.swept), errors=sweep),
+        warnings=tuple(
+            masking.signs(
+                messages=[str(message) for shard in shards["autoattack"] for message in shard["warnings"]],
+                robust=robust,
+                pgd=by_pgd[[place[int(index)] for index in plan.chosen]],
+                sweep=sweep,
+                unstable=again["pgd"].changed + again["autoattack"].changed,
+            )
+        ),
+    )
 
 
 def _arrays(plan: Plan, shards: dict[str, list[Arrays]]) -> Arrays:
@@ -186,7 +144,7 @@ def _joined(shards: Sequence[Arrays], name: str) -> np.ndarray:
     return np.concatenate([shard[name] for shard in shards], axis=-1)
 
 
-def _again(plan: Plan, network: Network, shards: Sequence[Arrays]) -> dict[str, Any]:
+def _again(plan: Plan, network: Network, shards: Sequence[Arrays]) -> Again:
     """Classify kept adversarial images again, and measure how far they are from the clean ones.
 
     Returns:
@@ -205,18 +163,11 @@ def _again(plan: Plan, network: Network, shards: Sequence[Arrays]) -> dict[str, 
         distance = max(distance, float((images.double() - plan.images(indices).double()).abs().max()))
         low, high = min(low, float(images.min())), max(high, float(images.max()))
     # A comparison that NaN fails too.
-    if not (distance <= plan.epsilon + ROUNDING and low >= 0 and high <= 1):
+    if not (distance <= plan.options.epsilon + ROUNDING and low >= 0 and high <= 1):
         raise EwsError(
             f"{plan.subject.work}: adversarial images are up to {distance:.8f} away from the clean ones and reach from "
-            f"{low:g} to {high:g}; allowed are {plan.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
+            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
         )
-    return {
-        "error": error_of(np.concatenate(found)),
-        "changed": changed,
-        "distance": distance,
-        "lowest": low,
-        "highest": high,
-    }
-
-
-EVALUATOR = Evaluator(options=options, evaluate=evaluate)
+    return Again(
+        error=error_of(np.concatenate(found)), changed=changed, distance=distance, lowest=low, highest=high
+    )

@@ -1,56 +1,36 @@
 """Clean error: the share of wrong predictions on the unchanged test images."""
 
-from argparse import ArgumentParser
-
-from ews.core import files
-from ews.pipeline.artifacts.finished import BEST, LAST, RECORD
-from ews.pipeline.evaluate.base import Evaluation, Evaluator
+from ews.pipeline.artifacts.names import BEST, LAST
+from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.evaluate.clean.clean_spec import CleanError, CleanFindings, CleanOptions
 from ews.pipeline.evaluate.metrics import correct, error
 from ews.pipeline.evaluate.predict import predict
 from ews.pipeline.evaluate.subject import Subject
 
 
-def options(parser: ArgumentParser) -> None:
-    """Add nothing: the options of all evaluations suffice."""
-
-
-def evaluate(subject: Subject) -> Evaluation:
+def evaluate(subject: Subject, options: CleanOptions, making: Making) -> Evaluation[CleanFindings]:
     """Measure the last epoch's weights and, where validation images selected an epoch, that epoch's.
 
     The reported error is the last epoch's; ``best`` stands beside it. Predictions are of the last epoch's.
     """
     labels = subject.labels
-    results = {}
-    for name in (LAST, BEST):
-        if subject.has(name):
-            results[name] = predict(
-                subject.network(name), subject.dataset.test_images, indices=subject.indices, device=subject.device
-            )
-    last = results[LAST].prediction
-    row = {
-        "metric": "clean error",
-        "unit": "percent",
-        "model": "last",
-        "error": error(last, labels),
-        "correct": correct(last, labels),
-        "n": len(labels),
-        "test_images": subject.test_images,
-        "dataset": subject.dataset.name,
-        "data": subject.dataset.checksum,
-        "record": files.sha256(subject.run / RECORD),
+    found = {
+        name: predict(
+            subject.network(name), subject.dataset.test_images, indices=subject.indices, device=subject.device
+        )
+        for name in (LAST, BEST)
+        if subject.run.has(name)
     }
-    if BEST in results:
-        best = results[BEST].prediction
-        row["best"] = {"error": error(best, labels), "correct": correct(best, labels), "n": len(labels)}
+    errors = {
+        name: CleanError(error=error(one.prediction, labels), correct=correct(one.prediction, labels), n=len(labels))
+        for name, one in found.items()
+    }
     return Evaluation(
-        rows=[row],
+        CleanFindings(last=errors[LAST], best=errors.get(BEST)),
         arrays={
-            "prediction": results[LAST].prediction,
-            "confidence": results[LAST].confidence,
+            "prediction": found[LAST].prediction,
+            "confidence": found[LAST].confidence,
             "index": subject.indices,
             "label": labels,
         },
     )
-
-
-EVALUATOR = Evaluator(options=options, evaluate=evaluate)
