@@ -37,7 +37,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
-from ews.methods.ews import Ews
+from ews.methods.ews.ews import Ews
 
 STEPS = ("vanilla", "at", "at+ews", "at+awp", "trades", "trades+ews", "trades+awp")
 # title -> step, its baseline, what is to be reached.

@@ -47,7 +47,7 @@ from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.methods.component import Context
-from ews.methods.ews import Ews
+from ews.methods.ews.ews import Ews
 from ews.models.network import Network
 from ews.models.subnet import Subnet
 from ews.pipeline.train import optim

@@ -66,7 +66,7 @@ class Masked:
     """Cross-entropy + lambda * KL(full || masked), in one graph."""
 
     def __init__(self, where: Context, *, weight: float, reduction: str, compiled: bool) -> None:
-        """Take the parameters of :class:`ews.methods.ews.Ews` that matter here."""
+        """Take the parameters of :class:`ews.methods.ews.ews.Ews` that matter here."""
         self.context = where
         self.weight = weight
         self.reduction = reduction

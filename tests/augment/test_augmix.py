@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from ews.augment import operations
-from ews.augment.augmix import Mixer, jensen_shannon
-from ews.augment.operations import OPERATIONS
+from ews.augment.augmix import operations
+from ews.augment.augmix.augmix import Mixer, jensen_shannon
+from ews.augment.augmix.operations import OPERATIONS
 from ews.core.errors import EwsError
 
 PAPER: dict[str, Any] = {"width": 3, "depth_min": 1, "depth_max": 3, "severity": 3, "alpha": 1.0}

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
 
-from ews.augment.autoaugment import POLICIES, OnePolicy
+from ews.augment.autoaugment.autoaugment import POLICIES, OnePolicy
 from ews.core.errors import EwsError
 
 

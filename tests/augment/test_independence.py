@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ews.augment import REGISTRY, build
-from ews.augment.augmix import Mixer
+from ews.augment.augmix.augmix import Mixer
 from ews.augment.base import Augment
 from ews.augment.crop import draw
 from ews.augment.workers import Batches, Views

@@ -18,7 +18,7 @@ import masked  # noqa: E402
 import methods  # noqa: E402
 import pipeline  # noqa: E402
 
-from ews.methods.damp import FASTEST  # noqa: E402
+from ews.methods.damp.damp import FASTEST  # noqa: E402
 from ews.pipeline.study.params import validate  # noqa: E402
 
 CPU = common.Setting(device=torch.device("cpu"), bfloat16=False, compiled=False)

@@ -126,14 +126,14 @@ def test_a_pulled_clone_is_up_to_date_and_an_edited_cell_reruns_alone(elsewhere:
 
 def test_stale_results_are_not_locked_as_fresh(elsewhere: Clone) -> None:
     """DVC sees any edit of the package and runs the stages; the workflow decides what is really to be done."""
-    with (elsewhere.folder / "src/ews/methods/dropout.py").open("a", encoding="utf-8") as file:
+    with (elsewhere.folder / "src/ews/methods/dropout/dropout.py").open("a", encoding="utf-8") as file:
         file.write("\n# A comment.\n")
     output = elsewhere.dvc("repro")
     assert "Running stage 'train'" in output
     assert trained(output) == []
     record = elsewhere.folder / "results/runs/digits/tiny/standard/dropout/seed0/record.json"
     before = record.read_text(encoding="utf-8")
-    with (elsewhere.folder / "src/ews/methods/dropout.py").open("a", encoding="utf-8") as file:
+    with (elsewhere.folder / "src/ews/methods/dropout/dropout.py").open("a", encoding="utf-8") as file:
         file.write("\nADDED = 1\n")
     assert trained(elsewhere.dvc("repro")) == ["digits/tiny/standard/dropout/seed0"]
     assert record.read_text(encoding="utf-8") != before

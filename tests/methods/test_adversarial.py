@@ -14,10 +14,10 @@ from ews import models
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods.adversarial import ADVERSARIAL
-from ews.methods.awp import Awp
+from ews.methods.awp.awp import Awp
 from ews.methods.component import Batch, Context, Metrics
 from ews.methods.compose import Method, compose
-from ews.methods.ews import Ews
+from ews.methods.ews.ews import Ews
 from ews.models.network import Network
 
 SEED, CLASSES, SIZE = 5, 4, 10

@@ -14,12 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ews import models
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
-from ews.methods import awnet
 from ews.methods.adversarial import ADVERSARIAL
-from ews.methods.awnet import Awnet
+from ews.methods.awnet import awnet
+from ews.methods.awnet.awnet import Awnet
 from ews.methods.component import Batch, Context
 from ews.methods.compose import Method, compose
-from ews.models.awnet import routing
+from ews.models.awnet.awnet import routing
 from ews.models.network import Network
 from ews.pipeline.study.methods import components
 

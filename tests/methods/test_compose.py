@@ -15,7 +15,7 @@ from ews.core.seeds import torch_stream
 from ews.methods import REGISTRY
 from ews.methods.component import Batch, Component, Context, Gradients, Metrics, Objective, Pass, Target, Wrapper
 from ews.methods.compose import Method, compose
-from ews.methods.ews import Ews, part_of
+from ews.methods.ews.ews import Ews, part_of
 from ews.methods.objective import CrossEntropy
 
 EWS: dict[str, Any] = {

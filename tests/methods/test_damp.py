@@ -17,8 +17,8 @@ from ews.methods import noise
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.component import Batch, Context, Metrics
 from ews.methods.compose import Method, compose
-from ews.methods.damp import GRADIENTS, Damp
-from ews.methods.ews import Ews
+from ews.methods.damp.damp import GRADIENTS, Damp
+from ews.methods.ews.ews import Ews
 from ews.methods.noise import FORMS, Noise
 from ews.methods.parts import kernels_and_scales, sizes
 from ews.pipeline.train import optim

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ews import models
 from ews.core.seeds import torch_stream
 from ews.methods.component import Context
-from ews.methods.dropout import Dropout
+from ews.methods.dropout.dropout import Dropout
 from ews.models.network import Network
 
 RATE = 0.3

@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ews import models
-from ews.augment.augmix import jensen_shannon
+from ews.augment.augmix.augmix import jensen_shannon
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods import parts
-from ews.methods.at import At
+from ews.methods.at.at import At
 from ews.methods.channel_maps import channel_map, distance, stage_ends, watched
 from ews.methods.component import Batch, Context
 from ews.methods.compose import Method, compose
-from ews.methods.ews import Ews
-from ews.methods.mixacm import MIXED, PARTNER, SHARE, Mixacm
+from ews.methods.ews.ews import Ews
+from ews.methods.mixacm.mixacm import MIXED, PARTNER, SHARE, Mixacm
 from ews.models.network import Network
 from ews.pipeline.study import schema
 

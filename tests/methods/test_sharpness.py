@@ -16,12 +16,12 @@ from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods import sharpness
 from ews.methods.adversarial import ADVERSARIAL
-from ews.methods.asam import Asam
+from ews.methods.asam.asam import Asam
 from ews.methods.component import Batch, Context, Metrics, Objective, Pass
 from ews.methods.compose import Method, compose
-from ews.methods.ews import Ews
+from ews.methods.ews.ews import Ews
 from ews.methods.parts import sizes, split
-from ews.methods.sam import Sam
+from ews.methods.sam.sam import Sam
 from ews.methods.sharpness import SharpnessAware
 from ews.pipeline.study.methods import LEAST_PART
 

@@ -13,7 +13,7 @@ from ews.attacks.mode import frozen_statistics
 from ews.attacks.pgd import pgd
 from ews.core.errors import EwsError
 from ews.models import build
-from ews.models.awnet import ADVERSARIAL, CLEAN, MixBN, Router, awnet, router_of, routing
+from ews.models.awnet.awnet import ADVERSARIAL, CLEAN, MixBN, Router, awnet, router_of, routing
 from ews.models.block import Block
 from ews.subnets.search import build as build_search
 

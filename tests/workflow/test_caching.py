@@ -58,12 +58,12 @@ def test_an_added_method_or_seed_reruns_nothing_that_was_there(finished: Project
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("methods/dropout.py", {"train_cell": 1}),
+        ("methods/dropout/dropout.py", {"train_cell": 1}),
         ("subnets/controller.py", {"train_searching_cell": 1}),
         ("train/optim.py", {"train_cell": 2, "train_searching_cell": 1}),
         ("corruptions/digital.py", {"corruption": 1, "evaluate_corruption": 3}),
         ("evaluate/clean.py", {"evaluate_clean": 3}),
-        ("augment/augmix.py", {}),
+        ("augment/augmix/augmix.py", {}),
         ("data/download.py", {}),
     ],
 )

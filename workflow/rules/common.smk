@@ -13,10 +13,12 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 
 try:
     from ews.corruptions import NAMES
+    from ews.corruptions.registry import CORRUPTIONS
     from ews.data.convert import locate
     from ews.core.errors import EwsError
     from ews.core.fingerprint import fingerprint
     from ews.pipeline.study.cells import check_sizes, is_measured, manifest, merged, plan, trainings
+    from ews.data.registry import READERS
     from ews.data.sources import read_manifest
     from ews.pipeline.study import measuring
     from ews.pipeline.study.naming import canonical, digest

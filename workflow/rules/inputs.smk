@@ -17,7 +17,7 @@ def validation_of(wildcards):
 
 def data_code(wildcards):
     kind = SOURCES[source_of(wildcards)].kind
-    return fingerprint("ews.data.command", [("ews.data", kind)])
+    return fingerprint("ews.data.command", [READERS[kind].implementation])
 
 
 def profile_of(wildcards):
@@ -57,11 +57,11 @@ def shown_sets(wildcards):
 
 
 def sheet_code(wildcards):
-    return fingerprint("ews.pipeline.corrupt.sheet", [("ews.corruptions", name) for name in NAMES])
+    return fingerprint("ews.pipeline.corrupt.sheet", [CORRUPTIONS[name].implementation for name in NAMES])
 
 
 def corruption_code(wildcards):
-    return fingerprint("ews.pipeline.corrupt.generate", [("ews.corruptions", wildcards.corruption)])
+    return fingerprint("ews.pipeline.corrupt.generate", [CORRUPTIONS[wildcards.corruption].implementation])
 
 
 def dataset_of(wildcards):

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ews.attacks.pgd import check
-from ews.models.awnet import ADVERSARIAL, routing
+from ews.models.awnet.awnet import ADVERSARIAL, routing
 
 
 def deceive(

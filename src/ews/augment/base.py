@@ -1,13 +1,32 @@
 """What every augmentation offers to the trainer."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 CrossEntropy = Callable[[Tensor, Tensor], Tensor]
 """(logits [B, classes], labels int64 [B]) -> scalar: the trainer's loss, label smoothing included."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The images that an augmentation works on, and where.
+
+    Attributes:
+        images: all training images, uint8 [N, H, W, 3], memory-mapped or not; the loader's indices point into it.
+        seed: the cell's seed.
+        device: where batches are wanted.
+        workers: processes that augment image by image; 0 does it in this one. No effect on values.
+    """
+
+    images: np.ndarray
+    seed: int
+    device: torch.device | str
+    workers: int
 
 
 class Augment(Protocol):

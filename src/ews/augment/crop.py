@@ -64,7 +64,7 @@ def to_float(images: Tensor) -> Tensor:
     return images.movedim(-1, -3).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
 
 
-def batches(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+def parts(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
     """Yield ``order`` in consecutive parts of ``batch_size``; the last one holds what remains."""
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ews.augment import crop
+from ews.augment.base import Source
+from ews.augment.crop import Draws, check, crop_and_flip, draw, parts, to_float
+from ews.augment.spec import Crop
 from ews.core.seeds import torch_stream
 
 Views = Callable[[np.ndarray, int], np.ndarray]
@@ -23,10 +25,10 @@ class Batches(Dataset[Tensor]):
     """
 
     def __init__(
-        self, *, images: np.ndarray, order: np.ndarray, batch_size: int, draws: crop.Draws, padding: int, views: Views
+        self, *, images: np.ndarray, order: np.ndarray, batch_size: int, draws: Draws, padding: int, views: Views
     ) -> None:
         self._images = images
-        self._parts = list(crop.batches(order, batch_size))
+        self._parts = list(parts(order, batch_size))
         self._draws = draws
         self._padding = padding
         self._views = views
@@ -36,7 +38,7 @@ class Batches(Dataset[Tensor]):
 
     def __getitem__(self, number: int) -> Tensor:
         indices = self._parts[number]
-        cropped = crop.crop_and_flip(
+        cropped = crop_and_flip(
             torch.from_numpy(self._images[indices]),
             top=torch.from_numpy(self._draws.top[indices]),
             left=torch.from_numpy(self._draws.left[indices]),
@@ -64,27 +66,22 @@ class ImageByImage:
     def __init__(
         self,
         make_views: Views,
-        *,
-        images: np.ndarray,
-        seed: int,
-        device: torch.device | str,
-        workers: int,
-        padding: int,
-        flip: bool,
+        source: Source,
+        crop: Crop,
     ) -> None:
-        """Take the parameters of :func:`ews.augment.build` and of the crop; see there.
+        """Take how views are made, the images and the dataset's crop.
 
         Raises:
             EwsError: the images or the padding do not fit.
         """
-        crop.check(images, padding=padding)
+        check(source.images, padding=crop.padding)
         self._make_views = make_views
-        self._images = images
-        self._seed = seed
-        self._device = torch.device(device)
-        self._workers = workers
-        self._padding = padding
-        self._flip = flip
+        self._images = source.images
+        self._seed = source.seed
+        self._device = torch.device(source.device)
+        self._workers = source.workers
+        self._padding = crop.padding
+        self._flip = crop.flip
 
     def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
         """Yield float32 [V, B, 3, H, W], made ahead by the workers; see :meth:`ews.augment.base.Augment.loader`."""
@@ -93,7 +90,7 @@ class ImageByImage:
             images=self._images,
             order=order,
             batch_size=batch_size,
-            draws=crop.draw(seed=self._seed, epoch=epoch, count=count, padding=self._padding, flip=self._flip),
+            draws=draw(seed=self._seed, epoch=epoch, count=count, padding=self._padding, flip=self._flip),
             padding=self._padding,
             views=self._make_views,
         )
@@ -107,7 +104,7 @@ class ImageByImage:
             generator=torch_stream("workers"),
         )
         for views in loader:
-            yield crop.to_float(views.to(self._device, non_blocking=cuda))
+            yield to_float(views.to(self._device, non_blocking=cuda))
 
 
 def _whole_file(images: np.ndarray) -> Path | None:

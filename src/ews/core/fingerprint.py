@@ -2,56 +2,75 @@
 
 Snakemake sees a rule's own text, not the modules it imports. The fingerprint covers the entry
 module and everything of this package that it imports, directly or not, as syntax trees without
-docstrings: comments and formatting do not count. At a registry (a module-level dict ``REGISTRY``)
-it follows only the entries that are named, so that a cell does not depend on methods it never uses.
+docstrings: comments and formatting do not count. Of a registry it covers only the entries in use,
+by the functions that import them, so that a cell does not depend on methods it never uses.
 """
 
 import ast
 import hashlib
-from collections.abc import Iterable
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 import ews
-from ews.core.errors import EwsError, unknown
+from ews.core.errors import EwsError
 
 PACKAGE = "ews"
 ROOT = Path(ews.__file__).parent
+Use = Callable[..., object]
+"""A function defined with ``def`` whose body imports what it stands for, such as a spec's ``implementation``."""
+
+NOT_FOLLOWED = {
+    "ews": "the library's public names, imported when they are used; a step imports the modules themselves",
+    "ews.data.download": "from where bytes come changes no result: their checksums say what they are",
+}
+"""Modules that the fingerprint leaves out, and why. Beside these it leaves out what :func:`is_followed` names."""
+LISTS = ("registry", "spec")
+"""Last parts of module names: lists of entries, of which those in use are named; and the types of entries."""
 
 
-def fingerprint(entry: str, uses: Iterable[tuple[str, str]] = ()) -> str:
+def is_followed(module: str) -> bool:
+    """Tell whether a module counts where it is imported.
+
+    Registries and specs do not: an entry's values stand in the cell, so that neither a new entry nor another
+    description, range or default changes what a planned step does. What an entry runs counts by its function.
+    """
+    last = module.rpartition(".")[2]
+    return module not in NOT_FOLLOWED and last not in LISTS and not last.endswith("_spec")
+
+
+def fingerprint(entry: str, uses: Iterable[Use] = ()) -> str:
     """Return the fingerprint of what ``entry`` runs, as 16 hex digits.
 
     Args:
         entry: the dotted name of the step's module or package, e.g. ``"ews.pipeline.train"``; of a package
             its ``command`` counts too.
-        uses: the registry entries in use, as (module that holds the registry, entry's name), e.g.
-            ``("ews.methods", "dropout")``.
-
-    Raises:
-        EwsError: an entry is not in its registry.
+        uses: what the step runs by way of registries; the imports in each function's body are followed.
     """
+    return _fingerprint(entry, frozenset(uses))
+
+
+@cache
+def _fingerprint(entry: str, uses: frozenset[Use]) -> str:
+    trees = {use: ast.parse(textwrap.dedent(inspect.getsource(use))) for use in uses}
     pending = [entry, f"{entry}.command"]
-    for module, name in uses:
-        registry = import_module(module).REGISTRY
-        if name not in registry:
-            raise unknown("entry", name, registry, where=module)
-        pending.append(registry[name].split(":")[0])
+    for tree in trees.values():
+        pending += _imported(tree)
     seen: set[str] = set()
     while pending:
         module = pending.pop()
-        if module in seen or _path(module) is None:
+        if module in seen or not is_followed(module) or _path(module) is None:
             continue
         seen.add(module)
-        # The package's face names everything, for people; no step is made of it.
-        if module != PACKAGE:
-            pending += _imports(module)
+        pending += _imports(module)
     digest = hashlib.sha256()
     for module in sorted(seen):
         digest.update(f"{module}={_tree_hash(module)}\n".encode())
-    for module, name in sorted(uses):
-        digest.update(f"{module}[{name}]={import_module(module).REGISTRY[name]}\n".encode())
+    # By what they do: from which spec a function comes makes no difference.
+    for dump in sorted(_dump(tree) for tree in trees.values()):
+        digest.update(f"{dump}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -96,8 +115,14 @@ def _tree(module: str) -> ast.Module:
 def _imports(module: str) -> list[str]:
     """Return the modules of this package that ``module`` imports, its parent packages included."""
     parts = module.split(".")
-    found = {".".join(parts[:end]) for end in range(1, len(parts))}
-    for node in ast.walk(_tree(module)):
+    parents = {".".join(parts[:end]) for end in range(1, len(parts))}
+    return sorted(parents | set(_imported(_tree(module))))
+
+
+def _imported(tree: ast.Module) -> list[str]:
+    """Return the modules of this package that are imported anywhere in a syntax tree."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -121,7 +146,7 @@ def _dump(node: object) -> str:
     for name in node._fields:
         value = getattr(node, name, None)
         if name == "body" and isinstance(value, list):
-            value = [part for part in value if not (_is_text(part) or _is_registry(part))]
+            value = [part for part in value if not _is_text(part)]
         if value is not None and value != []:
             fields.append(f"{name}={_dump(value)}")
     return f"{type(node).__name__}({','.join(fields)})"
@@ -129,9 +154,3 @@ def _dump(node: object) -> str:
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _is_registry(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Assign):
-        return any(isinstance(target, ast.Name) and target.id == "REGISTRY" for target in node.targets)
-    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "REGISTRY"

@@ -16,7 +16,17 @@ class Named(Protocol):
         ...
 
 
+class Described(Named, Protocol):
+    """What says about a component, among other things, of which type its parameters are."""
+
+    @property
+    def parameters(self) -> type[Any]:
+        """The type of the parameters; each entry of a registry has another one."""
+        ...
+
+
 E = TypeVar("E", bound=Named)
+D = TypeVar("D", bound=Described)
 
 
 class Registry(Mapping[str, E]):
@@ -59,6 +69,22 @@ class Registry(Mapping[str, E]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+class DescribedRegistry(Registry[D]):
+    """A registry whose entries are found by their parameters as well; subclasses give :meth:`by_type` its type."""
+
+    def by_type(self, parameters: object) -> D:
+        """Return the entry that takes parameters of exactly this type.
+
+        Raises:
+            EwsError: none does.
+        """
+        for entry in self.values():
+            if entry.parameters is type(parameters):
+                return entry
+        names = [entry.parameters.__name__ for entry in self.values()]
+        raise unknown(f"type of {self.kind} parameters", type(parameters).__name__, names)
 
 
 def lookup(registry: Mapping[str, str], name: str, *, kind: str) -> Any:

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data.prepare import prepare
+from ews.data.registry import READERS
 from ews.data.sources import find
+
+
+def code_of(kind: str) -> str:
+    """Return the fingerprint of the code that prepares a dataset of a source of that kind."""
+    return fingerprint("ews.data.command", [READERS[kind].implementation])
 
 
 def main(argv: Sequence[str]) -> None:
@@ -23,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
     arguments = parser.parse_args(argv)
     kind = find(arguments.manifest, arguments.source).kind
-    check_fingerprint(arguments.fingerprint, fingerprint("ews.data.command", [("ews.data", kind)]), where=arguments.out)
+    check_fingerprint(arguments.fingerprint, code_of(kind), where=str(arguments.out))
     info = prepare(
         dataset=arguments.dataset,
         source=arguments.source,

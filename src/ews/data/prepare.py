@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from ews.core.arrays import write_npy
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256, write_json
-from ews.core.registry import lookup
-from ews.data import REGISTRY
 from ews.data.dataset import INFO
+from ews.data.download import fetch
 from ews.data.raw import Raw
+from ews.data.registry import READERS
 from ews.data.sources import Source, find
 from ews.data.split import stratified
 
@@ -52,8 +52,8 @@ def prepare(
     # Beside the folder, not in it: the folder holds data and nothing else.
     with exclusive(out.parent / ".locks" / out.name):
         archive = _archive(entry, downloads, mirror)
-        read = lookup(REGISTRY, entry.kind, kind="kind of source")
-        raw: Raw = read(archive, **({} if entry.image_size is None else {"image_size": entry.image_size}))
+        read = READERS.find(entry.kind, where=source).implementation()
+        raw = read(archive, **({} if entry.image_size is None else {"image_size": entry.image_size}))
         raw.check(source)
         _check_counts(raw, entry, source)
         held_out = _held_out(raw.train_labels, validation, dataset)
@@ -112,11 +112,7 @@ def _archive(entry: Source, downloads: Path, mirror: str | None) -> Path | None:
         return Path(entry.folder).expanduser()
     if entry.file is None:
         return None
-    # By name, so that the fingerprint leaves the downloader out: what it may return is fixed by the checksum.
-    archive: Path = lookup({"fetch": "ews.data.download:fetch"}, "fetch", kind="downloader")(
-        entry, downloads=downloads, mirror=mirror
-    )
-    return archive
+    return fetch(entry, downloads=downloads, mirror=mirror)
 
 
 def _check_counts(raw: Raw, entry: Source, source: str) -> None:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ews.core.errors import EwsError, unknown
-from ews.data import REGISTRY
+from ews.data.registry import READERS
 
 EMBEDDED = frozenset({"digits"})  # kinds that need no archive
 DIGITS_OF = {"md5": 32, "sha256": 64}  # hex digits of each algorithm that a checksum may name
@@ -24,7 +24,7 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     title: Text = Field(description="What it is, for captions and records.")
-    kind: Text = Field(description="How it is read: a key of ews.data.REGISTRY.")
+    kind: Text = Field(description="How it is read: an entry of ews.data.registry.READERS.")
     url: list[Text] = Field(default=[], description="Addresses, tried in order after the mirror.")
     file: Text | None = Field(default=None, description="The archive's name, in a mirror and in the cache.")
     size: Count | None = Field(default=None, description="The archive's length in bytes.")
@@ -41,8 +41,8 @@ class Source(BaseModel):
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
-        if kind not in REGISTRY:
-            raise ValueError(f"unknown kind; valid: {', '.join(sorted(REGISTRY))}")
+        if kind not in READERS:
+            raise ValueError(f"unknown kind; valid: {', '.join(sorted(READERS))}")
         return kind
 
     @field_validator("checksum", mode="before")

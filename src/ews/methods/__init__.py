@@ -1,4 +1,4 @@
-"""Training methods as compositions of components, joined by ``+`` in the order of the registry.
+"""Training methods as compositions of components, joined by ``+`` in the order of :mod:`ews.methods.registry`.
 
 A component has one of five kinds (:mod:`ews.methods.component`):
 
@@ -9,21 +9,6 @@ A component has one of five kinds (:mod:`ews.methods.component`):
 - ``data`` says what batches are made of (rst);
 - ``extra`` adds a term, with a backward pass of its own, after the full network's (ews).
 
-A new method is one module with one component and one line here. ``vanilla`` is the composition of
-nothing. This module imports no component, so that the code fingerprint of a cell covers only those
-that the cell names.
+A component is a folder: what it says about itself (``*_spec.py``, without torch), its code and its page. ``vanilla`` is
+the composition of nothing.
 """
-
-REGISTRY: dict[str, str] = {
-    "dropout": "ews.methods.dropout:Dropout",
-    "at": "ews.methods.at:At",
-    "trades": "ews.methods.trades:Trades",
-    "mixacm": "ews.methods.mixacm:Mixacm",
-    "awnet": "ews.methods.awnet:Awnet",
-    "awp": "ews.methods.awp:Awp",
-    "damp": "ews.methods.damp:Damp",
-    "sam": "ews.methods.sam:Sam",
-    "asam": "ews.methods.asam:Asam",
-    "rst": "ews.methods.rst:Rst",
-    "ews": "ews.methods.ews:Ews",
-}

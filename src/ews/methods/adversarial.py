@@ -3,20 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ews.attacks.mode import frozen_statistics
-from ews.attacks.pgd import check, pgd
-from ews.core.errors import EwsError, unknown
+from ews.attacks.pgd import pgd
 from ews.core.seeds import torch_stream
+from ews.methods.adversarial_spec import AdversarialParameters
 from ews.methods.component import Batch, Context, Objective
 from ews.models.network import Network
 
-Mode = Literal["train", "eval"]
-MODES = ("train", "eval")
 ADVERSARIAL = "adversarial"
 """Key of ``Batch.extra``: the attacked images x' [V, B, 3, H, W] in [0, 1], detached."""
 
@@ -30,50 +27,24 @@ class Adversarial(Objective):
 
     adversarial = True
 
-    def __init__(
-        self,
-        context: Context,
-        *,
-        epsilon: float,
-        step_size: float,
-        steps: int,
-        attack_mode: str,
-        validation_steps: int,
-        validation_step_size: float,
-        validation_images: int | None,
-    ) -> None:
-        """Check and keep the parameters.
+    def __init__(self, context: Context, parameters: AdversarialParameters) -> None:
+        """Keep the parameters.
 
         Args:
             context: the network and the seed.
-            epsilon: largest change of a pixel, in [0, 1] units.
-            step_size: of the training's attack, in [0, 1] units.
-            steps: of the training's attack, at least 1.
-            attack_mode: ``train``: the attacked network normalises by the batch, as in the pass that the loss comes
-                from; ``eval``: by the running statistics. Neither updates them.
-            validation_steps: steps of the attack by which the best epoch is selected: cross-entropy, evaluation
-                mode, uniform start, whatever the training's attack is.
-            validation_step_size: of that attack, in [0, 1] units.
-            validation_images: how many validation images it runs on, a fixed stratified subset; None: all.
-
-        Raises:
-            EwsError: a value out of range.
+            parameters: in mode ``train`` the attacked network normalises by the batch, as in the pass that the loss
+                comes from; in mode ``eval`` by the running statistics; neither updates them. The attack by which the
+                best epoch is selected has cross-entropy, evaluation mode and a uniform start, whatever the training's
+                attack is, and a fixed stratified subset of the validation images.
         """
-        if attack_mode not in MODES:
-            raise unknown("attack_mode", attack_mode, MODES, where=f"method {self.name}")
-        for size, count in ((step_size, steps), (validation_step_size, validation_steps)):
-            try:
-                check(epsilon=epsilon, step_size=size, steps=count)
-            except ValueError as error:
-                raise EwsError(f"method {self.name}: {error}.") from None
         self.context = context
-        self.epsilon = epsilon
-        self.step_size = step_size
-        self.steps = steps
-        self.attack_mode = attack_mode
-        self.validation_steps = validation_steps
-        self.validation_step_size = validation_step_size
-        self.validation_count = validation_images
+        self.epsilon = parameters.epsilon
+        self.step_size = parameters.step_size
+        self.steps = parameters.steps
+        self.attack_mode = parameters.attack_mode
+        self.validation_steps = parameters.validation_steps
+        self.validation_step_size = parameters.validation_step_size
+        self.validation_count = parameters.validation_images
 
     def begin_epoch(self, epoch: int) -> None:
         """Restart the stream of the attacks' starts: a function of (seed, epoch)."""

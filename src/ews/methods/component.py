@@ -129,7 +129,7 @@ class Context:
 
 
 class Component:
-    """A part of a method. Built with its :class:`Context` and its parameters from the cell, by keyword."""
+    """A part of a method. Built with its :class:`Context` and its parameters."""
 
     kind: ClassVar[Literal["modifier", "objective", "wrapper", "data", "extra"]]
     name: ClassVar[str]

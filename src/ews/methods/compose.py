@@ -1,15 +1,12 @@
 """Build a method from its components, and compute one batch's gradient with it."""
 
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from ews.core.errors import EwsError
-from ews.core.registry import lookup
-from ews.methods import REGISTRY
 from ews.methods.component import (
     Batch,
     Component,
@@ -26,36 +23,30 @@ from ews.methods.component import (
     error,
 )
 from ews.methods.objective import CrossEntropy
+from ews.methods.registry import METHODS
+from ews.methods.spec import MethodParameters
 
 
-def compose(method: Mapping[str, Any], context: Context) -> "Method":
+def compose(components: Sequence[MethodParameters], context: Context) -> "Method":
     """Build a method.
 
     Args:
-        method: ``{"name": ..., "components": [{"name": "ews", **parameters}, ...]}``.
+        components: the parameters of each component, in the order in which modifiers change the network; none:
+            vanilla.
         context: what components are built from; modifiers change its network.
 
     Raises:
-        EwsError: unknown component, twice the same one, more than one objective, or wrong parameters.
+        EwsError: a component twice, more than one objective, or what a component refuses.
     """
-    where = f"method {method['name']}"
-    components: list[Component] = []
-    for entry in method["components"]:
-        parameters = {key: value for key, value in entry.items() if key != "name"}
-        builder = lookup(REGISTRY, entry["name"], kind="method component")
-        try:
-            inspect.signature(builder).bind(context, **parameters)
-        except TypeError as wrong:
-            raise EwsError(f"{where}: component {entry['name']!r} with parameters {parameters}: {wrong}.") from None
-        components.append(builder(context, **parameters))
-    names = [component.name for component in components]
+    built: list[Component] = [METHODS.of(one).implementation()(context, one) for one in components]
+    names = [component.name for component in built]
+    where = f"method {'+'.join(names)}"
     if len(set(names)) < len(names):
-        raise EwsError(f"{where}: a component stands twice in {names}; name each once.")
-    objectives = [component for component in components if isinstance(component, Objective)]
+        raise EwsError(f"{where}: a component stands twice; name each once.")
+    objectives = [component.name for component in built if isinstance(component, Objective)]
     if len(objectives) > 1:
-        both = " and ".join(objective.name for objective in objectives)
-        raise EwsError(f"{where}: {both} are both objectives; a method has at most one.")
-    return Method(context, components)
+        raise EwsError(f"{where}: {' and '.join(objectives)} are both objectives; a method has at most one.")
+    return Method(context, built)
 
 
 class Method:

@@ -18,12 +18,6 @@ def kernels_and_scales(network: nn.Module) -> list[Tensor]:
     return [weight for weight in weights if weight is not None]
 
 
-def check(sub_batches: int, *, where: str) -> None:
-    """Raise an :class:`EwsError` unless a number of sub-batches is at least 1."""
-    if sub_batches < 1:
-        raise EwsError(f"{where}: sub_batches {sub_batches!r} must be at least 1.")
-
-
 def check_first(sub_batches: int, batch: Batch, *, where: str, least: int = 1) -> None:
     """Raise an :class:`EwsError` if the first batch of a training has fewer than ``least`` images for a sub-batch.
 

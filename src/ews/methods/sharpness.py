@@ -8,12 +8,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from ews.attacks.mode import frozen_statistics
-from ews.core.errors import EwsError
 from ews.methods import parts
 from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Wrapper
-
-# With a single image a sub-batch has no spread to normalise by.
-LEAST = 2
+from ews.methods.sharpness_spec import LEAST_PART, SharpnessParameters
 
 
 class SharpnessAware(Wrapper):
@@ -37,23 +34,11 @@ class SharpnessAware(Wrapper):
     Cost: two forward and backward passes, and a copy of the weights and of their gradients.
     """
 
-    def __init__(self, context: Context, *, rho: float, sub_batches: int) -> None:
-        """Find the weights to move.
-
-        Args:
-            context: the network.
-            rho: the length of the step, > 0.
-            sub_batches: M >= 1.
-
-        Raises:
-            EwsError: a value out of range.
-        """
-        if not 0 < rho < float("inf"):
-            raise EwsError(f"method {self.name}: rho {rho!r} must be a finite number above 0.")
-        parts.check(sub_batches, where=f"method {self.name}")
+    def __init__(self, context: Context, parameters: SharpnessParameters) -> None:
+        """Find the weights to move in the network of the context."""
         self.context = context
-        self.rho = rho
-        self.sub_batches = sub_batches
+        self.rho = parameters.rho
+        self.sub_batches = parameters.sub_batches
         self.weights: list[nn.Parameter] = [
             parameter for parameter in context.network.parameters() if parameter.requires_grad
         ]
@@ -69,8 +54,8 @@ class SharpnessAware(Wrapper):
 
     def __call__(self, gradients: Gradients, batch: Batch) -> Metrics:
         """Compute the gradients at w, step, compute them at w + e, and put w back."""
-        parts.check_first(self.sub_batches, batch, where=f"method {self.name}", least=LEAST)
-        batches = parts.split(batch, self.sub_batches, least=LEAST)
+        parts.check_first(self.sub_batches, batch, where=f"method {self.name}", least=LEAST_PART)
+        batches = parts.split(batch, self.sub_batches, least=LEAST_PART)
         trained = [*self.weights, *self._own]
         total = _take(trained)
         metrics: Metrics = {}

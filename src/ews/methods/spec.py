@@ -15,16 +15,13 @@ from ews.core.values import Name, Section, Seed
 
 if TYPE_CHECKING:
     from ews.methods.component import Component, Context
+    from ews.models.spec import DynamicParameters
 
 Kind = Literal["modifier", "objective", "wrapper", "data", "extra"]
 
 
 class MethodParameters(Section):
     """Base of every component's parameters, as its implementation takes them."""
-
-
-class NetworkParameters(Section):
-    """Base of those parameters of a component that change what the network is (``dynamic`` of its architecture)."""
 
 
 class Teacher(Section):
@@ -63,6 +60,16 @@ class TeacherRole:
 P = TypeVar("P", bound=MethodParameters)
 
 
+def nothing(parameters: MethodParameters) -> tuple[()]:
+    """Return nothing: the parameters choose no further code."""
+    return ()
+
+
+def no_stages(parameters: MethodParameters) -> int:
+    """Return 0: the component compares no stages."""
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class MethodSpec(Generic[P]):
     """A component of training methods.
@@ -74,9 +81,12 @@ class MethodSpec(Generic[P]):
         parameters: their type; each field has a range, a description and a default.
         implementation: imports and returns what builds the component from its context and its parameters. The code
             fingerprint of a cell follows the imports in this function's body.
+        chosen: of parameters, the functions that import what else runs because of them, e.g. a search strategy; the
+            code fingerprint follows these too.
         by_objective: objectives for each of which params.yaml has values of its own (default: one set of values); maps
             each to the defaults.
-        network: those parameters in params.yaml that change the network, not the training; None: none.
+        network: those parameters in params.yaml that change the network, not the training: the parameters of the part
+            of the same name in :data:`ews.models.registry.DYNAMIC`; None: none.
         recipe: kind of training: the key below ``recipes.<dataset>``.
         needs: what it has to stand beside, if anything.
         excludes: components that it does not combine with, and why.
@@ -85,6 +95,7 @@ class MethodSpec(Generic[P]):
         extra_data: whether batches take images from `data/<dataset>-extra/`.
         teachers: the networks that it learns from.
         logs: files that it writes into the run's folder beside epochs.csv.
+        stages: of parameters, in how many of their last stages the network and its teachers are compared; 0: in none.
         conflicts: says in a sentence why its parameters do not go together with those of the method's other components
             (parameters by component); None where they do.
     """
@@ -94,8 +105,9 @@ class MethodSpec(Generic[P]):
     kind: Kind
     parameters: type[P]
     implementation: Callable[[], Callable[[Context, P], Component]]
+    chosen: Callable[[P], tuple[Callable[[], object], ...]] = nothing
     by_objective: Mapping[str, P] | None = None
-    network: type[NetworkParameters] | None = None
+    network: type[DynamicParameters] | None = None
     recipe: str = "standard"
     needs: Needs | None = None
     excludes: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +116,7 @@ class MethodSpec(Generic[P]):
     extra_data: bool = False
     teachers: tuple[TeacherRole, ...] = ()
     logs: tuple[str, ...] = ()
+    stages: Callable[[P], int] = no_stages
     conflicts: Callable[[Mapping[str, MethodParameters]], str | None] | None = None
 
     VANILLA: ClassVar[str] = "vanilla"

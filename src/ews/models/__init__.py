@@ -1,60 +1,26 @@
-"""Network architectures by name. Each entry declares the blocks of a network; nothing else differs between them."""
+"""Networks: a kind declares the blocks, a dynamic part may change any of them; nothing else differs between them."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from ews.core.registry import lookup
-from ews.models.dynamic import REGISTRY as DYNAMIC
+from typing import TYPE_CHECKING
+
+from ews.models.registry import ARCHITECTURES, DYNAMIC
+from ews.models.spec import ArchitectureParameters, DynamicParameters
 
 if TYPE_CHECKING:
-    import torch
-
-    from ews.models.network import Network
-
-REGISTRY: dict[str, str] = {
-    "cifar_resnet": "ews.models.cifar_resnet:cifar_resnet",
-    "resnet": "ews.models.resnet:resnet",
-    "preact_resnet": "ews.models.preact_resnet:preact_resnet",
-    "wide_resnet": "ews.models.wide_resnet:wide_resnet",
-}
+    from ews.models.network import Head, Network
 
 
-def uses(architecture: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (module that holds the registry, entry's name) of what :func:`build` builds, for the code fingerprint."""
-    dynamic = architecture.get("dynamic")
-    return [
-        ("ews.models", architecture["network"]),
-        *([("ews.models.dynamic", dynamic["name"])] if dynamic else []),
-    ]
-
-
-def build(
-    architecture: Mapping[str, Any],
-    *,
-    classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    generator: "torch.Generator | None" = None,
-) -> "Network":
+def build(parameters: ArchitectureParameters, head: Head, *, dynamic: DynamicParameters | None = None) -> Network:
     """Build a network with fresh weights.
 
     Args:
-        architecture: ``network`` names the entry of the registry; ``name`` is a label only; ``dynamic``, if there,
-            is what makes the network depend on its input (:mod:`ews.models.dynamic`); every other key is passed to
-            the entry.
-        classes: the number of logits.
-        mean: per input channel, subtracted inside of the network; in the input's units ([0, 1]).
-        std: per input channel, divided by after that.
-        generator: source of the weights; None is torch's global generator, which the caller has seeded.
-
-    Raises:
-        EwsError: no such network, or a depth that the network does not have.
+        parameters: of one of :data:`ews.models.registry.ARCHITECTURES`.
+        head: classes, normalisation of the input, and source of the weights.
+        dynamic: what makes the network depend on its input, of one of :data:`ews.models.registry.DYNAMIC`; None:
+            nothing.
     """
-    parameters = {key: value for key, value in architecture.items() if key not in ("name", "network", "dynamic")}
-    builder = lookup(REGISTRY, architecture["network"], kind="network")
-    network: Network = builder(**parameters, classes=classes, mean=mean, std=std, generator=generator)
-    dynamic = architecture.get("dynamic")
+    network = ARCHITECTURES.of(parameters).implementation()(parameters, head)
     if dynamic is not None:
-        settings = {key: value for key, value in dynamic.items() if key != "name"}
-        lookup(DYNAMIC, dynamic["name"], kind="dynamic part")(network, **settings, generator=generator)
+        DYNAMIC.of(dynamic).implementation()(network, dynamic, head.generator)
     return network

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -14,6 +15,23 @@ from ews.models.block import Block, BlockSpec, Effects
 from ews.models.norm import BatchNorm2d
 from ews.models.space import SubnetSpace
 from ews.models.subnet import Subnet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What a network is given beside its architecture.
+
+    Attributes:
+        classes: the number of logits.
+        mean: per input channel, subtracted inside of the network; in the input's units ([0, 1]).
+        std: per input channel, positive, divided by after that.
+        generator: source of the weights; None is torch's global generator, which the caller has seeded.
+    """
+
+    classes: int
+    mean: Sequence[float]
+    std: Sequence[float]
+    generator: torch.Generator | None = None
 
 
 class Network(nn.Module):
@@ -31,28 +49,22 @@ class Network(nn.Module):
         *,
         stem: int,
         blocks: Sequence[BlockSpec],
-        classes: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        generator: torch.Generator | None,
+        head: Head,
     ) -> None:
         """Declare the layers and draw their weights.
 
         Args:
             stem: channels of the 3x3 stem convolution.
             blocks: first to last.
-            classes: the number of logits.
-            mean: per input channel, in [0, 1] units.
-            std: per input channel, positive.
-            generator: source of the weights; None is torch's global generator.
+            head: classes, normalisation of the input, and source of the weights.
         """
         super().__init__()
         self.preactivation = blocks[0].preactivation
         if any(block.preactivation != self.preactivation for block in blocks):
             raise EwsError("network: pre-activation and post-activation blocks do not mix; declare one kind.")
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
-        self.stem = skip_init(nn.Conv2d, len(mean), stem, 3, padding=1, bias=False)
+        self.register_buffer("mean", torch.tensor(head.mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(head.std, dtype=torch.float32).view(1, -1, 1, 1))
+        self.stem = skip_init(nn.Conv2d, len(head.mean), stem, 3, padding=1, bias=False)
         channels = stem
         built = []
         for spec in blocks:
@@ -60,9 +72,9 @@ class Network(nn.Module):
             channels = spec.units[-1].channels
         self.blocks = cast(Sequence[Block], nn.ModuleList(built))
         self.norm = BatchNorm2d(channels if self.preactivation else stem)
-        self.head = skip_init(nn.Linear, channels, classes)
-        self.classes = classes
-        self.initialise(generator)
+        self.head = skip_init(nn.Linear, channels, head.classes)
+        self.classes = head.classes
+        self.initialise(head.generator)
 
     @property
     def space(self) -> SubnetSpace:

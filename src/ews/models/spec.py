@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from ews.core.values import Section
 
 if TYPE_CHECKING:
+    import torch
+
     from ews.models.network import Head, Network
 
 
@@ -23,7 +25,12 @@ class ArchitectureParameters(Section):
     stages: ClassVar[int]
 
 
+class DynamicParameters(Section):
+    """Base of the parameters of what makes any network depend on its input."""
+
+
 P = TypeVar("P", bound=ArchitectureParameters)
+D = TypeVar("D", bound=DynamicParameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +50,22 @@ class ArchitectureSpec(Generic[P]):
     summary: str
     parameters: type[P]
     implementation: Callable[[], Callable[[P, Head], Network]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicSpec(Generic[D]):
+    """A part that makes any network's filters depend on its input.
+
+    Attributes:
+        name: as ``dynamic`` of a cell's architecture spells it.
+        summary: a line for tables of networks, with its source.
+        parameters: their type; each field has a range, a description and a default.
+        implementation: imports and returns what changes a network in place, given its parameters and the source of its
+            own weights (None: torch's global generator). What it adds is among the network's parameters and buffers
+            afterwards. The code fingerprint of a cell follows the imports in this function's body.
+    """
+
+    name: str
+    summary: str
+    parameters: type[D]
+    implementation: Callable[[], Callable[[Network, D, torch.Generator | None], None]]

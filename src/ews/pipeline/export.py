@@ -23,9 +23,10 @@ from ews import models
 from ews.core import files
 from ews.core.errors import EwsError
 from ews.data.dataset import load as load_data
-from ews.models.network import Network
+from ews.models.network import Head, Network
 from ews.pipeline.artifacts.finished import BEST, LAST, RECORD, check_data, read_record
 from ews.pipeline.evaluate.subject import Subject
+from ews.pipeline.study import typed
 
 WEIGHTS = "model.safetensors"
 MODEL = "model.json"
@@ -55,14 +56,10 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
     path = folder / WEIGHTS
     if not path.is_file() or files.sha256(path) != about["sha256"]:
         raise EwsError(f"{path}: missing, damaged, or not the weights that {MODEL} names. {AGAIN}")
-    network = models.build(
-        about["architecture"],
-        classes=len(about["classes"]),
-        mean=about["mean"],
-        std=about["std"],
-        # Leaves the global generator alone: the weights are replaced at once.
-        generator=torch.Generator(),
-    )
+    # This generator leaves the global one alone: the weights are replaced at once.
+    head = Head(classes=len(about["classes"]), mean=about["mean"], std=about["std"], generator=torch.Generator())
+    architecture, dynamic = typed.network(about["architecture"])
+    network = models.build(architecture, head, dynamic=dynamic)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:

@@ -20,7 +20,7 @@ from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.core.seeds import numpy_stream, torch_stream
 from ews.data.dataset import load
-from ews.models.awnet import routing
+from ews.models.awnet.awnet import routing
 from ews.models.network import Network
 from ews.pipeline.evaluate import adaptive, kept
 from ews.pipeline.evaluate.command import main

@@ -40,7 +40,7 @@ def test_settings_of_evaluations_have_folders_of_their_own(params: Params) -> No
     found = {task["name"]: task for task in tasks(params, "league_corruption_small")}
     (name,) = [n for n in found if n.startswith("corruption ") and "/standard/vanilla" in n and "seed0" in n]
     results = name.removeprefix("corruption ")
-    assert results.endswith("eval,test_images=1000")
+    assert results.endswith("evaluation--test_images-1000")
     assert found[name]["makes"] == [f"{results}/corruption.{suffix}" for suffix in ("csv", "json", "npz")]
     assert found[name]["after"] == [f"train {results.rpartition('/')[0]}"]
     words = found[name]["command"]

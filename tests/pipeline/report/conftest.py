@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 from ews.core.files import sha256
 from ews.pipeline.report.metrics import BENCHMARK
+from ews.pipeline.study.naming import tagged
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Plan:
     test_images: int | None = None
     images: int = 1000
     logs: bool = True
-    tags: dict[str, str] = field(default_factory=dict)
+    differs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Run folder of a method where it is not the method's name, e.g. for swept values."""
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of a method: entries of the recipe that differ."""
@@ -123,9 +125,10 @@ def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method
     if components:
         components[-1] |= values
     recipe = {"epochs": plan.epochs, "batch_size": 128, "train_images": None} | plan.recipes.get(method, {})
-    tag = plan.tags.get(method, method.replace(" ", ""))
+    differs = plan.differs.get(method, values)
+    folder = re.sub(r"[^a-z0-9_.+-]+", "", tagged(name, differs))
     return {
-        "run": f"{dataset}/{architecture}/{augmentation}/{tag}/seed{seed}",
+        "run": f"{dataset}/{architecture}/{augmentation}/{folder}/seed{seed}",
         "evaluation": "",
         "label": {
             "dataset": dataset,
@@ -134,7 +137,7 @@ def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method
             "method": method,
         },
         "seed": seed,
-        "differs": dict(part.split("=") for part in tag.split(",")[1:]),
+        "differs": differs,
         "cell": {
             "dataset": dataset,
             "architecture": {"name": architecture},

@@ -87,7 +87,7 @@ def test_reported_stands_only_beside_the_paper_s_setting(grow: Grow) -> None:
         augmentations=("standard",),
         methods=("vanilla", "ews", "ews, width=0.5"),
         seeds=(0,),
-        tags={"ews, width=0.5": "ews,ews.width=0.5"},
+        differs={"ews, width=0.5": {"ews.width": 0.5}},
     )
     with_number = {
         (one.label.dataset, one.label.architecture, one.label.method, one.metric): one.reported
@@ -105,7 +105,7 @@ def test_reported_stands_only_beside_the_paper_s_setting(grow: Grow) -> None:
 def test_non_default_evaluation_is_read_from_its_folder(grow: Grow) -> None:
     tree = grow(**SMALL)
     cell = tree.manifest["cells"][0]
-    cell["evaluation"] = "eval,test_images=10"
+    cell["evaluation"] = "evaluation--test_images-10"
     tree.rewrite()
     folder = tree.folder(0) / cell["evaluation"]
     folder.mkdir()

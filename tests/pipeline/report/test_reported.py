@@ -10,13 +10,13 @@ import yaml
 
 from ews.core.errors import EwsError
 from ews.pipeline.report import reported
-from ews.pipeline.report.reported import DEFAULT
+from ews.pipeline.report.reported import DEFAULT, Trained
 
 # Improvements over the first row of each group as the paper prints them beside its numbers:
 # (setting less method, method, baseline, metric, variant) -> printed difference.
 EXTRA = "trades+awp+rst"
-# As the released adversarial scripts train EWS, in the words of a run's folder.
-RELEASED = "ews,ews.entropy_bonus=0.01,ews.weight=0.1,ews.width=0.9"
+# As the released adversarial scripts train EWS.
+RELEASED = ("ews.entropy_bonus=0.01", "ews.weight=0.1", "ews.width=0.9")
 CLEAN, CORRUPTION, AA = "clean error", "corruption error", "autoattack error"
 TABLE_1 = {
     "cifar10/resnet50/standard": {"dropout": (-0.16, -0.29), "ews": (-0.88, -1.52)},
@@ -34,6 +34,11 @@ TABLE_4 = {
 }
 
 
+def trained(names: str, *differs: str) -> Trained:
+    """Return what ``dataset/architecture/augmentation/method`` names."""
+    return Trained(*names.split("/"), differs)
+
+
 @pytest.fixture(scope="module")
 def numbers() -> reported.Reported:
     return reported.load()
@@ -43,7 +48,7 @@ def test_table_1_agrees_with_its_printed_improvements_but_where_the_footnote_say
     for group, rows in TABLE_1.items():
         for method, differences in rows.items():
             for metric, printed in zip((CLEAN, CORRUPTION), differences, strict=True):
-                ours, vanilla = numbers.find(f"{group}/{method}", metric), numbers.find(f"{group}/vanilla", metric)
+                ours, vanilla = (numbers.find(trained(f"{group}/{name}"), metric) for name in (method, "vanilla"))
                 assert ours and vanilla
                 if round(ours.value - vanilla.value, 2) != printed:
                     assert (group, method, metric) == ("cifar100/resnet50/standard", "ews", CORRUPTION)
@@ -53,12 +58,13 @@ def test_table_1_agrees_with_its_printed_improvements_but_where_the_footnote_say
 def test_tables_2_and_4_agree_with_their_printed_improvements(numbers: reported.Reported) -> None:
     for augmentation, printed in TABLE_2.items():
         group = f"imagenet/resnet50/{augmentation}"
-        ours, vanilla = numbers.find(f"{group}/ews", "mCE"), numbers.find(f"{group}/vanilla", "mCE")
+        ours, vanilla = (numbers.find(trained(f"{group}/{name}"), "mCE") for name in ("ews", "vanilla"))
         assert ours and vanilla and round(ours.value - vanilla.value, 1) == printed
     for architecture, rows in TABLE_4.items():
         for name, printed in rows.items():
             setting = f"cifar10/{architecture}/standard/{name}"
-            values = [numbers.numbers[key, AA, ""].value for key in (f"{setting}+{RELEASED}", setting)]
+            both = (trained(f"{setting}+ews", *RELEASED), trained(setting))
+            values = [numbers.numbers[key, AA, ""].value for key in both]
             assert round(values[0] - values[1], 2) == printed, (architecture, name)
 
 
@@ -76,7 +82,7 @@ def test_mtard_s_accuracies_are_there_as_errors_and_beside_no_run(numbers: repor
     found = {key: number for key, number in numbers.numbers.items() if key[2] == "PGD-TRADES"}
     assert len(found) == 2 * len(MTARD)
     for (dataset, method), accuracies in MTARD.items():
-        setting = f"{dataset}/resnet18/standard/{method}"
+        setting = trained(f"{dataset}/resnet18/standard/{method}")
         for metric, accuracy in zip((CLEAN, "robust error"), accuracies, strict=True):
             number = found[setting, metric, "PGD-TRADES"]
             assert number.value == pytest.approx(100 - accuracy)
@@ -87,32 +93,32 @@ def test_mtard_s_accuracies_are_there_as_errors_and_beside_no_run(numbers: repor
 def test_every_inconsistency_of_the_paper_has_its_footnote(numbers: reported.Reported) -> None:
     noted = {key for key, number in numbers.numbers.items() if number.footnote}
     assert noted == {
-        ("cifar10/resnet50/standard/ews", CLEAN, ""),
-        ("cifar10/resnet50/standard/ews", CLEAN, "as printed in Table 5"),
-        ("cifar100/resnet50/standard/ews", CORRUPTION, ""),
-        (f"cifar10/preact_resnet18/standard/at+{RELEASED}", CLEAN, ""),
-        (f"cifar10/wrn34_10/standard/at+awp+{RELEASED}", CLEAN, ""),
-        ("imagenet/resnet50/deepaugment/ews", "mCE", ""),
-        ("imagenet/resnet50/standard/dropout", "mFR", ""),
-        ("imagenet/resnet50/standard/ews", "mFR", ""),
-        ("imagenet/resnet50/augmix/ews", "mFR", ""),
+        (trained("cifar10/resnet50/standard/ews"), CLEAN, ""),
+        (trained("cifar10/resnet50/standard/ews"), CLEAN, "as printed in Table 5"),
+        (trained("cifar100/resnet50/standard/ews"), CORRUPTION, ""),
+        (trained("cifar10/preact_resnet18/standard/at+ews", *RELEASED), CLEAN, ""),
+        (trained("cifar10/wrn34_10/standard/at+awp+ews", *RELEASED), CLEAN, ""),
+        (trained("imagenet/resnet50/deepaugment/ews"), "mCE", ""),
+        (trained("imagenet/resnet50/standard/dropout"), "mFR", ""),
+        (trained("imagenet/resnet50/standard/ews"), "mFR", ""),
+        (trained("imagenet/resnet50/augmix/ews"), "mFR", ""),
     }
 
 
 def test_only_the_paper_s_own_setting_is_found(numbers: reported.Reported) -> None:
-    assert numbers.find("cifar10/resnet50/standard/ews", CLEAN)
-    for setting in (
-        "cifar10_jpeg/resnet50/standard/ews",
-        "cifar10/resnet20/standard/ews",
-        "cifar10/resnet50/standard/ews,ews.width=0.5",
-        "cifar10/resnet50/standard/ews,recipe.epochs=30",
+    assert numbers.find(trained("cifar10/resnet50/standard/ews"), CLEAN)
+    for other in (
+        trained("cifar10_jpeg/resnet50/standard/ews"),
+        trained("cifar10/resnet20/standard/ews"),
+        trained("cifar10/resnet50/standard/ews", "ews.width=0.5"),
+        trained("cifar10/resnet50/standard/ews", "recipe.epochs=30"),
     ):
-        assert numbers.find(setting, CLEAN) is None
-    assert numbers.find("cifar10/resnet50/standard/ews", "error on 4 corruptions") is None
+        assert numbers.find(other, CLEAN) is None
+    assert numbers.find(trained("cifar10/resnet50/standard/ews"), "error on 4 corruptions") is None
 
 
 def test_sources_are_named(numbers: reported.Reported) -> None:
-    number = numbers.find("cifar10/resnet50/standard/ews,ews.search=random", CORRUPTION)
+    number = numbers.find(trained("cifar10/resnet50/standard/ews", "ews.search=random"), CORRUPTION)
     assert number and (number.value, number.source) == (25.81, "Guo, Stutz, Schiele (2022), Table 5")
 
 
@@ -134,9 +140,14 @@ def _row(values: object) -> Callable[[dict[str, Any]], object]:
         (_row([1.0, -3.0]), "-3.0 is not a number"),
         (lambda raw: raw["tables"][0].update(dataset="cifar10_jpeg"), "unknown data set 'cifar10_jpeg'"),
         (lambda raw: raw["tables"][0].update(colour="red"), "unknown key 'colour'"),
-        (lambda raw: raw["tables"].append(raw["tables"][0]), "stands twice"),
+        (
+            lambda raw: raw["tables"].append(raw["tables"][0]),
+            "clean error: stands twice",
+        ),
         (lambda raw: raw["tables"][0]["footnotes"][0].update(row="standard/none"), "no number at"),
         (lambda raw: raw["tables"][0]["rows"].__setitem__("ews", [1, 2]), "augmentation/method"),
+        (lambda raw: raw["tables"][0].update(overrides={"damp.sigma": 1}), "overrides: 'damp.sigma' is of no row"),
+        (lambda raw: raw["tables"][0].update(overrides=["ews"]), "overrides: must be a mapping"),
         (lambda raw: raw["settings"].update(cifar10_jpeg=raw["settings"]["cifar10"]), "unknown data set"),
         (lambda raw: raw.pop("papers"), "exactly the keys"),
     ],

@@ -136,7 +136,7 @@ def test_the_reference_is_that_of_the_same_augmentation(grow: Grow) -> None:
     tree = grow(**SMALL | {"augmentations": ("standard", "augmix")}, methods=SEARCH)
     tree.errors(**{SEARCH[1]: (9.0, 10.0, 11.0), SEARCH[2]: (10.0, 11.0, 12.0)})
     for seed, error in enumerate((20.0, 21.0, 22.0)):
-        path = tree.runs / f"digits/resnet8/augmix/{SEARCH[2].replace(' ', '')}/seed{seed}/clean.json"
+        path = tree.runs / f"digits/resnet8/augmix/ews--search-random/seed{seed}/clean.json"
         path.write_text(f'{{"error": {error}, "n": 1000}}')
     study = _study(tree)
     grid = layout_paired.reference_grid(study.manifest, study.results)

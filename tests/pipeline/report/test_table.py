@@ -113,8 +113,9 @@ def test_sweeps_are_rows_and_compare_with_vanilla_of_the_same_recipe(grow: Grow)
 
 
 def test_values_that_a_study_sets_once_are_named(grow: Grow) -> None:
-    tags = {"ews": "ews,recipe.epochs=30", "ews, width=0.5": "ews,ews.width=0.5,recipe.epochs=30"}
-    tree = grow(augmentations=("standard",), methods=tuple(tags), seeds=(0,), tags=tags)
+    once = {"recipe.epochs": 30}
+    differs = {"ews": once, "ews, width=0.5": {"ews.width": 0.5, **once}}
+    tree = grow(augmentations=("standard",), methods=tuple(differs), seeds=(0,), differs=differs)
     assert "Values other than the defaults: recipe.epochs=30." in _texts(tree)["caption.txt"]
 
 

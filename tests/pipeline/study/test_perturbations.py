@@ -29,7 +29,7 @@ def test_the_manifest_names_perturbations_and_data_sets_of_imagenet(raw, with_st
     content = manifest(params, "mine")
     assert (content["perturbations"], content["imagenet"]) == (names, ["digits"])
     # Other perturbations than the default's are kept apart from them.
-    assert {entry.evaluation for entry in plan(params, "mine")} == {"eval,perturbation.names=snow-tilt"}
+    assert {entry.evaluation for entry in plan(params, "mine")} == {"evaluation--perturbation.names-snow-tilt"}
 
 
 @pytest.mark.parametrize(

@@ -327,7 +327,7 @@ def test_one_method_s_code_is_not_another_s(make_cell: Cell) -> None:
         if module not in seen:
             seen.add(module)
             pending += _imports(module)
-    private = {"ews.methods.ews", "ews.methods.dropout", "ews.subnets.controller", "ews.subnets.distil"}
+    private = {"ews.methods.ews.ews", "ews.methods.dropout.dropout", "ews.subnets.controller", "ews.subnets.distil"}
     assert "ews.methods.compose" in seen and not seen & private
 
 

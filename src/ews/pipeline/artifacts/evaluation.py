@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
 from ews.pipeline.artifacts import names
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.evaluate.spec import EvaluationOptions, EvaluationSpec, Findings
+from ews.pipeline.evaluate.spec import Options, EvaluationSpec, Findings
 
 REEVALUATE = "Delete it and evaluate this run again."
 
-O = TypeVar("O", bound=EvaluationOptions)  # noqa: E741
+O = TypeVar("O", bound=Options)  # noqa: E741
 F = TypeVar("F", bound=Findings)
 Arrays = Mapping[str, np.ndarray]
 
@@ -45,7 +45,7 @@ class Result(Document, Generic[O, F]):
     result: F
 
 
-def content(spec: EvaluationSpec[O, F]) -> type[Result[O, F]]:
+def content(spec: EvaluationSpec[Any, O, F]) -> type[Result[O, F]]:
     """Return the type of a kind's result file."""
     return Result[spec.options, spec.findings]  # type: ignore[name-defined]
 
@@ -65,7 +65,7 @@ def write_result(folder: Path, result: Result[O, F], arrays: Arrays) -> None:
     )
 
 
-def read_result(folder: Path, spec: EvaluationSpec[O, F], run: FinishedRun) -> Result[O, F]:
+def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun) -> Result[O, F]:
     """Read and check what an evaluation found.
 
     Args:

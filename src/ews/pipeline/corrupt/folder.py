@@ -16,6 +16,7 @@ from ews.core.files import atomic, exclusive, read_json, write_json
 from ews.core.fingerprint import fingerprint
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.driver import InvalidInput, check_name
+from ews.corruptions.registry import CORRUPTIONS
 from ews.images.pictures import look_at_all, read_picture
 from ews.images.workers import check_workers, run_all
 from ews.pipeline.corrupt.options import choose, command_parser, try_all
@@ -137,7 +138,7 @@ def corrupt_folder(
 
 def _codes(names: Iterable[str]) -> dict[str, str]:
     """Return the fingerprint of the code behind each corruption of a folder."""
-    return {name: fingerprint("ews.pipeline.corrupt.folder", [("ews.corruptions", name)]) for name in names}
+    return {name: fingerprint("ews.pipeline.corrupt.folder", [CORRUPTIONS[name].implementation]) for name in names}
 
 
 def _check_record(out: Path, settings: dict[str, Any], codes: dict[str, str]) -> dict[str, str]:

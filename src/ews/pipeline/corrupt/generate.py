@@ -17,6 +17,7 @@ from ews.core.files import sha256
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.driver import check_name
+from ews.corruptions.registry import CORRUPTIONS
 from ews.images import pieces
 from ews.images.reading import PIECE, open_images
 from ews.images.workers import check_workers
@@ -59,7 +60,7 @@ def write_corrupted(
 
 def code_of(name: str) -> str:
     """Return the fingerprint of the code that makes a corruption's set."""
-    return fingerprint("ews.pipeline.corrupt.generate", [("ews.corruptions", name)])
+    return fingerprint("ews.pipeline.corrupt.generate", [CORRUPTIONS[name].implementation])
 
 
 def write_labels(*, data: Path, out: Path) -> None:

@@ -8,7 +8,7 @@ import argparse
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,13 @@ from ews.core.arrays import check_output, of_dataset, write_npy
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_json
 from ews.core.fingerprint import check_fingerprint, fingerprint
-from ews.core.registry import lookup
 from ews.corruptions import NAMES
 from ews.data.archives import members
+from ews.data.cifar_c import KIND
 from ews.data.dataset import Dataset, load
+from ews.data.download import fetch
 from ews.data.sources import find
 
-KIND = "cifar_c"
 LABELS = "labels"
 SEVERITIES = 5
 
@@ -62,9 +62,7 @@ def extract(
     check_output(out, inputs=of_dataset(data))
     _check_source(source, dataset)
     # What can be wrong with the arguments was found out above: this may fetch gigabytes.
-    # By name, as for datasets: the code fingerprint leaves the downloader out.
-    fetch = lookup({"fetch": "ews.data.download:fetch"}, "fetch", kind="downloader")
-    archive: Path = fetch(entry, downloads=downloads, mirror=mirror)
+    archive = fetch(entry, downloads=downloads, mirror=mirror)
     array = _checked(archive, dataset, name)
     record = {
         "archive": {"name": source, **entry.model_dump(include={"title", "file", "size", "checksum", "citation"})},
@@ -92,18 +90,6 @@ def _check_source(source: str, dataset: Dataset) -> None:
             f"--source {source}: {dataset.folder} was made of the source {own!r}, whose published corrupted set would "
             f"be {own}_c. Other test images, or the same in another coding, have other corruptions."
         )
-
-
-def read(archive: Path | None) -> NoReturn:
-    """Refuse to be a dataset: what stands in the registry for sources of this kind.
-
-    Raises:
-        EwsError: always; the message says where such a source is used.
-    """
-    raise EwsError(
-        f"{archive}: a corrupted test set is no dataset. Name the dataset's own source, and write "
-        "`corrupted: {source: official, ...}` below it."
-    )
 
 
 def _checked(archive: Path, dataset: Dataset, name: str) -> NDArray[Any]:

@@ -7,11 +7,11 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ews.pipeline.evaluate.spec import EvaluationOptions, Findings
+from ews.pipeline.evaluate.spec import Options, Findings
 from ews.pipeline.evaluate.subject import Subject
 
 F = TypeVar("F", bound=Findings, covariant=True)
-O_contra = TypeVar("O_contra", bound=EvaluationOptions, contravariant=True)
+O_contra = TypeVar("O_contra", bound=Options, contravariant=True)
 
 
 @dataclass(frozen=True)

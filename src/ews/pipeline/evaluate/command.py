@@ -8,11 +8,9 @@ from typing import Any
 from ews.core.files import atomic, sha256, write_json
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.core.partial import partial
-from ews.core.registry import lookup
 from ews.data.dataset import load
-from ews.pipeline.evaluate import REGISTRY
-from ews.pipeline.evaluate.base import Evaluator
 from ews.pipeline.evaluate.output import check_name, write_arrays, write_rows
+from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.evaluate.uses import uses
 
 # Options that decide where images lie and how many processes make them: no result depends on these.
@@ -29,12 +27,12 @@ def main(argv: Sequence[str]) -> None:
 
     parser = argparse.ArgumentParser(prog="ews evaluate", description="Measure a trained network.")
     commands = parser.add_subparsers(dest="evaluation", required=True)
-    for name in REGISTRY:
+    for name, entry in EVALUATIONS.items():
         command = commands.add_parser(name)
         _common(command)
         # Only the evaluation in use is imported.
         if name in argv[:1]:
-            lookup(REGISTRY, name, kind="evaluation").options(command)
+            entry.implementation().options(command)
     arguments = parser.parse_args(argv)
     options = {key: value for key, value in vars(arguments).items() if key not in COMMON}
 
@@ -44,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
     check_fingerprint(arguments.fingerprint, code, where=str(arguments.out))
     dataset = load(arguments.data)
     check_data(arguments.run, record, dataset)
-    evaluator: Evaluator = lookup(REGISTRY, arguments.evaluation, kind="evaluation")
+    evaluator = EVALUATIONS[arguments.evaluation].implementation()
     with partial(arguments.out) as work:
         with leased(threads=arguments.threads) as device:
             subject = Subject(

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ews.core.errors import EwsError
-from ews.pipeline.evaluate.spec import EvaluationOptions
+from ews.pipeline.evaluate.spec import Options
 
-O = TypeVar("O", bound=EvaluationOptions)  # noqa: E741
+O = TypeVar("O", bound=Options)  # noqa: E741
 
 
-def add(parser: argparse.ArgumentParser, kind: type[EvaluationOptions]) -> None:
+def add(parser: argparse.ArgumentParser, kind: type[Options]) -> None:
     """Add an option for each field: required without a default, of several words where the field is a tuple."""
     for name, field in kind.model_fields.items():
         several = typing.get_origin(field.annotation) is tuple
@@ -47,7 +47,7 @@ def parsed(kind: type[O], given: Mapping[str, str | list[str]]) -> O:
         raise EwsError("\n".join(lines)) from None
 
 
-def words(options: EvaluationOptions) -> list[str]:
+def words(options: Options) -> list[str]:
     """Return the words of a command line that give these options; those that are None are left out."""
     found: list[str] = []
     for name, value in options.model_dump(mode="json").items():

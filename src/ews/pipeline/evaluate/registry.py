@@ -1,14 +1,20 @@
-"""Kinds of evaluation, in the order in which tables show them."""
+"""The kinds of evaluation, in the order in which tables and params.yaml name them."""
+
+from typing import Any
 
 from ews.core.registry import Registry
-from ews.pipeline.evaluate.adaptive.adaptive_spec import ADAPTIVE
-from ews.pipeline.evaluate.adversarial.adversarial_spec import ADVERSARIAL
-from ews.pipeline.evaluate.clean.clean_spec import CLEAN
-from ews.pipeline.evaluate.corruption.corruption_spec import CORRUPTION
-from ews.pipeline.evaluate.perturbation.perturbation_spec import PERTURBATION
+from ews.pipeline.evaluate.adaptive.adaptive_spec import SPEC as ADAPTIVE
+from ews.pipeline.evaluate.adversarial.adversarial_spec import SPEC as ADVERSARIAL
+from ews.pipeline.evaluate.clean.clean_spec import SPEC as CLEAN
+from ews.pipeline.evaluate.corruption.corruption_spec import SPEC as CORRUPTION
+from ews.pipeline.evaluate.perturbation.perturbation_spec import SPEC as PERTURBATION
 from ews.pipeline.evaluate.spec import EvaluationSpec
 
-# Each kind has options and findings of its own, which only its own functions take.
-EVALUATIONS: Registry[EvaluationSpec] = Registry(  # type: ignore[type-arg]
-    "evaluation", CLEAN, CORRUPTION, PERTURBATION, ADVERSARIAL, ADAPTIVE
+EVALUATIONS: Registry[EvaluationSpec[Any, Any, Any]] = Registry(
+    "evaluation",
+    CLEAN,
+    CORRUPTION,
+    PERTURBATION,
+    ADVERSARIAL,
+    ADAPTIVE,
 )

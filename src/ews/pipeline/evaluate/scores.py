@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.pipeline.evaluate.spec import EvaluationOptions, Findings
+from ews.pipeline.evaluate.spec import Options, Findings
 
 SELECTED = " (best)"
 """Ends the name of a metric of the weights that validation images selected."""
@@ -39,7 +39,7 @@ class Wrong:
     copies: int
 
 
-O = TypeVar("O", bound=EvaluationOptions)  # noqa: E741
+O = TypeVar("O", bound=Options)  # noqa: E741
 F = TypeVar("F", bound=Findings)
 
 

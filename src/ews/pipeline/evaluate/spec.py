@@ -1,45 +1,47 @@
-"""What a kind of evaluation says about itself, once; nothing here brings torch.
-
-The rules, the command line, planning, manifests, records, tables and documentation are derived from specs.
-"""
+"""What a kind of evaluation says about itself, once; nothing here brings torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, GetPydanticSchema
+from pydantic_core.core_schema import literal_schema
 
 from ews.core.documents import Document
+from ews.core.fingerprint import Use
 from ews.core.values import Count, Section, Seed
+from ews.pipeline.study.cell import Cell
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
-Profile = Literal["cifar", "tiny", "imagenet"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Images = Annotated[int, Field(ge=1)]
 """How many different test images a number is of."""
 
 
-T = TypeVar("T", list[str], tuple[str, ...], list[float], tuple[float, ...])
+class CorruptedSet(Section):
+    """How the corrupted test images of a dataset are made."""
+
+    source: Literal["generated", "official"] = Field(
+        default="generated", description="generated: made here; official: the published files (cifar10, cifar100)."
+    )
+    profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose severity constants: 32, 64 or 224 pixels.")
+    seed: Seed = Field(description="Seed of the random corruptions.")
 
 
-def distinct(values: T) -> T:
-    """Return the values.
+class NoSection(Section):
+    """Of an evaluation that params.yaml says nothing about."""
 
-    Raises:
-        ValueError: one stands twice.
+
+class Options(Section):
+    """What an evaluation is asked for, as its command line has it: all that decides its result but network and code.
+
+    Where images lie and how many processes make them are not among it: no result depends on that.
     """
-    if len(set(values)) < len(values):
-        raise ValueError(f"one stands twice: {', '.join(map(str, values))}")
-    return values
-
-
-class EvaluationOptions(Section):
-    """Everything that decides an evaluation's result; the options of `ews evaluate KIND` are these fields."""
 
     test_images: Count | None = Field(default=None, description="Stratified subset of the test images; null: all.")
 
@@ -49,60 +51,82 @@ class Findings(Document):
 
 
 @dataclass(frozen=True)
-class Request:
-    """How a study measures a cell: what options are made of.
+class Settings:
+    """All that params.yaml says, with a study's overrides, of how one cell is measured.
 
     Attributes:
-        test_images: `evaluation.test_images` of params.yaml.
-        settings: `evaluation.<kind>` by kind, of those that have a section.
-        profile: of the dataset's corrupted set.
-        seed: likewise.
-        official: whether the published corrupted images are measured, not those made here.
+        test_images: size of a stratified subset of the test images; None: all.
+        sections: the sections of ``evaluation`` by kind of evaluation.
+        corrupted: how the corrupted images of the cell's dataset are made.
     """
 
     test_images: int | None
-    settings: Mapping[str, Section]
-    profile: Profile
-    seed: Seed
-    official: bool
+    sections: Mapping[str, Section]
+    corrupted: CorruptedSet
 
 
-O = TypeVar("O", bound=EvaluationOptions)  # noqa: E741
+S = TypeVar("S", bound=Section)
+O = TypeVar("O", bound=Options)  # noqa: E741 - options
 F = TypeVar("F", bound=Findings)
 
 
+def one_of(names: Sequence[str]) -> GetPydanticSchema:
+    """Return what restricts a text to some names, in messages and in the JSON Schema as well: those of a registry."""
+    return GetPydanticSchema(lambda *_: literal_schema(list(names)))
+
+
+def every(cell: Cell) -> bool:
+    """Say that an evaluation applies to all cells."""
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
-class EvaluationSpec(Generic[O, F]):
+class EvaluationSpec(Generic[S, O, F]):
     """A kind of evaluation.
 
     Attributes:
-        name: as params.yaml, the command line and the files spell it.
+        name: as params.yaml and `ews evaluate` spell it.
         summary: a line for tables of evaluations.
-        settings: its section of params.yaml, `evaluation.<name>`; None: it has none.
-        options: the type of what decides its result.
+        section: its parameters in params.yaml; each field has a range, a description and a default.
+        ways: keys of the section that say how something is computed; no result depends on them.
+        one: what a study has one of, where several values of a key in the section would be several of it, e.g.
+            ``"adversary"``: such keys cannot be swept.
+        options: what it is asked for.
+        asked: returns that, given all settings.
+        applies: whether it says something about a cell.
         findings: the type of its result.
-        asked: from what a study says to the options.
-        implementation: imports and returns what measures; the code fingerprint of an evaluation follows the imports in
-            this function's body.
-        scoring: imports and returns what makes numbers of tables from the findings; the fingerprint of a report
-            follows the imports in its body.
-        components: (module of the registry, name) of further code that an evaluation with these options runs.
-        router: whether it applies only to networks with a router.
+        implementation: imports and returns what measures. The code fingerprint of a result follows the imports in this
+            function's body.
+        scoring: imports and returns what makes numbers of tables from the findings; the fingerprint of a report follows
+            the imports in its body.
+        components: functions that import what an evaluation with these options runs beside.
         stored: whether it reads the dataset's corrupted sets where these are stored.
         workers: whether it takes processes that make images.
-        minutes: that the rule asks a batch system for.
+        minutes: that its rule asks a batch system for.
+        otherwise: what to tell, after the evaluation's name, someone whose study has no such cell.
     """
 
     name: str
     summary: str
-    settings: type[Section] | None = None
+    section: type[S]
+    ways: frozenset[str] = field(default_factory=frozenset)
+    one: str
     options: type[O]
+    asked: Callable[[Settings], O]
     findings: type[F]
-    asked: Callable[[Request], O]
     implementation: Callable[[], Evaluate[O, F]]
     scoring: Callable[[], Scoring[O, F]]
-    components: Callable[[O], list[tuple[str, str]]] = lambda _: []
-    router: bool = False
+    components: Callable[[O], Sequence[Use]] = lambda _: ()
+    applies: Callable[[Cell], bool] = every
     stored: bool = False
     workers: bool = False
     minutes: int = 60
+    otherwise: str = "applies to no cell of this study"
+
+
+def section_of(settings: Settings, kind: str, expected: type[S]) -> S:
+    """Return the section of an evaluation as its type."""
+    section: Any = settings.sections[kind]
+    if not isinstance(section, expected):
+        raise TypeError(f"evaluation.{kind} is a {type(section).__name__}, not a {expected.__name__}")
+    return section

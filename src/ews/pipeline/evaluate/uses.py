@@ -1,21 +1,20 @@
-"""Which registry entries an evaluation runs; imported while the DAG is planned, hence without torch."""
+"""What code an evaluation runs; imported while the DAG is planned, hence without torch."""
 
-from collections.abc import Mapping
-from typing import Any
-
-import ews.models
 from ews.core.fingerprint import fingerprint
+from ews.models import registry as models
 from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import EvaluationOptions
+from ews.pipeline.evaluate.spec import Options
+from ews.pipeline.study.cell import Cell
 
 
-def code(cell: Mapping[str, Any], kind: str, options: EvaluationOptions) -> str:
+def code(cell: Cell, kind: str, options: Options) -> str:
     """Return the fingerprint of what an evaluation runs.
 
     Args:
-        cell: the resolved parameters of the training whose network is measured.
+        cell: the training whose network is measured.
         kind: of evaluation, e.g. ``"clean"``.
         options: what decides its result.
     """
-    entries = [("ews.pipeline.evaluate", kind), *ews.models.uses(cell["architecture"])]
-    return fingerprint("ews.pipeline.evaluate.command", [*entries, *EVALUATIONS[kind].components(options)])
+    spec, dynamic = EVALUATIONS[kind], cell.architecture.dynamic
+    network = models.uses(cell.architecture.parameters, dynamic and dynamic.parameters)
+    return fingerprint("ews.pipeline.evaluate.command", [spec.implementation, *spec.components(options), *network])

@@ -7,6 +7,7 @@ from typing import Any
 
 from ews.core.errors import EwsError, unknown
 from ews.core.files import read_json
+from ews.pipeline.report.reported import Trained
 from ews.pipeline.study.naming import spell
 
 EWS = "ews"
@@ -61,9 +62,11 @@ class Entry:
     corrupted: str = "generated"
 
     @property
-    def setting(self) -> str:
-        """The run folder less the seed: names the values that differ from the defaults, or none."""
-        return self.run.rpartition("/")[0]
+    def trained(self) -> Trained:
+        """What published numbers are looked up by: names, and the values that differ from the defaults, or none."""
+        label = self.label
+        method = str(self.cell["method"]["name"])
+        return Trained(label.dataset, label.architecture, label.augmentation, method, self.differs)
 
     @property
     def vanilla(self) -> bool:

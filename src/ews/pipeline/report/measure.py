@@ -63,7 +63,7 @@ def measure(manifest: Manifest, *, runs: Path, reported: Reported) -> tuple[list
         scores = evaluated(manifest, entry, runs=runs) | trained(entry, record, runs=runs)
         for metric, score in scores.items():
             name = published(metric, scores)
-            number = None if name is None else reported.find(entry.setting, name)
+            number = None if name is None else reported.find(entry.trained, name)
             found.append(
                 Measurement(
                     study=manifest.study,

@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from ews.core.errors import EwsError, unknown
 from ews.pipeline.report.metrics import MCE, MFR, PER_RATE, PERTURBATIONS
+from ews.pipeline.study.naming import spell
 
 DEFAULT = Path(__file__).with_name("reported.yaml")
 # The data sets that the papers use. A re-encoded copy (cifar10_jpeg) is other data: no number may claim it.
@@ -20,7 +21,7 @@ _RATES = tuple(PER_RATE + name for name in PERTURBATIONS)
 ROBUST = "robust error"
 METRICS = ("clean error", "corruption error", MCE, MFR, *_RATES, "pgd-20 error", "autoattack error", ROBUST)
 _BLOCK = {"paper", "table", "dataset", "architecture", "metrics", "rows"}
-_OPTIONAL = {"variant", "footnotes"}
+_OPTIONAL = {"variant", "overrides", "footnotes"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ class Number:
     value: float
     source: str
     footnote: str = ""
+
+
+class Trained(NamedTuple):
+    """What a number is of: the names of a cell, and the parameters that are not this project's defaults."""
+
+    dataset: str
+    architecture: str
+    augmentation: str
+    method: str
+    differs: tuple[str, ...] = ()  # as `ews.width=0.5`, sorted
 
 
 @dataclass(frozen=True)
@@ -44,17 +55,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Reported:
-    """Every published number by (setting, metric, variant), and the papers' settings by (data set, kind of training).
+    """Every published number by (what was trained, metric, variant), and the papers' settings by (data set, kind)."""
 
-    A setting is ``dataset/architecture/augmentation/method``, spelled as a run's folder is.
-    """
-
-    numbers: Mapping[tuple[str, str, str], Number]
+    numbers: Mapping[tuple[Trained, str, str], Number]
     settings: Mapping[tuple[str, str], Setting]
 
-    def find(self, setting: str, metric: str) -> Number | None:
-        """Return the number to print beside a run, if the paper has one for exactly this setting."""
-        return self.numbers.get((setting, metric, ""))
+    def find(self, trained: Trained, metric: str) -> Number | None:
+        """Return the number to print beside a run, if the paper has one for exactly this training."""
+        return self.numbers.get((trained, metric, ""))
 
 
 def load(path: Path | str = DEFAULT) -> Reported:
@@ -83,12 +91,14 @@ def load(path: Path | str = DEFAULT) -> Reported:
             _check_name(entry["paper"], papers, "paper", where)
             given = {"paper": papers[entry["paper"]], "architecture": tuple(entry["architecture"])}
             settings[dataset, kind] = Setting(**{**entry, **given})
-    numbers: dict[tuple[str, str, str], Number] = {}
+    numbers: dict[tuple[Trained, str, str], Number] = {}
     for place, block in enumerate(raw["tables"]):
         where = f"{path}: tables[{place}]"
         for key, number in _block(block, papers, where).items():
             if key in numbers:
-                raise EwsError(f"{where}: {' '.join(key)}: stands twice; give the second one a `variant`.")
+                raise EwsError(
+                    f"{where}: {'/'.join(key[0][:4])}, {key[1]}: stands twice; give the second one a `variant`."
+                )
             numbers[key] = number
     return Reported(numbers=numbers, settings=settings)
 
@@ -98,8 +108,8 @@ def _paper(entry: Any, *, where: str) -> str:
     return f"{entry['authors']} ({entry['year']})"
 
 
-def _block(block: Any, papers: Mapping[str, str], where: str) -> dict[tuple[str, str, str], Number]:
-    """Return the numbers of one block by (setting, metric, variant)."""
+def _block(block: Any, papers: Mapping[str, str], where: str) -> dict[tuple[Trained, str, str], Number]:
+    """Return the numbers of one block by (what was trained, metric, variant)."""
     _check_keys(block, _BLOCK, _OPTIONAL, where)
     _check_name(block["paper"], papers, "paper", where)
     _check_name(block["dataset"], DATASETS, "data set", where)
@@ -111,20 +121,34 @@ def _block(block: Any, papers: Mapping[str, str], where: str) -> dict[tuple[str,
         if note["row"] not in block["rows"] or note["metric"] not in block["metrics"]:
             raise EwsError(f"{where}.footnotes: no number at {note['row']!r}, {note['metric']!r} in this block.")
         notes[note["row"], note["metric"]] = note["text"].strip()
+    overrides = block.get("overrides", {})
+    if not isinstance(overrides, dict):
+        raise EwsError(f"{where}.overrides: must be a mapping of parameters to values, such as {{ews.width: 0.9}}.")
+    for parameter in overrides:
+        if not any(_concerns(parameter, row) for row in block["rows"]):
+            raise EwsError(f"{where}.overrides: {parameter!r} is of no row's method; write component.parameter.")
     source = f"{papers[block['paper']]}, {block['table']}"
     numbers = {}
     for row, values in block["rows"].items():
-        if row.count("/") != 1:
+        augmentation, slash, method = row.partition("/")
+        if not slash or "/" in method:
             raise EwsError(f"{where}.rows: {row!r} must be augmentation/method.")
+        differs = tuple(f"{key}={spell(value)}" for key, value in sorted(overrides.items()) if _concerns(key, row))
+        trained = Trained(block["dataset"], block["architecture"], augmentation, method, differs)
         if not isinstance(values, list) or len(values) != len(block["metrics"]):
             raise EwsError(f"{where}.rows.{row}: must be a list of {len(block['metrics'])} numbers, one per metric.")
         for metric, value in zip(block["metrics"], values, strict=True):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 200:
                 raise EwsError(f"{where}.rows.{row}: {metric}: {value!r} is not a number of percent from 0 to 200.")
             assert math.isfinite(value)
-            key = (f"{block['dataset']}/{block['architecture']}/{row}", metric, str(block.get("variant", "")))
+            key = (trained, metric, str(block.get("variant", "")))
             numbers[key] = Number(float(value), source, notes.get((row, metric), ""))
     return numbers
+
+
+def _concerns(parameter: str, row: str) -> bool:
+    """Tell whether `component.parameter` is one of a component of the method in `augmentation/method`."""
+    return parameter.partition(".")[0] in row.partition("/")[2].split("+")
 
 
 def _check_keys(entry: Any, needed: set[str], optional: set[str], where: str) -> None:

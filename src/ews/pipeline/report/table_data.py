@@ -132,7 +132,7 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
             metric: _value(
                 ones,
                 baseline=_others(by_row, baselines[label], metric, itself=label),
-                reported=None if name is None else reported.find(manifest.of(label)[0].setting, name),
+                reported=None if name is None else reported.find(manifest.of(label)[0].trained, name),
             )
             for metric, ones in row.items()
             for name in [published(metric, row)]

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from ews.core.errors import EwsError
-from ews.pipeline.study.naming import canonical, differences, flatten, spell, tagged
+from ews.pipeline.study.naming import EVALUATION, canonical, differences, spell, tagged
 from ews.pipeline.study.overrides import combinations, is_sweep, override
 from ews.pipeline.study.resolve import DYNAMIC, check, resolve, touches
 from ews.pipeline.study.schema import Params, Study
@@ -70,7 +70,7 @@ def plan(params: Params, study: str) -> list[Planned]:
             entry = Planned(
                 run=training.run,
                 cell=training.cell,
-                evaluation=tagged("eval", evaluation) if evaluation else "",
+                evaluation=tagged(EVALUATION, evaluation) if evaluation else "",
                 settings=settings,
                 label={
                     "dataset": dataset,
@@ -78,7 +78,7 @@ def plan(params: Params, study: str) -> list[Planned]:
                     "augmentation": augmentation,
                     "method": ", ".join([method, *(f"{_short(path)}={spell(value)}" for path, value in sweep.items())]),
                 },
-                differs=differences(flatten(training.cell), flatten(training.default)),
+                differs=training.differs,
                 stored=changed.evaluation.corruption.stored or settings["corrupted"]["source"] == OFFICIAL,
                 teachers={other.run: other.cell for other in training.chain() if other is not training},
             )

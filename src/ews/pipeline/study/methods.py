@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ews.core.errors import EwsError, unknown
-from ews.methods import REGISTRY
+from ews.methods.registry import METHODS
 
 VANILLA = "vanilla"
 # At most one of these, and which components only make sense beside one of some others.
@@ -36,9 +36,9 @@ def components(method: str, *, where: str = "") -> list[str]:
     if VANILLA in parts:
         raise EwsError(f"{where}: {method!r}: vanilla is training without components and stands alone.")
     for part in parts:
-        if part not in REGISTRY:
-            raise unknown("method", part, [VANILLA, *REGISTRY], where=where)
-    ordered = sorted(set(parts), key=list(REGISTRY).index)
+        if part not in METHODS:
+            raise unknown("method", part, [VANILLA, *METHODS], where=where)
+    ordered = sorted(set(parts), key=list(METHODS).index)
     if parts != ordered:
         raise EwsError(f"{where}: write {method!r} as {'+'.join(ordered)!r}: each component once, in the fixed order.")
     objectives = [part for part in parts if part in OBJECTIVES]

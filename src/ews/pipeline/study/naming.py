@@ -8,21 +8,25 @@ from typing import Any
 
 Cell = Mapping[str, Any]
 LONGEST = 100
-_PLAIN = re.compile(r"[a-z0-9+=,._-]*")
+EVALUATION = "evaluation"  # begins the name of a folder of evaluations
+# What Snakemake's targets, shells, DVC, tar and URLs leave alone; no capitals, as some file systems ignore case.
+_PLAIN = re.compile(r"[a-z0-9._-]+")
 
 
-def run_path(cell: Cell, default: Cell) -> str:
+def run_path(cell: Cell, differs: Mapping[str, Any]) -> str:
     """Return a cell's folder below results/runs: dataset/architecture/augmentation/method/seedK.
+
+    Nothing reads these names back: what a run is stands in its record.
 
     Args:
         cell: the resolved cell.
-        default: the same cell with the parameters that params.yaml gives without a study's overrides.
+        differs: its parameters that are not those that params.yaml gives without a study's overrides.
     """
     parts = (
         cell["dataset"],
         cell["architecture"]["name"],
         cell["augmentation"]["name"],
-        tagged(cell["method"]["name"], differences(flatten(cell), flatten(default))),
+        tagged(cell["method"]["name"], differs),
         f"seed{cell['seed']}",
     )
     return "/".join(parts)
@@ -40,11 +44,9 @@ def flatten(cell: Cell) -> dict[str, Any]:
     for component in cell["method"]["components"]:
         flat |= {f"{component['name']}.{key}": value for key, value in component.items() if key != "teachers"}
         for role, teacher in component.get("teachers", {}).items():
-            # The folder says all there is to say: two cells in one are refused.
-            _, architecture, augmentation, method, seed = teacher["run"].split("/")
             place = f"{component['name']}.teachers.{role}"
-            values = {"method": method, "architecture": architecture, "augmentation": augmentation}
-            values |= {"seed": int(seed.removeprefix("seed")), "weights": teacher["weights"]}
+            values = {"architecture": teacher["architecture"]["name"]}
+            values |= {key: teacher[key] for key in ("method", "augmentation", "seed", "weights")}
             flat |= {f"{place}.{key}": value for key, value in values.items()}
     return {key: value for key, value in flat.items() if not key.endswith(".name")}
 
@@ -55,17 +57,19 @@ def differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[
 
 
 def tagged(name: str, values: Mapping[str, Any]) -> str:
-    """Append `,key=value` for each value, or a hash where that is over 100 characters or cannot be spelled."""
-    spelled = {key: spell(value) for key, value in values.items()}
-    text = name + "".join(f",{key}={value}" for key, value in spelled.items())
-    # A comma within a value, of a teacher that is not the default one, would read as the end of it.
-    if len(text) <= LONGEST and _PLAIN.fullmatch(text) and not any("," in value for value in spelled.values()):
+    """Name a folder: ``at-ews`` for ``at+ews``, then ``--key-value`` for each value.
+
+    A hash stands for the values where that is over 100 characters or has others than lower-case letters, digits and
+    ``._-``. Two different cells may be spelled alike by chance; planning refuses that.
+    """
+    text = "--".join([name, *(f"{key}-{spell(value)}" for key, value in values.items())]).replace("+", "-")
+    if len(text) <= LONGEST and _PLAIN.fullmatch(text):
         return text
-    return f"{name},hash={digest(dict(values))}"
+    return f"{name.replace('+', '-')}--{digest(dict(values))}"
 
 
 def spell(value: Any) -> str:
-    """Write a parameter's value as it stands in folder names and tables."""
+    """Write a parameter's value as it stands in tables, and in folder names where it can."""
     if isinstance(value, list):
         return "-".join(spell(part) for part in value)
     if value is None or isinstance(value, bool):

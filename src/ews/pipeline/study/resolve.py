@@ -7,7 +7,7 @@ from typing import Any
 from ews.core.errors import EwsError
 from ews.pipeline.study.method_schema import ByObjective, Methods
 from ews.pipeline.study.methods import VANILLA, check_sub_batches, check_values, components, objective
-from ews.pipeline.study.naming import run_path
+from ews.pipeline.study.naming import differences, flatten, run_path
 from ews.pipeline.study.schema import Params
 from ews.pipeline.study.teachers import roles
 
@@ -30,19 +30,19 @@ class Training:
     Attributes:
         run: folder below results/runs.
         cell: resolved parameters, JSON types only.
-        default: the same cell without a study's overrides.
-        teachers: the trainings whose networks it learns from.
+        differs: its parameters, and its teachers', that are not those without a study's overrides.
+        teachers: the trainings whose networks it learns from, by ``component.teachers.role``.
     """
 
     run: str
     cell: dict[str, Any]
-    default: dict[str, Any]
-    teachers: tuple["Training", ...]
+    differs: dict[str, Any]
+    teachers: dict[str, "Training"]
 
     def chain(self) -> Iterator["Training"]:
         """Yield this training and all that it learns from, directly or not."""
         yield self
-        for teacher in self.teachers:
+        for teacher in self.teachers.values():
             yield from teacher.chain()
 
 
@@ -61,16 +61,19 @@ def resolve(
         raise EwsError(
             f"params.yaml: datasets.{dataset} has no `extra`, and {method} needs extra images (docs/adversarial.md)."
         )
-    taught: list[Training] = []
+    taught: dict[str, Training] = {}
     sections = []
     for name in names:
         section = {"name": name, **_section(params, name, names)}
         for role, teacher in roles(getattr(params.methods, name)).items():
             chosen = (teacher.architecture or architecture, teacher.augmentation, teacher.method)
             found = resolve(params, base, dataset, *chosen, seed if teacher.seed is None else teacher.seed)
-            taught.append(found)
+            taught[f"{name}.teachers.{role}"] = found
             built = found.cell["architecture"]
-            section["teachers"][role] = {"run": found.run, "weights": teacher.weights, "architecture": built}
+            section["teachers"][role] = {
+                **{"run": found.run, "weights": teacher.weights, "architecture": built},
+                **{"augmentation": chosen[1], "method": chosen[2], "seed": found.cell["seed"]},
+            }
         sections.append(section)
     cell = {
         "dataset": dataset,
@@ -88,8 +91,13 @@ def resolve(
         "recipe": _recipe(params, dataset, names),
         "seed": seed,
     }
-    default = cell if params is base else resolve(base, base, dataset, architecture, augmentation, method, seed).cell
-    return Training(run=run_path(cell, default), cell=cell, default=default, teachers=tuple(taught))
+    differs: dict[str, Any] = {}
+    if params is not base:
+        default = resolve(base, base, dataset, architecture, augmentation, method, seed)
+        differs = differences(flatten(cell), flatten(default.cell))
+        # What a teacher differs in by itself, whichever method it is.
+        differs |= {f"{place}.{key}": value for place, one in taught.items() for key, value in one.differs.items()}
+    return Training(run=run_path(cell, differs), cell=cell, differs=differs, teachers=taught)
 
 
 def check(cell: dict[str, Any], params: Params) -> None:

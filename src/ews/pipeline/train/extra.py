@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews.augment import build as build_augmentation
+from ews import augment
+from ews.augment.base import Source
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, stream_seed
 from ews.data import extra
 from ews.data.dataset import Dataset
+from ews.pipeline.study import typed
 
 
 class ExtraImages:
@@ -40,14 +42,11 @@ class ExtraImages:
         self.seed = cell["seed"]
         self.device = device
         self.source = extra.load(dataset)
-        self.augment = build_augmentation(
-            cell["augmentation"],
-            images=self.source.images,
-            # Otherwise the extra image of the same number would be cropped as the labelled one is.
-            seed=stream_seed(self.seed, "extra"),
-            device=device,
-            workers=workers,
-        )
+        # With the cell's seed the extra image of the same number would be cropped as the labelled one is.
+        seed = stream_seed(self.seed, "extra")
+        source = Source(images=self.source.images, seed=seed, device=device, workers=workers)
+        augmentation, crop = typed.augmentation(cell["augmentation"])
+        self.augment = augment.build(augmentation, source, crop)
 
     def count(self, labelled: int) -> int:
         """Return how many extra images stand beside that many labelled ones; in proportion in the last batch."""

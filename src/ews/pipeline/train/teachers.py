@@ -32,7 +32,7 @@ def load(
     Args:
         cell: the student's resolved parameters; a component's ``teachers`` holds, by role, ``run`` (the teacher's
             folder below the folder of runs), ``weights`` (``last``, or ``best``: of the epoch that validation images
-            selected) and ``architecture``.
+            selected), ``architecture``, and the names of its ``augmentation`` and ``method`` and its ``seed``.
         runs: the teachers' folders by role.
         dataset: what both are trained on.
         device: where the training runs.
@@ -54,7 +54,7 @@ def load(
                 f"{run}: cannot be the teacher {role!r}: its architecture is {record['cell']['architecture']}, the "
                 f"cell expects {entry['architecture']}."
             )
-        _check_names(run, record["cell"], role, entry["run"])
+        _check_names(run, record["cell"], role, entry)
         finished.check_data(run, record, dataset)
         name = WEIGHTS[entry["weights"]]
         network = finished.read_network(run, record, name, dataset=dataset, device=device).requires_grad_(False)
@@ -63,11 +63,12 @@ def load(
     return found
 
 
-def _check_names(run: Path, cell: Mapping[str, Any], role: str, wanted: str) -> None:
-    """Hold a run's record to the names that the wanted run's path is made of, whatever folder it was found in."""
-    dataset, architecture, augmentation, method, seed = wanted.split("/")
-    expected = (dataset, architecture, augmentation, method.split(",")[0], seed)
-    names = (cell[key]["name"] for key in ("architecture", "augmentation", "method"))
-    found = (cell["dataset"], *names, f"seed{cell['seed']}")
-    if found != expected:
-        raise EwsError(f"{run}: cannot be the teacher {role!r}: it is {'/'.join(found)}, the cell expects {wanted}.")
+def _check_names(run: Path, cell: Mapping[str, Any], role: str, wanted: Mapping[str, Any]) -> None:
+    """Hold a run's record to the names that the student's cell has of it, whatever folder it was found in."""
+    found = {key: cell[key]["name"] for key in ("augmentation", "method")} | {"seed": cell["seed"]}
+    for key, value in found.items():
+        if value != wanted[key]:
+            raise EwsError(
+                f"{run}: cannot be the teacher {role!r}: its {key} is {value}, the cell expects {wanted[key]}, as in "
+                f"{wanted['run']}."
+            )

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews import models
-from ews.augment import build as build_augmentation
+from ews import augment, models
+from ews.augment.base import Source
 from ews.core import device as devices
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, stream_seed, torch_stream
 from ews.data.dataset import Dataset
 from ews.methods.component import Batch, Context
 from ews.methods.compose import compose
-from ews.models.network import Network
+from ews.models.network import Head, Network
+from ews.pipeline.study import typed
 from ews.pipeline.train import optim
 from ews.pipeline.train.extra import ExtraImages
 from ews.pipeline.train.validate import validation_error
@@ -61,18 +62,16 @@ class Training:
         self.device = device
         self.indices = dataset.training_indices(self.recipe["train_images"])
 
-        self.network = models.build(
-            cell["architecture"],
-            classes=len(dataset.classes),
-            mean=dataset.mean,
-            std=dataset.std,
-            generator=torch_stream(self.seed, "init"),
-        ).to(device)
+        head = Head(
+            classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=torch_stream(self.seed, "init")
+        )
+        architecture, dynamic = typed.network(cell["architecture"])
+        self.network = models.build(architecture, head, dynamic=dynamic).to(device)
         # Faster than NCHW on CUDA's tensor cores and, measured, by a quarter to a third on CPUs.
         self.network.to(memory_format=torch.channels_last)
-        self.augment = build_augmentation(
-            cell["augmentation"], images=dataset.train_images, seed=self.seed, device=device, workers=workers
-        )
+        source = Source(images=dataset.train_images, seed=self.seed, device=device, workers=workers)
+        augmentation, crop = typed.augmentation(cell["augmentation"])
+        self.augment = augment.build(augmentation, source, crop)
         self.context = Context(
             network=self.network,
             augmentation_loss=self.augment.loss,
@@ -84,7 +83,7 @@ class Training:
             teachers=teachers or {},
             schedule=lambda epoch: optim.learning_rate(self.recipe, epoch) / self.recipe["learning_rate"],
         )
-        self.method = compose(cell["method"], self.context)
+        self.method = compose(typed.components(cell["method"]), self.context)
         self.validation = dataset.validation_indices(self.method.objective.validation_count)
         share = self.method.extra_share
         self.extra = ExtraImages(cell, dataset, share=share, device=device, workers=workers) if share > 0 else None

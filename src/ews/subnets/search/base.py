@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -9,11 +10,53 @@ from torch import Tensor
 
 from ews.core.errors import EwsError
 from ews.models.network import Network
-from ews.models.space import SubnetSpace, path_rule
+from ews.models.space import path_rule
 from ews.models.subnet import Subnet
 
 Reward = Callable[[list[Subnet]], Tensor]
 """R(alpha): accuracies in [0, 1] on the current batch, one a subnet, floating [C], computed without autograd."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """How a policy is learned.
+
+    Attributes:
+        samples: C, subnets per update; at least 1.
+        learning_rate: of Adam.
+        betas: of Adam.
+        entropy_bonus: weight of the entropy, in accuracy per nat; at least 0.
+        baseline_decay: of the moving average of the raw rewards, in [0, 1).
+        gradient_clip: largest norm of the policy's gradient; positive.
+        hidden: size of the controller's LSTM (the bandit has none).
+    """
+
+    samples: int
+    learning_rate: float
+    betas: tuple[float, float]
+    entropy_bonus: float
+    baseline_decay: float
+    gradient_clip: float
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """What every strategy is given.
+
+    Attributes:
+        width: rho in (0, 1], the share of paths and channels that a subnet keeps.
+        rounding: ``ceil`` or ``expected``, see :mod:`ews.models.space`.
+        device: the network's device; generators given to the strategy are on it too.
+        seed: of a policy's first parameters.
+        policy: read by strategies that learn one.
+    """
+
+    width: float
+    rounding: str
+    device: torch.device | str
+    seed: int
+    policy: PolicySettings
 
 
 class Search(ABC):
@@ -24,19 +67,21 @@ class Search(ABC):
     """
 
     learns: ClassVar[bool] = False
-    """Whether ``update`` does anything: strategies that learn are given ``policy`` and ``seed``."""
+    """Whether ``update`` does anything."""
 
-    def __init__(
-        self, space: SubnetSpace, network: Network, *, width: float, rounding: str, device: torch.device | str
-    ) -> None:
-        """Keep the common parameters, see :func:`ews.subnets.search.build`."""
-        path_rule(width, rounding)
-        self.space = space
+    def __init__(self, network: Network, settings: SearchSettings) -> None:
+        """Keep the network whose subnets are sought, and the settings.
+
+        Raises:
+            EwsError: unknown rounding, or width out of range.
+        """
+        path_rule(settings.width, settings.rounding)
+        self.space = network.space
         self.network = network
-        self.width = width
-        self.rounding = rounding
-        self.device = torch.device(device)
-        self.kept = space.kept_channels(width)
+        self.width = settings.width
+        self.rounding = settings.rounding
+        self.device = torch.device(settings.device)
+        self.kept = self.space.kept_channels(self.width)
 
     @abstractmethod
     def sample(self, generator: torch.Generator) -> Subnet:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ews.models.network import Network
-from ews.models.space import SubnetSpace
+from ews.subnets.search.base import SearchSettings
 from ews.subnets.search.ranked import Ranked
 
 
@@ -19,12 +19,10 @@ class Gradient(Ranked):
     subset is equally likely. Building the strategy switches the capture on in the network.
     """
 
-    def __init__(
-        self, space: SubnetSpace, network: Network, *, width: float, rounding: str, device: torch.device | str
-    ) -> None:
-        """Keep the common parameters, see :func:`ews.subnets.search.build`."""
-        super().__init__(space, network, width=width, rounding=rounding, device=device)
-        network.capture_effects(True, paths=space.drops_paths(width, rounding))
+    def __init__(self, network: Network, settings: SearchSettings) -> None:
+        """See :class:`ews.subnets.search.base.Search`."""
+        super().__init__(network, settings)
+        network.capture_effects(True, paths=self.space.drops_paths(self.width, self.rounding))
         self._channels: list[list[Tensor]] | None = None
         self._paths: list[Tensor] | None = None
 

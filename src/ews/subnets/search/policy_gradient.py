@@ -1,8 +1,6 @@
 """Learning a policy that finds weak subnets: REINFORCE on the subnets' accuracy (paper, Eq. (1), Algorithm 1)."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -10,33 +8,9 @@ from torch import Tensor, nn
 
 from ews.core.seeds import torch_stream
 from ews.models.network import Network
-from ews.models.space import SubnetSpace
 from ews.models.subnet import Subnet
 from ews.subnets.policy import Draws, Policy, sampler
-from ews.subnets.search.base import Reward, Search
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicySettings:
-    """How a policy is learned.
-
-    Attributes:
-        samples: C, subnets per update; at least 1.
-        learning_rate: of Adam.
-        betas: of Adam.
-        entropy_bonus: weight of the entropy, in accuracy per nat; at least 0.
-        baseline_decay: of the moving average of the raw rewards, in [0, 1).
-        gradient_clip: largest norm of the policy's gradient; positive.
-        hidden: size of the controller's LSTM (the bandit has none).
-    """
-
-    samples: int
-    learning_rate: float
-    betas: tuple[float, float]
-    entropy_bonus: float
-    baseline_decay: float
-    gradient_clip: float
-    hidden: int
+from ews.subnets.search.base import Reward, Search, SearchSettings
 
 
 class PolicyGradient(Search):
@@ -44,21 +18,11 @@ class PolicyGradient(Search):
 
     learns: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        space: SubnetSpace,
-        network: Network,
-        *,
-        width: float,
-        rounding: str,
-        device: torch.device | str,
-        seed: int,
-        policy: Mapping[str, Any],
-    ) -> None:
-        """Build the policy and its optimiser, see :func:`ews.subnets.search.build`."""
-        super().__init__(space, network, width=width, rounding=rounding, device=device)
-        self.settings = PolicySettings(**policy)
-        self.policy = self.make_policy(torch_stream(seed, "policy")).to(self.device)
+    def __init__(self, network: Network, settings: SearchSettings) -> None:
+        """Build the policy and its optimiser, see :class:`ews.subnets.search.base.Search`."""
+        super().__init__(network, settings)
+        self.settings = settings.policy
+        self.policy = self.make_policy(torch_stream(settings.seed, "policy")).to(self.device)
         first, second = self.settings.betas
         self.optimizer = torch.optim.Adam(
             self.policy.parameters(), lr=self.settings.learning_rate, betas=(first, second)

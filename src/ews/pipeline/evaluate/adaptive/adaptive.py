@@ -16,7 +16,7 @@ from ews.core.device import exact
 from ews.core.errors import EwsError
 from ews.core.machine_types import Hardware
 from ews.core.seeds import numpy_stream
-from ews.models.awnet import CLEAN, router_of, routing
+from ews.models.awnet.awnet import CLEAN, router_of, routing
 from ews.models.network import Network
 from ews.pipeline.artifacts.names import BEST, LAST
 from ews.pipeline.evaluate import kept

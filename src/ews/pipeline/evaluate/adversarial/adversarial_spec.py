@@ -1,4 +1,4 @@
-"""The evaluation `adversarial`: the error under PGD with restarts and under AutoAttack, in the maximum norm."""
+"""What the evaluation under attack says about itself."""
 
 from __future__ import annotations
 
@@ -9,45 +9,49 @@ from pydantic import Field
 from ews.core.documents import Document
 from ews.core.machine_types import Hardware
 from ews.core.values import Count, Level, Section, StepSize
-from ews.pipeline.evaluate.spec import EvaluationOptions, EvaluationSpec, Findings, Images, Percent, Request
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, section_of
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
-Version = Literal["standard", "plus"]
 
-
-class AutoAttackSettings(Section):
+class AutoAttackSection(Section):
     """How AutoAttack is run."""
 
-    n_examples: Count | None = Field(description="Attack a stratified choice of that many test images; null: all.")
-    batch_size: Count = Field(description="Images at a time, of PGD too; AutoAttack's draws depend on it.")
-    version: Version = Field(description="standard: 4 attacks; plus: 6 with more restarts.")
+    n_examples: Count | None = Field(
+        default=None, description="Attack a stratified choice of that many test images; null: all."
+    )
+    batch_size: Count = Field(default=250, description="Images at a time, of PGD too; AutoAttack's draws depend on it.")
+    version: Literal["standard", "plus"] = Field(
+        default="standard", description="standard: 4 attacks; plus: 6 with more restarts."
+    )
 
 
-class AdversarialSettings(Section):
+class AdversarialSection(Section):
     """Attacks in the maximum norm."""
 
-    epsilon: Level = Field(description="Largest change of a pixel: in [0, 1], or as 8/255.")
-    step_size: StepSize = Field(description="Step of PGD: above 0, at most 1, or as 2/255.")
-    steps: Count = Field(description="Steps of PGD; names the column pgd-<steps> error.")
-    restarts: Count = Field(description="Uniform starts of PGD; an image counts as wrong if one of them fools it.")
-    autoattack: AutoAttackSettings
+    epsilon: Level = Field(default=8 / 255, description="Largest change of a pixel: in [0, 1], or as 8/255.")
+    step_size: StepSize = Field(default=2 / 255, description="Step of PGD: above 0, at most 1, or as 2/255.")
+    steps: Count = Field(default=20, description="Steps of PGD; names the column pgd-<steps> error.")
+    restarts: Count = Field(
+        default=1, description="Uniform starts of PGD; an image counts as wrong if one of them fools it."
+    )
+    autoattack: AutoAttackSection = Field(default=AutoAttackSection(), description="AutoAttack, after PGD.")
 
 
-class AdversarialOptions(EvaluationOptions):
+class AdversarialOptions(Options):
     """The threat and the attacks' effort."""
 
     epsilon: Level = Field(description="Largest change of a pixel, in [0, 1] or as 8/255.")
-    step_size: StepSize = Field(description="Of PGD, above 0, at most 1, or as 2/255.")
+    step_size: StepSize = Field(description="Of PGD, in [0, 1] or as 2/255.")
     steps: Count = Field(description="Of PGD.")
     restarts: Count = Field(description="Of PGD; the worst counts, image by image.")
-    version: Version = Field(description="Of AutoAttack.")
-    batch_size: Count = Field(description="Images at a time; part of AutoAttack's result.")
     n_examples: Count | None = Field(
-        default=None, description="Attack that many of the test images by AutoAttack; null: all."
+        default=None, description="Attack that many of the test images by AutoAttack; default: all."
     )
+    batch_size: Count = Field(description="Images at a time; part of AutoAttack's result.")
+    version: Literal["standard", "plus"] = Field(description="Of AutoAttack.")
 
 
 class ErrorOn(Document):
@@ -130,42 +134,43 @@ class AdversarialFindings(Findings):
     versions: dict[str, str]
 
 
-def _asked(request: Request) -> AdversarialOptions:
-    settings = request.settings["adversarial"]
-    assert isinstance(settings, AdversarialSettings)
+def asked(settings: Settings) -> AdversarialOptions:
+    """Return what it is asked for."""
+    section = section_of(settings, "adversarial", AdversarialSection)
     return AdversarialOptions(
-        test_images=request.test_images,
-        epsilon=settings.epsilon,
-        step_size=settings.step_size,
-        steps=settings.steps,
-        restarts=settings.restarts,
-        version=settings.autoattack.version,
-        batch_size=settings.autoattack.batch_size,
-        n_examples=settings.autoattack.n_examples,
+        test_images=settings.test_images,
+        epsilon=section.epsilon,
+        step_size=section.step_size,
+        steps=section.steps,
+        restarts=section.restarts,
+        **dict(section.autoattack),
     )
 
 
-def _implementation() -> Evaluate[AdversarialOptions, AdversarialFindings]:
+def implementation() -> Evaluate[AdversarialOptions, AdversarialFindings]:
+    """Return what measures."""
     from ews.pipeline.evaluate.adversarial.adversarial import evaluate
 
     return evaluate
 
 
-def _scoring() -> Scoring[AdversarialOptions, AdversarialFindings]:
+def scoring() -> Scoring[AdversarialOptions, AdversarialFindings]:
+    """Return what makes numbers of tables."""
     from ews.pipeline.evaluate.adversarial.adversarial_scores import SCORING
 
     return SCORING
 
 
-ADVERSARIAL = EvaluationSpec(
+SPEC = EvaluationSpec(
     name="adversarial",
-    summary="error under PGD with restarts and under AutoAttack (Croce and Hein 2020)",
-    settings=AdversarialSettings,
+    summary="Robust error: under PGD and AutoAttack in the maximum norm",
+    section=AdversarialSection,
+    one="adversary",
     options=AdversarialOptions,
+    asked=asked,
     findings=AdversarialFindings,
-    asked=_asked,
-    implementation=_implementation,
-    scoring=_scoring,
+    implementation=implementation,
+    scoring=scoring,
     # What is finished of an evaluation that is cut off here is kept.
     minutes=1440,
 )

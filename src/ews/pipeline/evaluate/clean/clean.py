@@ -2,13 +2,14 @@
 
 from ews.pipeline.artifacts.names import BEST, LAST
 from ews.pipeline.evaluate.base import Evaluation, Making
-from ews.pipeline.evaluate.clean.clean_spec import CleanError, CleanFindings, CleanOptions
+from ews.pipeline.evaluate.clean.clean_spec import CleanError, CleanFindings
 from ews.pipeline.evaluate.metrics import correct, error
 from ews.pipeline.evaluate.predict import predict
+from ews.pipeline.evaluate.spec import Options
 from ews.pipeline.evaluate.subject import Subject
 
 
-def evaluate(subject: Subject, options: CleanOptions, making: Making) -> Evaluation[CleanFindings]:
+def evaluate(subject: Subject, options: Options, making: Making) -> Evaluation[CleanFindings]:
     """Measure the last epoch's weights and, where validation images selected an epoch, that epoch's.
 
     The reported error is the last epoch's; ``best`` stands beside it. Predictions are of the last epoch's.

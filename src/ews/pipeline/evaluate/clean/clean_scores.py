@@ -4,19 +4,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ews.pipeline.evaluate.clean.clean_spec import CleanFindings, CleanOptions
+from ews.pipeline.evaluate.clean.clean_spec import CleanFindings
 from ews.pipeline.evaluate.scores import SELECTED, Arrays, Score, Scoring, Wrong
+from ews.pipeline.evaluate.spec import Options
 
 CLEAN = "clean error"
 BEST = CLEAN + SELECTED
 
 
-def _scores(findings: CleanFindings, options: CleanOptions) -> Mapping[str, Score]:
+def _scores(findings: CleanFindings, options: Options) -> Mapping[str, Score]:
     best = {} if findings.best is None else {BEST: Score(findings.best.error, findings.best.n)}
     return {CLEAN: Score(findings.last.error, findings.last.n), **best}
 
 
-def _wrong(arrays: Arrays, options: CleanOptions) -> Mapping[str, Wrong]:
+def _wrong(arrays: Arrays, options: Options) -> Mapping[str, Wrong]:
     flags = arrays["prediction"] != arrays["label"]
     return {CLEAN: Wrong(100.0 * flags, arrays["index"].astype(np.int64), 1)}
 

@@ -1,4 +1,4 @@
-"""The evaluation `clean`: the error on the unchanged test images."""
+"""What the evaluation on clean test images says about itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from ews.core.documents import Document
-from ews.pipeline.evaluate.spec import EvaluationOptions, EvaluationSpec, Findings, Images, Percent, Request
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, NoSection, Options, Percent, Settings
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
-
-class CleanOptions(EvaluationOptions):
-    """The options of all evaluations suffice."""
 
 
 class CleanError(Document):
@@ -32,28 +29,33 @@ class CleanFindings(Findings):
     best: CleanError | None = None
 
 
-def _asked(request: Request) -> CleanOptions:
-    return CleanOptions(test_images=request.test_images)
+def asked(settings: Settings) -> Options:
+    """Return what it is asked for."""
+    return Options(test_images=settings.test_images)
 
 
-def _implementation() -> Evaluate[CleanOptions, CleanFindings]:
+def implementation() -> Evaluate[Options, CleanFindings]:
+    """Return what measures."""
     from ews.pipeline.evaluate.clean.clean import evaluate
 
     return evaluate
 
 
-def _scoring() -> Scoring[CleanOptions, CleanFindings]:
+def scoring() -> Scoring[Options, CleanFindings]:
+    """Return what makes numbers of tables."""
     from ews.pipeline.evaluate.clean.clean_scores import SCORING
 
     return SCORING
 
 
-CLEAN = EvaluationSpec(
+SPEC = EvaluationSpec(
     name="clean",
-    summary="error on the unchanged test images",
-    options=CleanOptions,
+    summary="Clean error and calibration on the test images",
+    section=NoSection,
+    one="test set",
+    options=Options,
+    asked=asked,
     findings=CleanFindings,
-    asked=_asked,
-    implementation=_implementation,
-    scoring=_scoring,
+    implementation=implementation,
+    scoring=scoring,
 )

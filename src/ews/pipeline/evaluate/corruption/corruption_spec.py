@@ -1,73 +1,54 @@
-"""The evaluation `corruption`: the error on corrupted copies of the test images, per corruption and severity."""
+"""What the evaluation on corrupted images says about itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, field_validator
 
 from ews.core.documents import Document
-from ews.core.values import Section
-from ews.pipeline.evaluate.spec import (
-    EvaluationOptions,
-    EvaluationSpec,
-    Findings,
-    Images,
-    Percent,
-    Profile,
-    Request,
-    distinct,
-)
+from ews.core.fingerprint import Use
+from ews.core.values import Section, Seed
+from ews.corruptions import BENCHMARK, NAMES
+from ews.corruptions.registry import CORRUPTIONS
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, one_of, section_of
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
-Corruption = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "speckle_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "gaussian_blur",
-    "snow",
-    "frost",
-    "fog",
-    "spatter",
-    "brightness",
-    "contrast",
-    "saturate",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-]
+Corruption = Annotated[str, one_of(NAMES)]
 SEVERITIES = (1, 2, 3, 4, 5)
 
 
-class CorruptionSettings(Section):
+class CorruptionSection(Section):
     """Which corruptions are evaluated."""
 
-    names: Annotated[list[Corruption], Field(min_length=1), AfterValidator(distinct)] = Field(
-        description="Corruptions, all at 5 severities."
-    )
     # No part of a result, and so of no folder's name.
     stored: bool = Field(
         default=True,
         description="true: sets on disk, made once; false: images are corrupted while they are measured.",
     )
+    names: Annotated[tuple[Corruption, ...], Field(min_length=1, strict=False)] = Field(
+        default=BENCHMARK, description="Corruptions, all at 5 severities."
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("a corruption stands twice")
+        return names
 
 
-class CorruptionOptions(EvaluationOptions):
-    """Which corruptions, and how they are made; without seed and profile: those of the stored sets, whatever it is."""
+class CorruptionOptions(Options):
+    """Which corruptions, and how they are made; seed and profile are None of published images."""
 
-    names: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+    names: Annotated[tuple[Corruption, ...], Field(min_length=1, strict=False)] = Field(
         description="Corruptions, in the order of the results."
     )
-    seed: int | None = Field(default=None, description="Of the corruptions; stored sets must have been made with it.")
-    profile: Profile | None = Field(default=None, description="Whose severity constants; likewise.")
+    seed: Seed | None = Field(default=None, description="Of the corruptions.")
+    profile: Literal["cifar", "tiny", "imagenet"] | None = Field(default=None, description="Whose severity constants.")
 
 
 class CorruptionError(Document):
@@ -95,46 +76,50 @@ class CorruptionFindings(Findings):
     corruptions: dict[str, CorruptedImages]
 
 
-def _asked(request: Request) -> CorruptionOptions:
-    settings = request.settings["corruption"]
-    assert isinstance(settings, CorruptionSettings)
-    ours = not request.official
+def asked(settings: Settings) -> CorruptionOptions:
+    """Return what it is asked for."""
+    section, made = section_of(settings, "corruption", CorruptionSection), settings.corrupted
+    ours = made.source == "generated"
     return CorruptionOptions(
-        test_images=request.test_images,
-        names=tuple(settings.names),
-        seed=request.seed if ours else None,
-        profile=request.profile if ours else None,
+        test_images=settings.test_images,
+        names=section.names,
+        seed=made.seed if ours else None,
+        profile=made.profile if ours else None,
     )
 
 
-def _components(options: CorruptionOptions) -> list[tuple[str, str]]:
-    # With seed and profile the images are made by this package, and its code counts, stored or not.
+def components(options: CorruptionOptions) -> list[Use]:
+    """Return the corruptions that this package makes the images with, stored or not; none of published images."""
     made = options.seed is not None and options.profile is not None
-    return [("ews.corruptions", name) for name in sorted(options.names)] if made else []
+    return [CORRUPTIONS[name].implementation for name in options.names] if made else []
 
 
-def _implementation() -> Evaluate[CorruptionOptions, CorruptionFindings]:
+def implementation() -> Evaluate[CorruptionOptions, CorruptionFindings]:
+    """Return what measures."""
     from ews.pipeline.evaluate.corruption.corruption import evaluate
 
     return evaluate
 
 
-def _scoring() -> Scoring[CorruptionOptions, CorruptionFindings]:
+def scoring() -> Scoring[CorruptionOptions, CorruptionFindings]:
+    """Return what makes numbers of tables."""
     from ews.pipeline.evaluate.corruption.corruption_scores import SCORING
 
     return SCORING
 
 
-CORRUPTION = EvaluationSpec(
+SPEC = EvaluationSpec(
     name="corruption",
-    summary="error on corrupted copies of the test images (Hendrycks and Dietterich 2019)",
-    settings=CorruptionSettings,
+    summary="Error on corrupted test images, by corruption and severity",
+    section=CorruptionSection,
+    ways=frozenset({"stored"}),
+    one="list of corruptions",
     options=CorruptionOptions,
+    asked=asked,
     findings=CorruptionFindings,
-    asked=_asked,
-    implementation=_implementation,
-    scoring=_scoring,
-    components=_components,
+    implementation=implementation,
+    scoring=scoring,
+    components=components,
     stored=True,
     workers=True,
     minutes=240,

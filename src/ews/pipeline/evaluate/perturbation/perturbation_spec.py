@@ -1,58 +1,46 @@
-"""The evaluation `perturbation`: how often predictions flip along perturbation sequences of the test images."""
+"""What the evaluation on perturbation sequences says about itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, field_validator
 
 from ews.core.documents import Document
-from ews.core.values import Section
-from ews.pipeline.evaluate.spec import (
-    EvaluationOptions,
-    EvaluationSpec,
-    Findings,
-    Images,
-    Percent,
-    Profile,
-    Request,
-    distinct,
-)
+from ews.core.values import Section, Seed
+from ews.perturbations import NAMES
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, one_of, section_of
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
-Perturbation = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "brightness",
-    "translate",
-    "rotate",
-    "tilt",
-    "scale",
-]
+Perturbation = Annotated[str, one_of(NAMES)]
 
 
-class PerturbationSettings(Section):
+class PerturbationSection(Section):
     """Which perturbation sequences are evaluated."""
 
-    names: Annotated[list[Perturbation], Field(min_length=1), AfterValidator(distinct)] = Field(
-        description="Perturbations; mFP: over all ten."
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
+        default=NAMES, description="Perturbations; mFP: over all ten."
     )
 
+    @field_validator("names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("a perturbation stands twice")
+        return names
 
-class PerturbationOptions(EvaluationOptions):
+
+class PerturbationOptions(Options):
     """Which perturbations, and how they are made."""
 
-    names: Annotated[tuple[Perturbation, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
         description="Perturbations, in the order of the results."
     )
-    profile: Profile = Field(description="Whose constants and numbers of frames.")
-    seed: int = Field(description="Of noise and snow; any integer.")
+    seed: Seed = Field(description="Of noise and snow.")
+    profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose constants and numbers of frames.")
 
 
 class Flips(Document):
@@ -71,35 +59,38 @@ class PerturbationFindings(Findings):
     rows: tuple[Flips, ...]
 
 
-def _asked(request: Request) -> PerturbationOptions:
-    settings = request.settings["perturbation"]
-    assert isinstance(settings, PerturbationSettings)
+def asked(settings: Settings) -> PerturbationOptions:
+    """Return what it is asked for."""
+    section, made = section_of(settings, "perturbation", PerturbationSection), settings.corrupted
     return PerturbationOptions(
-        test_images=request.test_images, names=tuple(settings.names), profile=request.profile, seed=request.seed
+        test_images=settings.test_images, names=section.names, seed=made.seed, profile=made.profile
     )
 
 
-def _implementation() -> Evaluate[PerturbationOptions, PerturbationFindings]:
+def implementation() -> Evaluate[PerturbationOptions, PerturbationFindings]:
+    """Return what measures."""
     from ews.pipeline.evaluate.perturbation.perturbation import evaluate
 
     return evaluate
 
 
-def _scoring() -> Scoring[PerturbationOptions, PerturbationFindings]:
+def scoring() -> Scoring[PerturbationOptions, PerturbationFindings]:
+    """Return what makes numbers of tables."""
     from ews.pipeline.evaluate.perturbation.perturbation_scores import SCORING
 
     return SCORING
 
 
-PERTURBATION = EvaluationSpec(
+SPEC = EvaluationSpec(
     name="perturbation",
-    summary="how often predictions flip along sequences of the test images (Hendrycks and Dietterich 2019)",
-    settings=PerturbationSettings,
+    summary="How often predictions flip along sequences of slightly changed images",
+    section=PerturbationSection,
+    one="list of perturbations",
     options=PerturbationOptions,
+    asked=asked,
     findings=PerturbationFindings,
-    asked=_asked,
-    implementation=_implementation,
-    scoring=_scoring,
+    implementation=implementation,
+    scoring=scoring,
     workers=True,
     minutes=240,
 )

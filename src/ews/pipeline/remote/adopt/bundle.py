@@ -8,7 +8,7 @@ from ews.data.archives import members
 
 SEED = re.compile(r"seed\d+")
 ABOVE = 4  # dataset, architecture, augmentation, method
-Files = dict[str, Path]  # by name within the run's folder: "record.json", "eval,.../clean.json"
+Files = dict[str, Path]  # by name within the run's folder: "record.json", "evaluation--.../clean.json"
 
 
 def unpack(source: Path, into: Path) -> dict[str, Files]:

@@ -1,0 +1,38 @@
+"""What AutoAugment says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from ews.augment.spec import AugmentationParameters, AugmentationSpec
+
+if TYPE_CHECKING:
+    from ews.augment.autoaugment.autoaugment import AutoAugment
+    from ews.augment.base import Source
+    from ews.augment.spec import Crop
+
+
+class AutoAugmentParameters(AugmentationParameters):
+    """Which policy is used."""
+
+    policy: Literal["cifar10", "svhn"] = Field(
+        default="cifar10", description="Learned policy; the paper uses CIFAR's for both CIFARs."
+    )
+
+
+def implementation() -> Callable[[Source, Crop, AutoAugmentParameters], AutoAugment]:
+    """Return the augmentation."""
+    from ews.augment.autoaugment.autoaugment import AutoAugment
+
+    return AutoAugment
+
+
+SPEC = AugmentationSpec(
+    name="autoaugment",
+    summary="AutoAugment (Cubuk et al. 2019): one of 25 learned sub-policies for each image",
+    parameters=AutoAugmentParameters,
+    implementation=implementation,
+)

@@ -1,0 +1,64 @@
+"""Standard augmentation: random crop and, where the dataset says so, horizontal flip; batched on the device."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ews.augment.base import CrossEntropy, Source
+from ews.augment.crop import check, crop_and_flip, draw, to_float
+from ews.augment.spec import Crop
+from ews.augment.standard.standard_spec import StandardParameters
+
+# The share of a GPU's free memory that the training set may take; the rest is for the training itself (choice).
+RESIDENT_SHARE = 0.25
+
+
+class Standard:
+    """Crops of zero-padded images, flipped with probability 1/2 if ``flip``; one view, plain cross-entropy.
+
+    On a GPU the whole training set lives there as uint8 where it fits, so that no worker and no
+    copy stands between two steps (as in airbench by Keller Jordan); else batches are copied from the host.
+    """
+
+    views = 1
+
+    def __init__(self, source: Source, crop: Crop, parameters: StandardParameters) -> None:
+        """Take the images; the source's workers and the parameters, which are none, are not needed.
+
+        Raises:
+            EwsError: the images or the padding do not fit.
+        """
+        check(source.images, padding=crop.padding)
+        self._images = source.images
+        self._seed = source.seed
+        self._device = torch.device(source.device)
+        self._padding = crop.padding
+        self._flip = crop.flip
+        self._resident: Tensor | None = None
+        if self._device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self._device)
+            if self._images.nbytes <= RESIDENT_SHARE * free:
+                self._resident = torch.tensor(np.asarray(self._images), device=self._device)
+
+    def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
+        """Yield float32 [1, B, 3, H, W]; see :meth:`ews.augment.base.Augment.loader`."""
+        draws = draw(seed=self._seed, epoch=epoch, count=len(self._images), padding=self._padding, flip=self._flip)
+        # The epoch's order and draws go to the device at once: a step then waits for no copy.
+        places, top, left, flip = (
+            torch.tensor(values, device=self._device)
+            for values in (order, draws.top[order], draws.left[order], draws.flip[order])
+        )
+        for start in range(0, len(order), batch_size):
+            part = slice(start, start + batch_size)
+            if self._resident is not None:
+                images = self._resident[places[part]]
+            else:
+                images = torch.from_numpy(self._images[order[part]]).to(self._device)
+            cropped = crop_and_flip(images, top=top[part], left=left[part], flip=flip[part], padding=self._padding)
+            yield to_float(cropped)[None]
+
+    def loss(self, logits: Tensor, labels: Tensor, cross_entropy: CrossEntropy) -> Tensor:
+        """Return the cross-entropy of the only view."""
+        return cross_entropy(logits[0], labels)

@@ -1,0 +1,1 @@
+"""AW-Net's training."""

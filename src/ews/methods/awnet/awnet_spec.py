@@ -1,0 +1,52 @@
+"""What AW-Net's training says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from ews.core.values import Decay, NonNegative
+from ews.methods.adversarial_spec import AdversarialParameters
+from ews.methods.spec import MethodSpec, Teacher, TeacherRole
+from ews.models.awnet.awnet_spec import AwnetNetwork
+
+if TYPE_CHECKING:
+    from ews.methods.awnet.awnet import Awnet
+    from ews.methods.component import Context
+
+
+class AwnetParameters(AdversarialParameters):
+    """The attacks, and how the three losses are weighted."""
+
+    weight_rate: Decay = Field(
+        default=0.025,
+        description="How far the two losses' weights move in a step; times the learning rate's share. MTARD's.",
+    )
+    type_weight: NonNegative = Field(
+        default=1.0, description="Weight of the cross-entropy of the image's type. Our choice."
+    )
+
+
+def implementation() -> Callable[[Context, AwnetParameters], Awnet]:
+    """Return the component."""
+    from ews.methods.awnet.awnet import Awnet
+
+    return Awnet
+
+
+SPEC = MethodSpec(
+    name="awnet",
+    summary="AW-Net (Wei and Zhao 2023): filters and normalisations that depend on the image; two teachers, as MTARD",
+    kind="objective",
+    network=AwnetNetwork,
+    recipe="adversarial",
+    excludes={"ews": "a subnet is a slice of fixed weights, and AW-Net has other filters for every image"},
+    teachers=(
+        TeacherRole("clean", "Teaches the clean images.", Teacher(method="vanilla", weights="last")),
+        TeacherRole("robust", "Teaches the adversarial images.", Teacher(method="trades", weights="best")),
+    ),
+    parameters=AwnetParameters,
+    implementation=implementation,
+)

@@ -1,0 +1,1 @@
+"""Adversarial weight perturbation."""

@@ -1,0 +1,1 @@
+"""DAMP: multiplicative noise on the weights."""

@@ -1,0 +1,1 @@
+"""Enhancing weak subnets, the paper's method."""

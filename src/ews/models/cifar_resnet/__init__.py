@@ -1,0 +1,1 @@
+"""The thin residual networks for 32x32 images."""

@@ -1,0 +1,45 @@
+"""What the thin residual networks say about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from ews.core.values import Count
+from ews.models.spec import ArchitectureParameters, ArchitectureSpec
+
+if TYPE_CHECKING:
+    from ews.models.network import Head, Network
+
+
+class CifarResNetParameters(ArchitectureParameters):
+    """Depth 6n + 2, three stages."""
+
+    stages: ClassVar[int] = 3
+    network: Literal["cifar_resnet"] = Field(default="cifar_resnet", description="Kind of network.")
+    depth: int = Field(ge=8, description="Layers: 6n + 2.")
+    width: Count = Field(description="Channels of the first stage; doubled in each of the two next.")
+
+    @field_validator("depth")
+    @classmethod
+    def _depth(cls, depth: int) -> int:
+        if (depth - 2) % 6:
+            raise ValueError(f"must be 6n + 2 (8, 14, 20, 32, ...), not {depth}")
+        return depth
+
+
+def implementation() -> Callable[[CifarResNetParameters, Head], Network]:
+    """Return what builds the network."""
+    from ews.models.cifar_resnet.cifar_resnet import cifar_resnet
+
+    return cifar_resnet
+
+
+SPEC = ArchitectureSpec(
+    name="cifar_resnet",
+    summary="The thin ResNets for 32x32 images (He et al. 2016, section 4.2): depth 6n + 2",
+    parameters=CifarResNetParameters,
+    implementation=implementation,
+)

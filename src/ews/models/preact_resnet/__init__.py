@@ -1,0 +1,1 @@
+"""Pre-activation ResNet-18."""
