@@ -1,9 +1,8 @@
 """What a run was: parameters, code, data, versions, hardware, cost and result; it vouches for the run's other files."""
 
-from typing import Any
-
 from ews.core.documents import Document
 from ews.core.machine_types import Git, Hardware
+from ews.pipeline.study.cell import Cell
 
 
 class EpochSeconds(Document):
@@ -40,7 +39,7 @@ class Record(Document):
         files: SHA-256 of the run's other files by name.
     """
 
-    cell: dict[str, Any]
+    cell: Cell
     seed: int
     data: str
     extra_data: str | None = None

@@ -117,7 +117,7 @@ class FinishedRun:
         if self.record.data != dataset.checksum:
             raise EwsError(
                 f"{self.folder}: was trained on data of checksum {self.record.data[:16]}... (dataset "
-                f"{self.record.cell.get('dataset')!r}), but {dataset.folder} has {dataset.checksum[:16]}.... "
+                f"{self.record.cell.dataset!r}), but {dataset.folder} has {dataset.checksum[:16]}.... "
                 "Give --data the folder it was trained on, or train it again."
             )
 

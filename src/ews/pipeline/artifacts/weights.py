@@ -13,7 +13,7 @@ from ews import models
 from ews.core.errors import EwsError
 from ews.core.files import atomic
 from ews.data.dataset import Dataset
-from ews.models.network import Network
+from ews.models.network import Head, Network
 from ews.pipeline.artifacts.names import RECORD
 from ews.pipeline.artifacts.run import RETRAIN, FinishedRun
 
@@ -53,13 +53,11 @@ def read_network(run: FinishedRun, name: str, *, dataset: Dataset, device: torch
         EwsError: the file is missing, is not the one that the record names, or does not fit the network.
     """
     path = run.verified(name)
+    architecture = run.record.cell.architecture
+    # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.
+    head = Head(classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=torch.Generator())
     network = models.build(
-        run.record.cell["architecture"],
-        classes=len(dataset.classes),
-        mean=dataset.mean,
-        std=dataset.std,
-        # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.
-        generator=torch.Generator(),
+        architecture.parameters, head, dynamic=architecture.dynamic and architecture.dynamic.parameters
     )
     try:
         network.load_state_dict(load_file(path))

@@ -130,7 +130,7 @@ def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Eval
 
 def _check(plan: Plan) -> None:
     if router_of(plan.subject.network(LAST)) is None:
-        method = plan.subject.run.record.cell.get("method", {}).get("name")
+        method = plan.subject.run.record.cell.method.name
         raise EwsError(
             f"{plan.subject.run.folder}: the evaluation `adaptive` deceives a router, and the network of method {method!r} "
             "has none. Evaluate `adversarial`, or a network of method awnet."
