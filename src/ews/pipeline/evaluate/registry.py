@@ -3,14 +3,14 @@
 from typing import Any
 
 from ews.core.registry import Registry
-from ews.pipeline.evaluate.adaptive_spec import SPEC as ADAPTIVE
-from ews.pipeline.evaluate.adversarial_spec import SPEC as ADVERSARIAL
-from ews.pipeline.evaluate.clean_spec import SPEC as CLEAN
-from ews.pipeline.evaluate.corruption_spec import SPEC as CORRUPTION
-from ews.pipeline.evaluate.perturbation_spec import SPEC as PERTURBATION
+from ews.pipeline.evaluate.adaptive.adaptive_spec import SPEC as ADAPTIVE
+from ews.pipeline.evaluate.adversarial.adversarial_spec import SPEC as ADVERSARIAL
+from ews.pipeline.evaluate.clean.clean_spec import SPEC as CLEAN
+from ews.pipeline.evaluate.corruption.corruption_spec import SPEC as CORRUPTION
+from ews.pipeline.evaluate.perturbation.perturbation_spec import SPEC as PERTURBATION
 from ews.pipeline.evaluate.spec import EvaluationSpec
 
-EVALUATIONS: Registry[EvaluationSpec[Any, Any]] = Registry(
+EVALUATIONS: Registry[EvaluationSpec[Any, Any, Any]] = Registry(
     "evaluation",
     CLEAN,
     CORRUPTION,

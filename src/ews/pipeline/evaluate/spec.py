@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, GetPydanticSchema
 from pydantic_core.core_schema import literal_schema
 
+from ews.core.documents import Document
+from ews.core.fingerprint import Use
 from ews.core.values import Count, Section, Seed
 from ews.pipeline.study.cell import Cell
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluator
+    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.scores import Scoring
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Images = Annotated[int, Field(ge=1)]
+"""How many different test images a number is of."""
 
 
 class CorruptedSet(Section):
@@ -39,6 +46,10 @@ class Options(Section):
     test_images: Count | None = Field(default=None, description="Stratified subset of the test images; null: all.")
 
 
+class Findings(Document):
+    """What an evaluation found, rows included: the part `result` of its JSON file. Errors are in percent."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that params.yaml says, with a study's overrides, of how one cell is measured.
@@ -56,6 +67,7 @@ class Settings:
 
 S = TypeVar("S", bound=Section)
 O = TypeVar("O", bound=Options)  # noqa: E741 - options
+F = TypeVar("F", bound=Findings)
 
 
 def one_of(names: Sequence[str]) -> GetPydanticSchema:
@@ -74,7 +86,7 @@ def no_subsets(options: Options) -> Mapping[str, int | None]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationSpec(Generic[S, O]):
+class EvaluationSpec(Generic[S, O, F]):
     """A kind of evaluation.
 
     Attributes:
@@ -89,8 +101,15 @@ class EvaluationSpec(Generic[S, O]):
         subsets: of its options, how many of the measured test images each part of it takes, by key below its section;
             None: all.
         applies: whether it says something about a cell.
-        implementation: imports and returns the evaluation. The code fingerprint of a result follows the imports in this
+        findings: the type of its result.
+        implementation: imports and returns what measures. The code fingerprint of a result follows the imports in this
             function's body.
+        scoring: imports and returns what makes numbers of tables from the findings; the fingerprint of a report follows
+            the imports in its body.
+        components: functions that import what an evaluation with these options runs beside.
+        stored: whether it reads the dataset's corrupted sets where these are stored.
+        workers: whether it takes processes that make images.
+        minutes: that its rule asks a batch system for.
         otherwise: what to tell, after the evaluation's name, someone whose study has no such cell.
     """
 
@@ -101,9 +120,15 @@ class EvaluationSpec(Generic[S, O]):
     one: str
     options: type[O]
     asked: Callable[[Settings], O]
-    implementation: Callable[[], Evaluator]
+    findings: type[F]
+    implementation: Callable[[], Evaluate[O, F]]
+    scoring: Callable[[], Scoring[O, F]]
+    components: Callable[[O], Sequence[Use]] = lambda _: ()
     subsets: Callable[[O], Mapping[str, int | None]] = no_subsets
     applies: Callable[[Cell], bool] = every
+    stored: bool = False
+    workers: bool = False
+    minutes: int = 60
     otherwise: str = "applies to no cell of this study"
 
 

@@ -7,7 +7,7 @@ from itertools import product
 from pydantic import JsonValue
 
 from ews.core.errors import EwsError
-from ews.pipeline.evaluate.corruption_spec import stored
+from ews.pipeline.evaluate.corruption.corruption_spec import stored
 from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.evaluate.spec import CorruptedSet, Options, Settings
 from ews.pipeline.study.cell import Cell

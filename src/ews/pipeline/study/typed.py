@@ -9,6 +9,16 @@ from ews.methods.registry import METHODS
 from ews.methods.spec import MethodParameters
 from ews.models.registry import ARCHITECTURES, DYNAMIC
 from ews.models.spec import ArchitectureParameters, DynamicParameters
+from ews.pipeline.study.cell import (
+    ArchitectureCell,
+    AugmentationCell,
+    Cell,
+    ComponentCell,
+    DynamicCell,
+    MethodCell,
+    TeacherRun,
+)
+from ews.pipeline.study.recipe_spec import Recipe
 
 Entry = Mapping[str, Any]
 
@@ -57,3 +67,44 @@ def components(method: Entry) -> list[MethodParameters]:
 
 def _less(entry: Entry, *keys: str) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in keys}
+
+
+def cell(entry: Entry) -> Cell:
+    """Return a cell in text as one typed value.
+
+    Raises:
+        EwsError: an unknown name.
+        ValidationError: parameters that it does not have, or out of range.
+    """
+    kind, crop = augmentation(entry["augmentation"])
+    names = [component["name"] for component in entry["method"]["components"]]
+    parts = zip(names, components(entry["method"]), strict=True)
+    taught = {
+        role: TeacherRun(**{**teacher, "architecture": architecture(teacher["architecture"])})
+        for component in entry["method"]["components"]
+        for role, teacher in component.get("teachers", {}).items()
+    }
+    return Cell(
+        dataset=entry["dataset"],
+        architecture=architecture(entry["architecture"]),
+        augmentation=AugmentationCell(name=entry["augmentation"]["name"], crop=crop, parameters=kind),
+        method=MethodCell(
+            name=entry["method"]["name"],
+            components=tuple(ComponentCell(name=name, parameters=parameters) for name, parameters in parts),
+        ),
+        teachers=taught,
+        recipe=Recipe.model_validate(entry["recipe"]),
+        seed=entry["seed"],
+    )
+
+
+def architecture(entry: Entry) -> ArchitectureCell:
+    """Return a cell's network as one typed value.
+
+    Raises:
+        EwsError: an unknown name.
+        ValidationError: parameters that it does not have, or out of range.
+    """
+    parameters, dynamic = network(entry)
+    part = None if dynamic is None else DynamicCell(name=entry["dynamic"]["name"], parameters=dynamic)
+    return ArchitectureCell(name=entry["name"], parameters=parameters, dynamic=part)

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ews.core import files
+from ews.core import files, machine
 from ews.core.errors import EwsError
 from ews.data.dataset import Dataset
 from ews.methods.component import Batch
-from ews.pipeline.artifacts import record
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.run import clear
+from ews.pipeline.artifacts.weights import checksum
 from ews.pipeline.train import checkpoint, outputs
 from ews.pipeline.train.teachers import Teacher, load
 from ews.pipeline.train.training import Stopwatch, Training
@@ -71,7 +73,7 @@ def _fit(
     workers: int,
 ) -> None:
     watch = Stopwatch()
-    outputs.clear(out)
+    clear(out)
     networks = {role: teacher.network for role, teacher in teachers.items()}
     training = Training(cell, dataset, device=device, workers=workers, teachers=networks)
     identity = {"parameters": parameters_hash(cell), "code": code, "data": dataset.checksum}
@@ -79,7 +81,7 @@ def _fit(
         identity["extra images"] = training.extra.source.checksum
     identity |= {f"teacher {role}": teacher.checksum for role, teacher in teachers.items()}
     logs = _new_logs()
-    state, message = checkpoint.resume(out / checkpoint.NAME, identity)
+    state, message = checkpoint.resume(out / names.STATE, identity)
     if message:
         _say(f"warning: {message}")
     if state is not None:
@@ -90,19 +92,19 @@ def _fit(
     for epoch in range(len(logs["epochs"]), cell["recipe"]["epochs"]):
         _epoch(training, epoch, cell["recipe"]["epochs"], logs, threads)
         logs["wall_clock"] += watch.lap()
-        for kind, size in record.peak_memory(device).items():
+        for kind, size in machine.peak_memory(device).items():
             logs["peak_memory"][kind] = max(size, logs["peak_memory"].get(kind, 0))
-        checkpoint.save(out / checkpoint.NAME, {"identity": identity, "training": training.state_dict(), "logs": logs})
+        checkpoint.save(out / names.STATE, {"identity": identity, "training": training.state_dict(), "logs": logs})
     outputs.write(
         out,
         cell=cell,
         training=training,
         logs=logs,
         code=code,
-        hardware=record.hardware(device, threads=threads),
+        hardware=machine.hardware(device, threads=threads),
         teachers={role: teacher.checksum for role, teacher in teachers.items()},
     )
-    (out / checkpoint.NAME).unlink(missing_ok=True)
+    (out / names.STATE).unlink(missing_ok=True)
 
 
 def _new_logs() -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
     row = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
     seconds, busy = watch.lap(), processor.lap()
     errors = training.validate()
-    row |= errors
+    row |= {**errors, "weights_sha256": checksum(training.network.state_dict())}
     error = errors.get("validation_error")
     if error is not None:
         if logs["best"] is None or error < logs["best"]["validation_error"]:

@@ -10,10 +10,12 @@ import torch
 from ews.core.errors import EwsError
 from ews.data.dataset import Dataset
 from ews.models.network import Network
-from ews.pipeline.artifacts import finished
+from ews.pipeline.artifacts.names import WEIGHTS
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.artifacts.weights import read_network
+from ews.pipeline.study import typed
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train.uses import teachers
-
-WEIGHTS = {"last": finished.LAST, "best": finished.BEST}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,25 +49,25 @@ def load(
         raise EwsError(f"teachers: the cell's method needs {sorted(wanted) or 'none'}, {given}; see --teacher.")
     found = {}
     for role, entry in wanted.items():
-        run = runs[role]
-        record = finished.read_record(run)
-        if record["cell"]["architecture"] != entry["architecture"]:
+        run = FinishedRun.open(runs[role])
+        architecture = typed.architecture(entry["architecture"])
+        if run.record.cell.architecture != architecture:
             raise EwsError(
-                f"{run}: cannot be the teacher {role!r}: its architecture is {record['cell']['architecture']}, the "
-                f"cell expects {entry['architecture']}."
+                f"{run.folder}: cannot be the teacher {role!r}: its architecture is "
+                f"{run.record.cell.architecture.model_dump()}, the cell expects {architecture.model_dump()}."
             )
-        _check_names(run, record["cell"], role, entry)
-        finished.check_data(run, record, dataset)
+        _check_names(run.folder, run.record.cell, role, entry)
+        run.check_data(dataset)
         name = WEIGHTS[entry["weights"]]
-        network = finished.read_network(run, record, name, dataset=dataset, device=device).requires_grad_(False)
+        network = read_network(run, name, dataset=dataset, device=device).requires_grad_(False)
         network.to(memory_format=torch.channels_last)
-        found[role] = Teacher(network, record["files"][name])
+        found[role] = Teacher(network, run.record.files[name])
     return found
 
 
-def _check_names(run: Path, cell: Mapping[str, Any], role: str, wanted: Mapping[str, Any]) -> None:
+def _check_names(run: Path, cell: Cell, role: str, wanted: Mapping[str, Any]) -> None:
     """Hold a run's record to the names that the student's cell has of it, whatever folder it was found in."""
-    found = {key: cell[key]["name"] for key in ("augmentation", "method")} | {"seed": cell["seed"]}
+    found = {"augmentation": cell.augmentation.name, "method": cell.method.name, "seed": cell.seed}
     for key, value in found.items():
         if value != wanted[key]:
             raise EwsError(

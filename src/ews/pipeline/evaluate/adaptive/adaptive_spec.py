@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
+from ews.core.documents import Document
+from ews.core.machine_types import Hardware
 from ews.core.values import Count, Level, Positive, Section, StepSize
 from ews.methods.registry import METHODS
-from ews.pipeline.evaluate.adversarial_spec import AdversarialSection
-from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, section_of
+from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialSection, Again, ErrorOn
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, section_of
 from ews.pipeline.study.cell import Cell
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluator
+    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.scores import Scoring
 
 Weights = Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
 
@@ -46,6 +49,54 @@ class AdaptiveOptions(Options):
     batch_size: Count = Field(description="Images at a time.")
 
 
+class Weight(Document):
+    """The attack with one weight: the error after it and all before it, and how many more images it fooled."""
+
+    weight: float
+    error: Percent
+    fooled: Annotated[int, Field(ge=0)]
+
+
+class Adapted(ErrorOn):
+    """The worst case over all attacks, image by image."""
+
+    weights: tuple[Weight, ...]
+    again: Again
+
+
+class Share(Document):
+    """A share of images in percent, and how many there were."""
+
+    percent: Percent
+    n: Images
+
+
+class Router(Document):
+    """Its mistakes: clean images taken for adversarial ones; attacked ones taken for clean, None without any."""
+
+    suspected: Share
+    trusted: Share | None
+
+
+class DeceivedWeights(Document):
+    """One set of weights: errors without an attack, under PGD and under all attacks, and the router's mistakes."""
+
+    clean: ErrorOn
+    pgd: ErrorOn
+    adaptive: Adapted
+    router: Router
+
+
+class AdaptiveFindings(Findings):
+    """The last epoch's weights and those that validation images selected, if any; what the attacks' draws came from."""
+
+    last: DeceivedWeights
+    best: DeceivedWeights | None = None
+    seed: int
+    hardware: Hardware
+    versions: dict[str, str]
+
+
 def asked(settings: Settings) -> AdaptiveOptions:
     """Return what it is asked for."""
     section = section_of(settings, "adaptive", AdaptiveSection)
@@ -69,11 +120,18 @@ def applies(cell: Cell) -> bool:
 ROUTED = " or ".join(spec.name for spec in METHODS.values() if spec.network is not None)
 
 
-def implementation() -> Evaluator:
-    """Return the evaluation."""
-    from ews.pipeline.evaluate.adaptive import EVALUATOR
+def implementation() -> Evaluate[AdaptiveOptions, AdaptiveFindings]:
+    """Return what measures."""
+    from ews.pipeline.evaluate.adaptive.adaptive import evaluate
 
-    return EVALUATOR
+    return evaluate
+
+
+def scoring() -> Scoring[AdaptiveOptions, AdaptiveFindings]:
+    """Return what makes numbers of tables."""
+    from ews.pipeline.evaluate.adaptive.adaptive_scores import SCORING
+
+    return SCORING
 
 
 SPEC = EvaluationSpec(
@@ -83,7 +141,11 @@ SPEC = EvaluationSpec(
     one="adversary",
     options=AdaptiveOptions,
     asked=asked,
+    findings=AdaptiveFindings,
     implementation=implementation,
+    scoring=scoring,
+    # What is finished of an evaluation that is cut off here is kept.
+    minutes=1440,
     applies=applies,
     otherwise=f"deceives a router, and no cell of this study has one; a method with {ROUTED} has",
 )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from ews.core.documents import Document
+from ews.core.machine_types import Hardware
 from ews.core.values import Count, Level, Section, StepSize
-from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, section_of
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, section_of
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluator
+    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.scores import Scoring
 
 
 class AutoAttackSection(Section):
@@ -52,6 +55,86 @@ class AdversarialOptions(Options):
     version: Literal["standard", "plus"] = Field(description="Of AutoAttack.")
 
 
+class ErrorOn(Document):
+    """An error in percent, and the number of images that it is of."""
+
+    error: Percent
+    n: Images
+
+
+class Again(Document):
+    """The adversarial images classified once more: error, how many changed sides, distances and pixels that they reach."""
+
+    error: Percent
+    changed: int
+    distance: float
+    lowest: float
+    highest: float
+
+
+class ByPGD(ErrorOn):
+    """The error under PGD."""
+
+    again: Again
+
+
+class Attack(Document):
+    """An attack of the ensemble: the error after it and all before it, and how many images it fooled that these did not."""
+
+    attack: str
+    error: Percent
+    fooled: Annotated[int, Field(ge=0)]
+
+
+class ByAutoAttack(ErrorOn):
+    """The error under AutoAttack, and attack by attack."""
+
+    attacks: Annotated[tuple[Attack, ...], Field(min_length=1)]
+    again: Again
+
+    @property
+    def before(self) -> ErrorOn:
+        """The error of its images before the first attack: after it, less those that it fooled."""
+        first = self.attacks[0]
+        wrong = round(first.error * self.n / 100) - first.fooled
+        return ErrorOn(error=100 * wrong / self.n, n=self.n)
+
+
+class Radius(Document):
+    """The error under PGD within a larger radius."""
+
+    epsilon: float
+    error: Percent
+
+
+class Sweep(Document):
+    """The error on a few images followed to radii at which no network can be right."""
+
+    n: Images
+    errors: tuple[Radius, ...]
+
+
+class AttackedWeights(Document):
+    """One set of weights: errors without an attack and under each, and signs of masked gradients, in sentences."""
+
+    clean: ErrorOn
+    pgd: ByPGD
+    autoattack: ByAutoAttack
+    sweep: Sweep
+    warnings: tuple[str, ...]
+
+
+class AdversarialFindings(Findings):
+    """The last epoch's weights and those that validation images selected, if any; what the attacks' draws came from."""
+
+    last: AttackedWeights
+    best: AttackedWeights | None = None
+    seed: int
+    shard: int
+    hardware: Hardware
+    versions: dict[str, str]
+
+
 def asked(settings: Settings) -> AdversarialOptions:
     """Return what it is asked for."""
     section = section_of(settings, "adversarial", AdversarialSection)
@@ -70,11 +153,18 @@ def subsets(options: AdversarialOptions) -> Mapping[str, int | None]:
     return {"autoattack.n_examples": options.n_examples}
 
 
-def implementation() -> Evaluator:
-    """Return the evaluation."""
-    from ews.pipeline.evaluate.adversarial import EVALUATOR
+def implementation() -> Evaluate[AdversarialOptions, AdversarialFindings]:
+    """Return what measures."""
+    from ews.pipeline.evaluate.adversarial.adversarial import evaluate
 
-    return EVALUATOR
+    return evaluate
+
+
+def scoring() -> Scoring[AdversarialOptions, AdversarialFindings]:
+    """Return what makes numbers of tables."""
+    from ews.pipeline.evaluate.adversarial.adversarial_scores import SCORING
+
+    return SCORING
 
 
 SPEC = EvaluationSpec(
@@ -85,5 +175,9 @@ SPEC = EvaluationSpec(
     options=AdversarialOptions,
     asked=asked,
     subsets=subsets,
+    findings=AdversarialFindings,
     implementation=implementation,
+    scoring=scoring,
+    # What is finished of an evaluation that is cut off here is kept.
+    minutes=1440,
 )

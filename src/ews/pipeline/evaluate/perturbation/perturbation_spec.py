@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from ews.core.documents import Document
 from ews.core.values import Section, Seed
 from ews.perturbations import NAMES
-from ews.pipeline.evaluate.spec import EvaluationSpec, Options, Settings, one_of, section_of
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, one_of, section_of
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluator
+    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.scores import Scoring
 
 Perturbation = Annotated[str, one_of(NAMES)]
 
@@ -41,6 +43,22 @@ class PerturbationOptions(Options):
     profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose constants and numbers of frames.")
 
 
+class Flips(Document):
+    """A row: flip probability in percent; its frames, n sequences of them, are compared with the first or previous."""
+
+    perturbation: str
+    frames: int
+    compared: Literal["first", "previous"]
+    flip_probability: Percent
+    n: Images
+
+
+class PerturbationFindings(Findings):
+    """A row per perturbation, in the order of the options, of the last epoch's weights."""
+
+    rows: tuple[Flips, ...]
+
+
 def asked(settings: Settings) -> PerturbationOptions:
     """Return what it is asked for."""
     section, made = section_of(settings, "perturbation", PerturbationSection), settings.corrupted
@@ -49,11 +67,18 @@ def asked(settings: Settings) -> PerturbationOptions:
     )
 
 
-def implementation() -> Evaluator:
-    """Return the evaluation."""
-    from ews.pipeline.evaluate.perturbation import EVALUATOR
+def implementation() -> Evaluate[PerturbationOptions, PerturbationFindings]:
+    """Return what measures."""
+    from ews.pipeline.evaluate.perturbation.perturbation import evaluate
 
-    return EVALUATOR
+    return evaluate
+
+
+def scoring() -> Scoring[PerturbationOptions, PerturbationFindings]:
+    """Return what makes numbers of tables."""
+    from ews.pipeline.evaluate.perturbation.perturbation_scores import SCORING
+
+    return SCORING
 
 
 SPEC = EvaluationSpec(
@@ -63,5 +88,9 @@ SPEC = EvaluationSpec(
     one="list of perturbations",
     options=PerturbationOptions,
     asked=asked,
+    findings=PerturbationFindings,
     implementation=implementation,
+    scoring=scoring,
+    workers=True,
+    minutes=240,
 )
