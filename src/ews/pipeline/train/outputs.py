@@ -14,14 +14,14 @@ from ews.pipeline.artifacts.record import EpochSeconds, Record
 from ews.pipeline.artifacts.run import write_record
 from ews.pipeline.artifacts.tables import write_rows
 from ews.pipeline.artifacts.weights import save_weights
-from ews.pipeline.study import typed
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train.training import Training
 
 
 def write(
     out: Path,
     *,
-    cell: Mapping[str, Any],
+    cell: Cell,
     training: Training,
     logs: Mapping[str, Any],
     code: str,
@@ -43,7 +43,10 @@ def write(
     best = logs["best"]
     if best is not None:
         save_weights(out / names.BEST, best["network"])
-    tables = {name: Table(tuple(rows[0]), rows) for name, rows in ((names.EPOCHS, logs["epochs"]), (names.TIMING, logs["timing"]))}
+    tables = {
+        name: Table(tuple(rows[0]), rows)
+        for name, rows in ((names.EPOCHS, logs["epochs"]), (names.TIMING, logs["timing"]))
+    }
     tables |= training.method.tables()
     for name, table in tables.items():
         write_rows(out / name, table.columns, table.rows)
@@ -56,8 +59,8 @@ def write(
         metrics["best_validation_clean_error"] = best["validation_clean_error"]
     written = [names.LAST, *([names.BEST] if best else []), *tables]
     content = Record(
-        cell=typed.cell(cell),
-        seed=cell["seed"],
+        cell=cell,
+        seed=cell.seed,
         data=training.dataset.checksum,
         extra_data=training.extra.source.checksum if training.extra else None,
         teachers=dict(teachers),

@@ -88,21 +88,15 @@ def asked(settings: Settings) -> CorruptionOptions:
     )
 
 
-<<<<<<< HEAD:src/ews/pipeline/evaluate/corruption_spec.py
 def stored(settings: Settings) -> bool:
     """Tell whether corrupted images are read from disk, as published ones always are, or made when measured."""
     return settings.corrupted.source == "official" or section_of(settings, "corruption", CorruptionSection).stored
 
 
-def implementation() -> Evaluator:
-    """Return the evaluation."""
-    from ews.pipeline.evaluate.corruption import EVALUATOR
-=======
 def components(options: CorruptionOptions) -> list[Use]:
     """Return the corruptions that this package makes the images with, stored or not; none of published images."""
     made = options.seed is not None and options.profile is not None
     return [CORRUPTIONS[name].implementation for name in options.names] if made else []
->>>>>>> results:src/ews/pipeline/evaluate/corruption/corruption_spec.py
 
 
 def implementation() -> Evaluate[CorruptionOptions, CorruptionFindings]:
