@@ -137,7 +137,7 @@ def test_every_name_is_registered_as_a_function_of_that_name() -> None:
 def test_streams_are_philox_and_independent() -> None:
     streams = Streams(seed=5, name="fog", severity=1, indices=[0, 1, 10**12])
     words = streams.words(2, 9)
-    key = np.array([streams._key, 10**12], np.uint64)
+    key = np.array([streams.key, 10**12], np.uint64)
     counter = np.array([0, 0, 0, 2], np.uint64)
     np.testing.assert_array_equal(words[2], np.random.Philox(key=key, counter=counter).random_raw(9))
     others = [streams.words(3, 9)]

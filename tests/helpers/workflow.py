@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ def jobs(output: str) -> dict[str, int]:
     """Return rule -> number of jobs from the table that snakemake prints."""
     found = re.search(r"^job\s+count\n[-\s]+\n((?:\w+\s+\d+\n)+)", output, flags=re.MULTILINE)
     return {line.split()[0]: int(line.split()[1]) for line in found[1].splitlines()} if found else {}
+
+
+def evaluations(output: str) -> dict[str, int]:
+    """Return kind of evaluation -> number of jobs that snakemake names."""
+    return dict(Counter(re.findall(r"^    wildcards: run=\S+, where=\S*, kind=(\w+)$", output, flags=re.MULTILINE)))
 
 
 def tiny(content: dict[str, Any]) -> None:

@@ -235,7 +235,7 @@ def test_with_ews_the_gradient_is_that_of_the_joint_loss(objective: dict[str, An
     metrics = method.gradients(batch)
     found, network = gradients(context.network), context.network
     network.zero_grad()
-    subnet = ews_of(method)._subnet
+    subnet = ews_of(method).subnet
     on_attacked = kl(network(attacked).detach(), network(attacked, subnet=subnet))
     if objective is AT:
         distilled = on_attacked
@@ -308,7 +308,7 @@ def test_awp_takes_the_gradient_at_the_perturbed_weights(objective: dict[str, An
     statistics = copy.deepcopy(other)
     loss = loss_of(objective["name"], other, batch.images[0], attacked, batch.labels)
     if extras:
-        subnet = ews_of(method)._subnet
+        subnet = ews_of(method).subnet
         term = kl(other(attacked).detach(), other(attacked, subnet=subnet))
         if objective is TRADES:
             clean = batch.images[0]
@@ -363,7 +363,7 @@ def test_awp_restores_float32_weights_bit_for_bit_also_after_an_error() -> None:
     before = state(network)
     method.gradients(batch)
     # Adding and subtracting again would not have done it.
-    change = dict(zip(method.wrappers[0].weights, method.wrappers[0]._perturbation, strict=True))  # type: ignore[attr-defined]
+    change = dict(zip(method.wrappers[0].weights, method.wrappers[0].perturbation, strict=True))  # type: ignore[attr-defined]
     assert any(not torch.equal((weight + v) - v, weight) for weight, v in change.items())
     after = state(network)
     for name, _ in network.named_parameters():
@@ -446,10 +446,10 @@ def test_of_random_state_only_masks_of_dropout_in_training_mode_are_drawn(object
     assert same == [True, mode == "eval"]
     assert draws(lambda: awp.begin(found[0], method.objective))
     # Masks of its own: found again on the same batch at the same weights, v is another.
-    first = awp._perturbation
+    first = awp.perturbation
     awp.begin(found[0], method.objective)
-    assert first is not None and awp._perturbation is not None
-    assert not torch.equal(first[0], awp._perturbation[0])
+    assert first is not None and awp.perturbation is not None
+    assert not torch.equal(first[0], awp.perturbation[0])
     assert_same(state(network), weights)
 
 

@@ -94,7 +94,7 @@ def test_gradient_is_that_of_the_sum_of_losses(views: int, reduction: str, batch
     logits = context.network(batch.images.flatten(0, 1)).unflatten(0, (views, 10))
     kept = 10 if batch_fraction == 1 else 5
     images = batch.images[:, :kept].flatten(0, 1)
-    student = context.network(images, subnet=ews_of(method)._subnet).log_softmax(1).unflatten(0, (views, kept))
+    student = context.network(images, subnet=ews_of(method).subnet).log_softmax(1).unflatten(0, (views, kept))
     teacher = logits[:, :kept].detach().log_softmax(2)
     # KL(full || subnet) of each view apart, then their mean.
     terms = [(t.exp() * (t - s)).sum(1).mean() for t, s in zip(teacher, student, strict=True)]
@@ -134,7 +134,7 @@ def test_cross_entropy_distillation_uses_the_labels() -> None:
     method = make(context, {**EWS, "distillation": "ce"})
     batch = make_batch()
     metrics = method.gradients(batch)
-    subnet = context.network(batch.images[0], subnet=ews_of(method)._subnet)
+    subnet = context.network(batch.images[0], subnet=ews_of(method).subnet)
     expected = F.cross_entropy(subnet, batch.labels).detach()
     torch.testing.assert_close(metrics["distillation"].double(), expected, rtol=1e-5, atol=0.0)
 
@@ -214,7 +214,7 @@ def test_subnets_depend_on_the_epoch_alone() -> None:
             method.gradients(make_batch(iteration + 1))
         method.begin_epoch(epoch)
         method.gradients(make_batch(100))
-        return [indices for block in ews_of(method)._subnet.blocks for indices in block.channels]
+        return [indices for block in ews_of(method).subnet.blocks for indices in block.channels]
 
     def alike(one: list[Tensor], other: list[Tensor]) -> bool:
         return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -285,7 +285,7 @@ def test_an_objective_says_what_extras_distil_on() -> None:
     total = 0.0
     for weight, images in ((1.0, batch.images[0]), (6.0, batch.images[0] * 0.9)):
         full = context.network(images).log_softmax(1)
-        subnet = context.network(images, subnet=ews_of(method)._subnet).log_softmax(1)
+        subnet = context.network(images, subnet=ews_of(method).subnet).log_softmax(1)
         total += weight * float((full.exp() * (full - subnet)).sum(1).mean().detach())
     assert float(metrics["distillation"]) == pytest.approx(total, rel=1e-5)
 

@@ -15,7 +15,7 @@ from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods import noise
 from ews.methods.adversarial import ADVERSARIAL
-from ews.methods.component import Batch, Context, Metrics
+from ews.methods.component import Batch, Context, Extra, Metrics, Pass
 from ews.methods.compose import Method, compose
 from ews.methods.damp.damp import GRADIENTS, Damp
 from ews.methods.ews.ews import Ews
@@ -452,7 +452,7 @@ def test_with_ews_the_subnet_is_perturbed_as_well() -> None:
         metrics = method.gradients(make_batch())
         (extra,) = method.extras
         assert isinstance(extra, Ews)
-        found[sigma] = float(metrics["distillation"]), method.tables()["controller.csv"].rows[0], extra._subnet
+        found[sigma] = float(metrics["distillation"]), method.tables()["controller.csv"].rows[0], extra.subnet
     assert found[0.0][0] != found[0.3][0]
     assert found[0.0][1]["reward"] == found[0.3][1]["reward"]
     for one, other in zip(found[0.0][2].blocks, found[0.3][2].blocks, strict=True):
@@ -463,13 +463,14 @@ def test_with_ews_the_subnet_is_perturbed_as_well() -> None:
 def test_attacks_see_the_clean_weights(objective: dict[str, Any]) -> None:
     seen: list[Tensor] = []
 
-    def look(batch: Batch) -> Metrics:
-        seen.append(batch.extra[ADVERSARIAL])
-        return {}
+    class Look(Extra):
+        def gradients(self, batch: Batch, full: Pass) -> Metrics:
+            seen.append(batch.extra[ADVERSARIAL])
+            return {}
 
-    for more in ([], [damp()]):
+    for more in ([], [damp(sub_batches=1)]):
         method = make(make_context(), objective, *more)
-        method._plain = look  # type: ignore[method-assign]
+        method.extras.append(Look())
         method.gradients(make_batch())
     assert torch.equal(*seen)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ews import models
 from ews.augment.augmix.augmix import jensen_shannon
 from ews.core.errors import EwsError
-from ews.core.seeds import torch_stream
+from ews.core.seeds import numpy_stream, torch_stream
 from ews.methods import parts
 from ews.methods.at.at import At
 from ews.methods.channel_maps import channel_map, distance, stage_ends, watched
@@ -179,8 +179,7 @@ def reference(
 
 def drawn(method: Method, batch: Batch) -> tuple[float, Tensor]:
     """The share and the permutation that the method will use first, from its documented stream."""
-    stream = np.random.default_rng()
-    stream.bit_generator.state = copy.deepcopy(objective_of(method)._mixtures.bit_generator.state)
+    stream = numpy_stream(objective_of(method).context.seed, "mixup", batch.epoch)
     share = stream.beta(MIXACM["mixup"], MIXACM["mixup"])
     return max(share, 1 - share), torch.from_numpy(stream.permutation(len(batch.labels)))
 
@@ -420,11 +419,11 @@ def test_subnets_evaluation_and_attacks_are_not_watched() -> None:
     extra = next(part for part in method.extras if isinstance(part, Ews))
     network.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    unwatched = network(images), network(images, subnet=extra._subnet)
+    unwatched = network(images), network(images, subnet=extra.subnet)
     with watched(network, stage_ends(network)) as maps:
         assert torch.equal(network(images), unwatched[0])
     assert len(maps) == 3
-    assert torch.equal(network(images, subnet=extra._subnet), unwatched[1])
+    assert torch.equal(network(images, subnet=extra.subnet), unwatched[1])
     method.objective.validation_images(images, make_batch().labels, 0)
     assert len(maps) == 3
     with pytest.raises(KeyboardInterrupt), watched(network, [0]):
@@ -456,7 +455,7 @@ def test_with_ews_subnets_are_distilled_on_the_mixed_and_searched_on_the_unmixed
     extra.search.update = spy  # type: ignore[method-assign]
     metrics = method.gradients(batch)
     torch.testing.assert_close(seen[0], seen[1], rtol=0, atol=1e-6)
-    found, subnet = gradients(context.network), extra._subnet
+    found, subnet = gradients(context.network), extra.subnet
     context.network.zero_grad()
     terms = reference(context, batch, share, partner, [None] * 3)
     small = context.network(terms["mixed"], subnet=subnet)

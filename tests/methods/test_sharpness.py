@@ -17,7 +17,7 @@ from ews.core.seeds import torch_stream
 from ews.methods import sharpness
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.asam.asam import Asam
-from ews.methods.component import Batch, Context, Metrics, Objective, Pass
+from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass
 from ews.methods.compose import Method, compose
 from ews.methods.ews.ews import Ews
 from ews.methods.parts import sizes, split
@@ -195,7 +195,7 @@ def test_the_gradient_of_the_whole_loss_where_the_whole_gradient_leads(
     composed.wrappers[0].begin = lambda batch, objective: seen.append(batch)  # type: ignore[method-assign]
     before = state(network)
     composed.gradients(batch)
-    subnet = composed.extras[0]._subnet if extras else None  # type: ignore[attr-defined]
+    subnet = composed.extras[0].subnet if extras else None  # type: ignore[attr-defined]
 
     def loss(images: Tensor, attacked: Tensor | None, labels: Tensor) -> Tensor:
         logits = other(images)
@@ -399,13 +399,13 @@ def test_small_last_batches_have_parts_of_two_images(method: dict[str, Any]) -> 
     context = make_context()
     composed = make(context, {**method, "sub_batches": 8})
     counts: list[int] = []
-    plain = composed._plain
 
-    def look(batch: Batch) -> Metrics:
-        counts.append(len(batch.labels))
-        return plain(batch)
+    class Count(Extra):
+        def gradients(self, batch: Batch, full: Pass) -> Metrics:
+            counts.append(len(batch.labels))
+            return {}
 
-    composed._plain = look  # type: ignore[method-assign]
+    composed.extras.append(Count())
     for size in (16, 5, 1):
         composed.gradients(make_batch(2, size=size))
     assert counts == [2] * 16 + [3, 3, 2, 2, 1, 1]

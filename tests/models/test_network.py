@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ews.core.errors import EwsError
@@ -146,8 +147,19 @@ def test_captured_effects_are_those_that_the_weights_show(network, images):
 def scaled_paths(block, x, scales):
     """The full pass of a block whose paths are multiplied by ``scales``."""
     source = block.norms[0](x).relu() if block.preactivation else x
-    residual = scales[0] * block._residual(source, None)
-    out = residual + scales[1] * block._shortcut(x, source, None)
+    residual = source
+    for i, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True)):
+        if block.preactivation:
+            residual = conv(norm(residual).relu() if i else residual)
+        else:
+            residual = norm(conv(residual.relu() if i else residual))
+    if block.projection is None:
+        extra = block.outputs - block.inputs
+        shortcut = F.pad(x[:, :, :: block.stride, :: block.stride], (0, 0, 0, 0, extra // 2, extra - extra // 2))
+    else:
+        shortcut = block.projection(source)
+        shortcut = shortcut if block.projection_norm is None else block.projection_norm(shortcut)
+    out = scales[0] * residual + scales[1] * shortcut
     return out if block.preactivation else out.relu()
 
 

@@ -57,7 +57,7 @@ def test_a_teacher_that_no_study_lists_is_trained_first_and_not_measured(project
     project.params(taught)
     output = project.snakemake("-n").stdout
     planned = jobs(output)
-    assert planned["train_cell"] == 2 and planned["evaluate_clean"] == 1
+    assert planned["train_cell"] == 2 and planned["evaluate_cell"] == 1
     assert order(output) == ["digits/tiny/standard/at/seed0", "digits/tiny/standard/mixacm/seed0"]
     # In no set order.
     updated = [set(names.split(", ")) for names in re.findall(r"Input files updated by another job: ([^;\n]*)", output)]
@@ -75,7 +75,7 @@ def test_a_listed_teacher_is_trained_once_and_measured(project: Project) -> None
     project.params(taught)
     project.params(lambda content: content["studies"]["tiny"].update(method=["at", "mixacm"]))
     planned = jobs(project.snakemake("-n").stdout)
-    assert planned["train_cell"] == planned["evaluate_clean"] == 2
+    assert planned["train_cell"] == planned["evaluate_cell"] == 2
 
 
 def test_each_seed_has_a_teacher_of_its_own(project: Project) -> None:
@@ -146,7 +146,7 @@ def test_another_teacher_gets_a_student_of_its_own(student: Project) -> None:
     student.params(lambda content: content["studies"]["tiny"].update(overrides={path: ["at", "vanilla"]}))
     assert order(student.snakemake("-n").stdout) == [
         "digits/tiny/standard/vanilla/seed0",
-        "digits/tiny/standard/mixacm,mixacm.teachers.robust.method=vanilla/seed0",
+        "digits/tiny/standard/mixacm--mixacm.teachers.robust.method-vanilla/seed0",
     ]
 
 

@@ -113,8 +113,8 @@ class Ews(Extra):
 
             row = self.search.update(reward, self._generator)
             self._update = (batch, row) if row else None
-        self._subnet = self.search.sample(self._generator)
-        self._count(self._subnet)
+        self.subnet = self.search.sample(self._generator)
+        self._count(self.subnet)
 
     def gradients(self, batch: Batch, full: Pass) -> Metrics:
         """Add the gradient of lambda times the distillation term, one backward per target."""
@@ -124,7 +124,7 @@ class Ews(Extra):
         for target in full.targets:
             images = part_of(len(target.labels), self.batch_fraction)
             views = len(target.images)
-            logits = self.context.view_logits(target.images[:, :images], self._subnet)
+            logits = self.context.view_logits(target.images[:, :images], self.subnet)
             term = target.weight * distillation(
                 logits.flatten(0, 1),
                 target.logits[:, :images].flatten(0, 1),

@@ -109,10 +109,16 @@ def plan(params: Params, study: str) -> list[Planned]:
     return list(planned.values())
 
 
-def manifest(params: Params, study: str) -> Manifest:
-    """Return what the reports need to know of a study: results/<study>/study.json."""
+def manifest(params: Params, study: str, planned: list[Planned] | None = None) -> Manifest:
+    """Return what the reports need to know of a study: results/<study>/study.json.
+
+    Args:
+        params: of everything.
+        study: its name.
+        planned: what :func:`plan` returns for it, if that is known already.
+    """
     spec = params.studies[study]
-    cells = plan(params, study)
+    cells = plan(params, study) if planned is None else planned
     listed = {entry.run for entry in cells}
     return Manifest(
         study=study,

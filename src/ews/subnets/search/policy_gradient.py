@@ -37,7 +37,7 @@ class PolicyGradient(Search):
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> Subnet:
         """Draw a subnet from the policy."""
-        return self._draw(1, generator).subnets[0]
+        return self.draw(1, generator).subnets[0]
 
     def update(self, reward: Reward, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw C subnets, measure them, and step down the gradient of their expected accuracy.
@@ -50,7 +50,7 @@ class PolicyGradient(Search):
             scalars: reward (mean of the C), baseline (as used), entropy, loss, gradient_norm (before clipping).
         """
         settings = self.settings
-        draws = self._draw(settings.samples, generator)
+        draws = self.draw(settings.samples, generator)
         rewards = reward(draws.subnets).to(self.baseline).detach()
         mean = rewards.mean()
         baseline = self.baseline if self.updates else mean
@@ -72,7 +72,8 @@ class PolicyGradient(Search):
             "gradient_norm": norm.detach(),
         }
 
-    def _draw(self, samples: int, generator: torch.Generator) -> Draws:
+    def draw(self, samples: int, generator: torch.Generator) -> Draws:
+        """Draw subnets from the policy, with the decisions that made them."""
         # The policy is small and its likelihood a long sum: full precision even where the training has half.
         with torch.autocast(self.device.type, enabled=False):
             return self.policy.draw(self.path_counts(samples, generator), sampler(generator))
