@@ -14,7 +14,7 @@ from ews.core.arrays import read_npy
 from ews.core.errors import EwsError
 from ews.core.files import atomic
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
-from ews.corruptions.driver import profile_for
+from ews.corruptions.profiles import profile_for
 from ews.data.dataset import Dataset, load
 from ews.pipeline.corrupt.stored import TEST_IMAGES, read_record, verify
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.pipeline.evaluate.spec import Options, Findings
+from ews.pipeline.evaluate.spec import Findings, Options
 
 SELECTED = " (best)"
 """Ends the name of a metric of the weights that validation images selected."""
