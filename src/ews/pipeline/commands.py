@@ -77,7 +77,7 @@ def evaluate(
         asked: the options that decide the result.
         how: what no result depends on: ``threads``, and ``workers`` where they are known.
     """
-    places = {"run": run, "data": data, "out": f"{out}/{kind}.json", "predictions": f"{out}/{kind}.npz"}
+    places = {"run": run, "data": data, "out": out}
     return ["evaluate", kind, *options(places), *asked, *options({"fingerprint": code, **how})]
 
 

@@ -11,9 +11,9 @@ which is what RobustBench's ``benchmark()`` takes::
 
 import argparse
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -21,19 +21,38 @@ from safetensors.torch import load_file
 
 from ews import models
 from ews.core import files
+from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
 from ews.data.dataset import load as load_data
+from ews.methods.registry import METHODS
 from ews.models.network import Head, Network
-from ews.pipeline.artifacts.finished import BEST, LAST, RECORD, check_data, read_record
-from ews.pipeline.evaluate.subject import Subject
-from ews.pipeline.study import typed
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.evaluation import read_result
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.artifacts.weights import read_network
+from ews.pipeline.evaluate.adversarial.adversarial_spec import SPEC as ADVERSARIAL
+from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions, AttackedWeights
+from ews.pipeline.study.cell import ArchitectureCell, Cell
 
-WEIGHTS = "model.safetensors"
+WEIGHTS = names.LAST
 MODEL = "model.json"
 INFO = "model_info.json"
-FORMAT = 1
-ADVERSARIAL = "adversarial.json"
+FORMAT: Literal[2] = 2
 AGAIN = "Export it again with `ews export`."
+
+
+class Exported(Document):
+    """The content of model.json: what is needed to build the network, and what it was trained as."""
+
+    format: Literal[2] = FORMAT
+    architecture: ArchitectureCell
+    classes: list[str]
+    mean: list[float]
+    std: list[float]
+    image_size: int
+    weights: Literal["last", "best"]
+    cell: Cell
+    sha256: str
 
 
 def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
@@ -50,16 +69,13 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
         EwsError: a file is missing, damaged, or of a later version of this package.
     """
     folder = Path(folder)
-    about = files.read_json(folder / MODEL)
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise EwsError(f"{folder / MODEL}: not an exported model of format {FORMAT}. {AGAIN}")
+    about = read_document(folder / MODEL, Exported, remedy=AGAIN)
     path = folder / WEIGHTS
-    if not path.is_file() or files.sha256(path) != about["sha256"]:
+    if not path.is_file() or files.sha256(path) != about.sha256:
         raise EwsError(f"{path}: missing, damaged, or not the weights that {MODEL} names. {AGAIN}")
     # This generator leaves the global one alone: the weights are replaced at once.
-    head = Head(classes=len(about["classes"]), mean=about["mean"], std=about["std"], generator=torch.Generator())
-    architecture, dynamic = typed.network(about["architecture"])
-    network = models.build(architecture, head, dynamic=dynamic)
+    head = Head(classes=len(about.classes), mean=about.mean, std=about.std, generator=torch.Generator())
+    network = models.build(about.architecture.parameters, head, dynamic=about.architecture.dynamic_parameters)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
@@ -89,60 +105,57 @@ def export(
     Raises:
         EwsError: the run is not whole, was trained on other data, or has no such weights.
     """
-    record = read_record(run)
-    dataset = load_data(data, verify=False)
-    check_data(run, record, dataset)
-    name = BEST if best else LAST
-    subject = Subject(run, record, dataset, None, torch.device("cpu"), code="", work=run)
-    if not subject.has(name):
+    finished, dataset = FinishedRun.open(run), load_data(data, verify=False)
+    finished.check_data(dataset)
+    name = names.WEIGHTS["best" if best else "last"]
+    if not finished.has(name):
         raise EwsError(f"{run}: has no {name}: no validation images selected an epoch. Leave --best out.")
     # Checked against the record, and built, before anything is written.
-    subject.network(name)
-    measured = _measured(results or run, run, best=best)
+    read_network(finished, name, dataset=dataset, device=torch.device("cpu"))
+    measured = _measured(results or run, finished, best=best)
     out.mkdir(parents=True, exist_ok=True)
     with files.atomic(out / WEIGHTS) as temporary:
         shutil.copyfile(run / name, temporary)
-    files.write_json(out / INFO, _info(record, measured, len(dataset.test_labels), best=best) | (given or {}))
     files.write_json(
+        out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
+    )
+    write_document(
         out / MODEL,
-        {
-            "format": FORMAT,
-            "architecture": record["cell"]["architecture"],
-            "classes": dataset.classes,
-            "mean": dataset.mean,
-            "std": dataset.std,
-            "image_size": dataset.image_size,
-            "weights": "best" if best else "last",
-            "cell": record["cell"],
-            "sha256": record["files"][name],
-        },
+        Exported(
+            architecture=finished.record.cell.architecture,
+            classes=dataset.classes,
+            mean=list(dataset.mean),
+            std=list(dataset.std),
+            image_size=dataset.image_size,
+            weights="best" if best else "last",
+            cell=finished.record.cell,
+            sha256=finished.record.files[name],
+        ),
     )
 
 
-def _measured(results: Path, run: Path, *, best: bool) -> dict[str, Any] | None:
-    """Return what adversarial.json says of these weights, if there is one."""
-    path = results / ADVERSARIAL
-    if not path.is_file():
+def _measured(results: Path, run: FinishedRun, *, best: bool) -> tuple[AttackedWeights, AdversarialOptions] | None:
+    """Return what attacks found of these weights, and what they were, if the run was attacked."""
+    if not (results / names.result(ADVERSARIAL.name)).is_file():
         return None
-    content: dict[str, Any] = files.read_json(path)
-    if content.get("record") != files.sha256(run / RECORD):
-        raise EwsError(f"{path}: is not of {run / RECORD}. Evaluate this run again, or give --results.")
-    part = content.get("best") if best else content
-    return None if part is None else {**part, "settings": content["settings"]}
+    found = read_result(results, ADVERSARIAL, run)
+    part = found.result.best if best else found.result.last
+    return None if part is None else (part, found.options)
 
 
-def _info(record: dict[str, Any], measured: dict[str, Any] | None, images: int, *, best: bool) -> dict[str, Any]:
+def _info(
+    cell: Cell, measured: tuple[AttackedWeights, AdversarialOptions] | None, images: int, *, best: bool
+) -> dict[str, Any]:
     """Return RobustBench's record of a model; accuracies in percent as text with two decimals, as it has them."""
-    cell = record["cell"]
     info: dict[str, Any] = {
         "link": None,
-        "name": f"{cell['method']['name']}, {cell['augmentation']['name']} augmentation, seed {cell['seed']}",
+        "name": f"{cell.method.name}, {cell.augmentation.name} augmentation, seed {cell.seed}",
         "authors": None,
-        "additional_data": any(component["name"] == "rst" for component in cell["method"]["components"]),
+        "additional_data": any(METHODS[name].extra_data for name in cell.method.names),
         "number_forward_passes": 1,
-        "dataset": cell["dataset"],
+        "dataset": cell.dataset,
         "venue": "Unpublished",
-        "architecture": architecture_name(cell["architecture"]),
+        "architecture": architecture_name(cell.architecture),
         "eps": None,
         "clean_acc": None,
         "reported": None,
@@ -152,24 +165,23 @@ def _info(record: dict[str, Any], measured: dict[str, Any] | None, images: int, 
     }
     if measured is None:
         return info
-    attack, settings = measured["autoattack"], measured["settings"]
-    grey = round(255 * settings["epsilon"])
-    whole = abs(255 * settings["epsilon"] - grey) < 1e-9
+    found, options = measured
+    grey = round(255 * options.epsilon)
+    whole = abs(255 * options.epsilon - grey) < 1e-9
     info |= {
-        "eps": f"{grey}/255" if whole else f"{settings['epsilon']:g}",
-        "clean_acc": f"{100 - measured['clean']['error']:.2f}",
-        "autoattack_acc": f"{100 - attack['error']:.2f}",
-        "unreliable": bool(measured["warnings"]),
+        "eps": f"{grey}/255" if whole else f"{options.epsilon:g}",
+        "clean_acc": f"{100 - found.clean.error:.2f}",
+        "autoattack_acc": f"{100 - found.autoattack.error:.2f}",
+        "unreliable": bool(found.warnings),
     }
-    if attack["n"] < images or settings["autoattack"]["version"] != "standard":
-        version = settings["autoattack"]["version"]
-        info["footnote"] += f" AutoAttack ({version}) on {attack['n']:,} of {images:,} test images."
-    if measured["clean"]["n"] < images:
-        info["footnote"] += f" Clean accuracy on {measured['clean']['n']:,} of {images:,}."
+    if found.autoattack.n < images or options.version != "standard":
+        info["footnote"] += f" AutoAttack ({options.version}) on {found.autoattack.n:,} of {images:,} test images."
+    if found.clean.n < images:
+        info["footnote"] += f" Clean accuracy on {found.clean.n:,} of {images:,}."
     return info
 
 
-def architecture_name(architecture: Mapping[str, Any]) -> str:
+def architecture_name(architecture: ArchitectureCell) -> str:
     """Return an architecture's name as RobustBench's files spell it: ``WideResNet-34-10``, ``PreActResNet-18``.
 
     Such a name stands for a published width. A thinner or wider network keeps the name that ``params.yaml`` gives it;
@@ -178,7 +190,7 @@ def architecture_name(architecture: Mapping[str, Any]) -> str:
     Args:
         architecture: of a cell.
     """
-    match architecture:
+    match architecture.parameters.model_dump():
         case {"network": "wide_resnet", "depth": depth, "widen": widen}:
             name = f"WideResNet-{depth}-{widen}"
         case {"network": "preact_resnet", "depth": depth, "width": 64}:
@@ -188,9 +200,8 @@ def architecture_name(architecture: Mapping[str, Any]) -> str:
         case {"network": "cifar_resnet", "depth": depth, "width": 16}:
             name = f"ResNet-{depth}"
         case _:
-            name = str(architecture["name"])
-    dynamic = architecture.get("dynamic")
-    return f"{name}, {dynamic['name']}" if dynamic else name
+            name = architecture.name
+    return f"{name}, {architecture.dynamic.name}" if architecture.dynamic else name
 
 
 def main(argv: Sequence[str]) -> None:

@@ -1,36 +1,52 @@
-"""What an evaluation is: one signature for all, so that one command runs, checks and writes each of them."""
+"""What an implementation of an evaluation is: a function from a run and typed options to findings and arrays."""
 
-from argparse import ArgumentParser
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from ews.pipeline.evaluate.spec import Findings, Options
+from ews.pipeline.evaluate.subject import Subject
+
+F = TypeVar("F", bound=Findings, covariant=True)
+O_contra = TypeVar("O_contra", bound=Options, contravariant=True)
+
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Generic[F]):
     """What came out.
 
     Attributes:
-        rows: results with the same keys in each, errors in percent; a CSV's rows, or one row for a JSON file.
+        findings: errors in percent, and what tells of them.
         arrays: per-image results and what names their axes, none of them of objects.
-        about: of a CSV, what was measured on what, written as JSON beside it; None: nothing.
     """
 
-    rows: list[dict[str, Any]]
+    findings: F
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    about: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
-class Evaluator:
-    """An entry of the registry.
+class Making:
+    """Where images come from and how many processes make them: no result depends on these.
 
     Attributes:
-        options: adds the evaluation's own options to its command line.
-        evaluate: called with the :class:`ews.pipeline.evaluate.subject.Subject` and those options by name.
+        corrupted: folder of the stored corrupted sets, or files in it; none: they are made while they are measured.
+        workers: processes that make images.
     """
 
-    options: Callable[[ArgumentParser], None]
-    evaluate: Callable[..., Evaluation]
+    corrupted: Sequence[Path] = ()
+    workers: int = 1
+
+
+class Evaluate(Protocol[O_contra, F]):
+    """Measures a run.
+
+    Raises:
+        EwsError: options outside their ranges, or images that are missing or damaged.
+    """
+
+    def __call__(self, subject: Subject, options: O_contra, making: Making) -> "Evaluation[F]":
+        """Measure the subject with these options."""
+        ...

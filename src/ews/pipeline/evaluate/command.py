@@ -1,85 +1,98 @@
-"""Command line of the evaluation step: ``ews evaluate clean --run RUN --data data/digits ...``."""
+"""Command line of the evaluation step: ``ews evaluate clean --run RUN --data data/digits --out FOLDER ...``."""
 
 import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ews.core.files import atomic, sha256, write_json
-from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.fingerprint import check_fingerprint
 from ews.core.partial import partial
 from ews.data.dataset import load
-from ews.pipeline.evaluate.output import check_name, write_arrays, write_rows
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.evaluation import Result, write_result
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.evaluate import options
 from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.uses import uses
-
-# Options that decide where images lie and how many processes make them: no result depends on these.
-ANYHOW = {"corrupted", "workers"}
-COMMON = {"evaluation", "run", "data", "test_images", "out", "predictions", "threads", "fingerprint"}
+from ews.pipeline.evaluate.uses import code
 
 
 def main(argv: Sequence[str]) -> None:
     """Measure a trained network and write the results."""
     # These bring torch. Worker processes import this module, as the one they were started from, and do without.
     from ews.core.device import leased
-    from ews.pipeline.artifacts.finished import check_data, read_record
+    from ews.pipeline.evaluate.base import Making
     from ews.pipeline.evaluate.subject import Subject
 
     parser = argparse.ArgumentParser(prog="ews evaluate", description="Measure a trained network.")
     commands = parser.add_subparsers(dest="evaluation", required=True)
-    for name, entry in EVALUATIONS.items():
-        command = commands.add_parser(name)
-        _common(command)
-        # Only the evaluation in use is imported.
-        if name in argv[:1]:
-            entry.implementation().options(command)
+    for spec in EVALUATIONS.values():
+        command = commands.add_parser(spec.name, help=spec.summary)
+        _places(command, stored=spec.stored, workers=spec.workers)
+        options.add(command, spec.options)
     arguments = parser.parse_args(argv)
-    options = {key: value for key, value in vars(arguments).items() if key not in COMMON}
-    threads = arguments.threads or 1
-    if "workers" in options and options["workers"] is None:
-        # Beside processes that make images one core is enough for a network.
-        options["workers"], threads = arguments.threads or len(os.sched_getaffinity(0)), 1
+    spec = EVALUATIONS[arguments.evaluation]
+    given = {name: value for name, value in vars(arguments).items() if name in spec.options.model_fields}
+    asked = options.parsed(spec.options, given)
+    threads, workers = arguments.threads or 1, 1
+    if spec.workers:
+        workers = arguments.workers
+        if workers is None:
+            # Beside processes that make images one core is enough for a network.
+            workers, threads = arguments.threads or _cores(), 1
 
-    check_name(arguments.out)
-    record = read_record(arguments.run)
-    code = fingerprint("ews.pipeline.evaluate", uses(record["cell"], arguments.evaluation, options))
-    check_fingerprint(arguments.fingerprint, code, where=str(arguments.out))
+    run = FinishedRun.open(arguments.run)
+    fingerprint = code(run.record.cell, spec.name, asked)
+    check_fingerprint(arguments.fingerprint, fingerprint, where=str(arguments.out))
     dataset = load(arguments.data)
-    check_data(arguments.run, record, dataset)
-    evaluator = EVALUATIONS[arguments.evaluation].implementation()
-    with partial(arguments.out) as work:
+    run.check_data(dataset)
+    with partial(arguments.out / names.result(spec.name)) as work:
         with leased(threads=threads) as device:
             subject = Subject(
-                run=arguments.run,
-                record=record,
+                run=run,
                 dataset=dataset,
-                test_images=arguments.test_images,
+                test_images=asked.test_images,
                 device=device,
-                code=code,
+                code=fingerprint,
                 work=work,
             )
-            found = evaluator.evaluate(subject, **options)
-        write_arrays(arguments.predictions, found.arrays)
-        # What was asked for, and of which code: what `ews remote adopt` holds to the plan of another machine.
-        asked = {key: value for key, value in options.items() if key not in ANYHOW}
-        stamp: dict[str, Any] = {"code": code, "options": {"test_images": arguments.test_images, **asked}}
-        stamp["files"] = {arguments.predictions.name: sha256(arguments.predictions)}
-        if found.about is None:
-            write_rows(arguments.out, [row | stamp for row in found.rows])
-            return
-        table = arguments.out.with_suffix(".csv")
-        with atomic(table) as rows:
-            write_rows(rows, found.rows)
-            stamp["files"][table.name] = sha256(rows)
-            write_json(arguments.out.with_suffix(".json"), {**found.about, **stamp})
+            making = Making(corrupted=arguments.corrupted if spec.stored else (), workers=workers)
+            found = spec.implementation()(subject, asked, making)
+        result = Result(
+            evaluation=spec.name,
+            options=asked,
+            code=fingerprint,
+            record=run.checksum,
+            dataset=dataset.name,
+            data=dataset.checksum,
+            files={},
+            result=found.findings,
+        )
+        write_result(arguments.out, result, found.arrays)
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
+def _places(parser: argparse.ArgumentParser, *, stored: bool, workers: bool) -> None:
+    """Add the options on which no result depends."""
     parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
     parser.add_argument("--data", required=True, type=Path, help="folder of the dataset it was trained on")
-    parser.add_argument("--test-images", type=int, help="size of a fixed stratified subset of the test images")
-    parser.add_argument("--out", required=True, type=Path, help="results, .json or .csv; errors in percent")
-    parser.add_argument("--predictions", required=True, type=Path, help="per-image predictions and confidences, .npz")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the results; errors in percent")
     parser.add_argument("--threads", type=int, help="CPU threads (default: 1)")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+    if stored:
+        parser.add_argument(
+            "--corrupted",
+            type=Path,
+            nargs="*",
+            default=[],
+            help="folder of <corruption>.npy, <corruption>.json and labels.npy, or these files; "
+            "none: the images are corrupted while they are measured, and not stored",
+        )
+    if workers:
+        parser.add_argument(
+            "--workers",
+            type=int,
+            help="processes that make images; changes no result (default: --threads, or one per core)",
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

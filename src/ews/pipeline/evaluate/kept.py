@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ews.core import files
-from ews.pipeline.artifacts import record
-from ews.pipeline.artifacts.finished import RECORD
-from ews.pipeline.evaluate.output import write_arrays
+from ews.core import machine
+from ews.pipeline.artifacts.evaluation import write_arrays
 from ews.pipeline.evaluate.predict import Predictions
 from ews.pipeline.evaluate.subject import Subject
 
@@ -39,10 +37,10 @@ def identity(subject: Subject) -> dict[str, Any]:
     return {
         "code": subject.code,
         "data": subject.dataset.checksum,
-        "record": files.sha256(subject.run / RECORD),
+        "record": subject.run.checksum,
         "test_images": subject.test_images,
-        "hardware": record.hardware(subject.device, threads=torch.get_num_threads()),
-        "versions": record.versions(),
+        "hardware": machine.hardware(subject.device, threads=torch.get_num_threads()).model_dump(),
+        "versions": machine.versions(),
     }
 
 

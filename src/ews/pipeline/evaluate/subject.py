@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ews.data.dataset import Dataset
 from ews.models.network import Network
-from ews.pipeline.artifacts.finished import read_network
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.artifacts.weights import read_network
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,8 +17,7 @@ class Subject:
     """A run to measure.
 
     Attributes:
-        run: its folder.
-        record: the content of its record.json.
+        run: its files.
         dataset: the data it was trained on.
         test_images: size of the stratified test subset; None for all test images.
         device: where to compute.
@@ -27,8 +26,7 @@ class Subject:
             process, and gone once the results are written.
     """
 
-    run: Path
-    record: dict[str, Any]
+    run: FinishedRun
     dataset: Dataset
     test_images: int | None
     device: torch.device
@@ -45,14 +43,15 @@ class Subject:
         """Their labels, int64 [n]."""
         return np.asarray(self.dataset.test_labels[self.indices])
 
-    def has(self, name: str) -> bool:
-        """Say whether the run recorded a file of this name."""
-        return name in self.record["files"]
+    @property
+    def seed(self) -> int:
+        """Of all that an evaluation draws: that of the training."""
+        return self.run.record.seed
 
     def network(self, name: str) -> Network:
         """Return the run's network with the weights of the file ``name``, in evaluation mode, on the device.
 
         Raises:
-            EwsError: see :func:`ews.pipeline.artifacts.finished.read_network`.
+            EwsError: see :func:`ews.pipeline.artifacts.weights.read_network`.
         """
-        return read_network(self.run, self.record, name, dataset=self.dataset, device=self.device)
+        return read_network(self.run, name, dataset=self.dataset, device=self.device)

@@ -1,18 +1,18 @@
 """What a study asks for, as a list of tasks that need nothing but this package and its data."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from ews.core.fingerprint import fingerprint
 from ews.pipeline import commands
-from ews.pipeline.evaluate.uses import uses as measured_by
+from ews.pipeline.artifacts import names
+from ews.pipeline.evaluate import uses as measured_by
+from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.remote.tasks import Task, Tasks
-from ews.pipeline.study.cells import OFFICIAL, Planned, is_measured, plan, trainings
-from ews.pipeline.study.measuring import FILES, options
+from ews.pipeline.study.cell import Cell
+from ews.pipeline.study.cells import OFFICIAL, Planned, plan, trainings
+from ews.pipeline.study.manifest import Asked
 from ews.pipeline.study.naming import canonical
 from ews.pipeline.study.schema import Params
-from ews.pipeline.train.uses import teachers
-from ews.pipeline.train.uses import uses as trained_by
+from ews.pipeline.train import uses as trained_by
 from ews.pipeline.workflow import paths
 
 HOW = {"threads": "{threads}", "workers": "{workers}"}
@@ -29,30 +29,31 @@ def tasks(params: Params, study: str) -> Tasks:
     found = list(_trainings(trainings(entries)))
     for kind in params.studies[study].evaluations:
         for entry in entries:
-            official = kind == "corruption" and entry.settings["corrupted"]["source"] == OFFICIAL
-            if is_measured(kind, entry.cell) and not official:
-                found.append(_evaluation(params, entry, kind))
+            official = EVALUATIONS[kind].stored and entry.settings.corrupted.source == OFFICIAL
+            found += [_evaluation(entry, asked) for asked in entry.asked if asked.kind == kind and not official]
     return Tasks(study=study, tasks=tuple(found))
 
 
-def _trainings(cells: Mapping[str, Mapping[str, Any]]) -> Iterator[Task]:
+def _trainings(cells: Mapping[str, Cell]) -> Iterator[Task]:
     """Yield a task for each cell, those that others learn from first."""
     waiting = dict(cells)
     while waiting:
         ready = [
-            run for run, cell in waiting.items() if not {t["run"] for t in teachers(cell).values()} & waiting.keys()
+            run
+            for run, cell in waiting.items()
+            if not any(teacher.run in waiting for teacher in cell.teachers.values())
         ]
         for run in ready:
             yield _training(run, waiting.pop(run))
 
 
-def _training(run: str, cell: Mapping[str, Any]) -> Task:
-    taught = {role: teacher["run"] for role, teacher in teachers(cell).items()}
+def _training(run: str, cell: Cell) -> Task:
+    taught = {role: teacher.run for role, teacher in cell.teachers.items()}
     command = commands.train(
         cell=canonical(cell),
-        data=f"{{data}}/{cell['dataset']}",
+        data=f"{{data}}/{cell.dataset}",
         out=f"{{runs}}/{run}",
-        code=fingerprint("ews.pipeline.train", trained_by(cell)),
+        code=trained_by.code(cell),
         teachers=commands.teachers({role: f"{{runs}}/{teacher}" for role, teacher in taught.items()}),
         how=HOW,
     )
@@ -60,17 +61,16 @@ def _training(run: str, cell: Mapping[str, Any]) -> Task:
     return Task(name=f"train {run}", after=after, makes=(f"{run}/{paths.RECORD}",), command=tuple(command))
 
 
-def _evaluation(params: Params, entry: Planned, kind: str) -> Task:
-    asked = options(params, entry, kind)
+def _evaluation(entry: Planned, asked: Asked) -> Task:
     command = commands.evaluate(
-        kind,
+        asked.kind,
         run=f"{{runs}}/{entry.run}",
-        data=f"{{data}}/{entry.cell['dataset']}",
+        data=f"{{data}}/{entry.cell.dataset}",
         out=f"{{runs}}/{entry.results}",
-        code=fingerprint("ews.pipeline.evaluate", measured_by(entry.cell, kind, asked)),
-        asked=commands.options(asked),
-        # Whoever makes images while they are measured takes workers.
-        how=HOW if kind in ("corruption", "perturbation") else {"threads": HOW["threads"]},
+        code=measured_by.code(entry.cell, asked.kind, asked.options),
+        asked=commands.options(dict(asked.options)),
+        how=HOW if EVALUATIONS[asked.kind].workers else {"threads": HOW["threads"]},
     )
-    makes = tuple(f"{entry.results}/{name}" for name in FILES[kind])
-    return Task(name=f"{kind} {entry.results}", after=(f"train {entry.run}",), makes=makes, command=tuple(command))
+    makes = tuple(f"{entry.results}/{name}" for name in (names.result(asked.kind), names.arrays(asked.kind)))
+    name = f"{asked.kind} {entry.results}"
+    return Task(name=name, after=(f"train {entry.run}",), makes=makes, command=tuple(command))

@@ -10,7 +10,6 @@ import torch
 
 from ews.core import files
 
-NAME = "state.pt"
 KEYS = {"identity", "training", "logs"}
 MAGIC = b"ews training state 1\n"
 DIGEST = 64

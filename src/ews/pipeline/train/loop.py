@@ -1,7 +1,6 @@
 """Train a cell to its end: epochs, checkpoints, selection by validation error, and the run's files."""
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,19 +11,23 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ews.core import files
+from ews.core import files, machine
 from ews.core.errors import EwsError
 from ews.data.dataset import Dataset
 from ews.methods.component import Batch
-from ews.pipeline.artifacts import record
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.run import clear
+from ews.pipeline.artifacts.weights import checksum
+from ews.pipeline.study.cell import Cell
+from ews.pipeline.study.naming import canonical
 from ews.pipeline.train import checkpoint, outputs
-from ews.pipeline.train.teachers import Teacher, load
+from ews.pipeline.train.teachers import TeacherNetwork, load
 from ews.pipeline.train.training import Stopwatch, Training
 
 
 def fit(
     *,
-    cell: Mapping[str, Any],
+    cell: Cell,
     dataset: Dataset,
     out: Path,
     code: str,
@@ -33,7 +36,7 @@ def fit(
     workers: int,
     teachers: Mapping[str, Path] | None = None,
 ) -> None:
-    """Train a cell and write its run folder; go on from ``state.pt`` if one fits.
+    """Train a cell and write its run folder; resume from ``state.pt`` if one fits.
 
     Killed at any moment and started again, it ends with the same bytes on a CPU (same number of
     threads) as an undisturbed run, timing.csv and record.json's costs apart.
@@ -60,10 +63,10 @@ def fit(
 
 
 def _fit(
-    cell: Mapping[str, Any],
+    cell: Cell,
     dataset: Dataset,
     out: Path,
-    teachers: Mapping[str, Teacher],
+    teachers: Mapping[str, TeacherNetwork],
     *,
     code: str,
     device: torch.device,
@@ -71,7 +74,7 @@ def _fit(
     workers: int,
 ) -> None:
     watch = Stopwatch()
-    outputs.clear(out)
+    clear(out)
     networks = {role: teacher.network for role, teacher in teachers.items()}
     training = Training(cell, dataset, device=device, workers=workers, teachers=networks)
     identity = {"parameters": parameters_hash(cell), "code": code, "data": dataset.checksum}
@@ -79,30 +82,30 @@ def _fit(
         identity["extra images"] = training.extra.source.checksum
     identity |= {f"teacher {role}": teacher.checksum for role, teacher in teachers.items()}
     logs = _new_logs()
-    state, message = checkpoint.resume(out / checkpoint.NAME, identity)
+    state, message = checkpoint.resume(out / names.STATE, identity)
     if message:
         _say(f"warning: {message}")
     if state is not None:
         training.load_state_dict(state["training"])
         logs = state["logs"]
         logs["starts"] += 1
-        _say(f"going on after epoch {len(logs['epochs'])} of {cell['recipe']['epochs']}")
-    for epoch in range(len(logs["epochs"]), cell["recipe"]["epochs"]):
-        _epoch(training, epoch, cell["recipe"]["epochs"], logs, threads)
+        _say(f"resuming after epoch {len(logs['epochs'])} of {cell.recipe.epochs}")
+    for epoch in range(len(logs["epochs"]), cell.recipe.epochs):
+        _epoch(training, epoch, cell.recipe.epochs, logs, threads)
         logs["wall_clock"] += watch.lap()
-        for kind, size in record.peak_memory(device).items():
+        for kind, size in machine.peak_memory(device).items():
             logs["peak_memory"][kind] = max(size, logs["peak_memory"].get(kind, 0))
-        checkpoint.save(out / checkpoint.NAME, {"identity": identity, "training": training.state_dict(), "logs": logs})
+        checkpoint.save(out / names.STATE, {"identity": identity, "training": training.state_dict(), "logs": logs})
     outputs.write(
         out,
         cell=cell,
         training=training,
         logs=logs,
         code=code,
-        hardware=record.hardware(device, threads=threads),
+        hardware=machine.hardware(device, threads=threads),
         teachers={role: teacher.checksum for role, teacher in teachers.items()},
     )
-    (out / checkpoint.NAME).unlink(missing_ok=True)
+    (out / names.STATE).unlink(missing_ok=True)
 
 
 def _new_logs() -> dict[str, Any]:
@@ -116,7 +119,7 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
     row = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
     seconds, busy = watch.lap(), processor.lap()
     errors = training.validate()
-    row |= errors
+    row |= {**errors, "weights_sha256": checksum(training.network.state_dict())}
     error = errors.get("validation_error")
     if error is not None:
         if logs["best"] is None or error < logs["best"]["validation_error"]:
@@ -140,9 +143,9 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
     )
 
 
-def parameters_hash(cell: Mapping[str, Any]) -> str:
+def parameters_hash(cell: Cell) -> str:
     """Return the SHA-256 of a cell's parameters, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(canonical(cell).encode()).hexdigest()
 
 
 def _on_cpu(value: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from ews.core.fingerprint import fingerprint
 from ews.corruptions.registry import CORRUPTIONS
 from ews.data.registry import READERS
 from ews.pipeline import commands
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
+from ews.pipeline.evaluate.spec import section_of
 from ews.pipeline.study.cells import OFFICIAL, Planned
 from ews.pipeline.study.naming import digest
 from ews.pipeline.workflow import paths
@@ -99,10 +101,15 @@ def official_code(plan: Plan) -> str:
     return fingerprint("ews.pipeline.corrupt.official")
 
 
+def corruptions(entry: Planned) -> tuple[str, ...]:
+    """Return which corruptions a cell is measured on."""
+    return section_of(entry.settings, "corruption", CorruptionSection).names
+
+
 def corrupted_folder(entry: Planned) -> str:
     """Return what a cell's corrupted test set is called: below data/, and its contact sheet's folder below results/."""
-    official = entry.settings["corrupted"]["source"] == OFFICIAL
-    return f"{entry.cell['dataset']}-c{'-official' if official else ''}"
+    official = entry.settings.corrupted.source == OFFICIAL
+    return f"{entry.cell.dataset}-c{'-official' if official else ''}"
 
 
 def set_files(plan: Plan, entry: Planned) -> list[str]:
@@ -112,8 +119,7 @@ def set_files(plan: Plan, entry: Planned) -> list[str]:
     """
     if not plan.evaluation(entry.results).stored:
         return []
-    names = entry.settings["corruption"]["names"]
-    files = [*(f"{name}.{suffix}" for name in names for suffix in ("npy", "json")), "labels.npy"]
+    files = [*(f"{name}.{suffix}" for name in corruptions(entry) for suffix in ("npy", "json")), "labels.npy"]
     return [f"data/{corrupted_folder(entry)}/{file}" for file in files]
 
 
@@ -132,14 +138,7 @@ def shown(plan: Plan, dataset: str, official: str) -> list[str]:
     entries = [entry for entry in plan.corrupted(plan.studies) if corrupted_folder(entry) == folder]
     if official and not entries:
         raise EwsError(f"results/{folder}: no study in params.yaml measures on the official corrupted images.")
-    return sorted(
-        {
-            name
-            for entry in entries
-            if plan.evaluation(entry.results).stored
-            for name in entry.settings["corruption"]["names"]
-        }
-    )
+    return sorted({name for entry in entries if plan.evaluation(entry.results).stored for name in corruptions(entry)})
 
 
 def shown_files(plan: Plan, dataset: str, official: str) -> list[str]:
@@ -155,7 +154,7 @@ def sheet_code(plan: Plan) -> str:
 
 def datasets(plan: Plan, studies: list[str]) -> list[str]:
     """Return the files of the datasets of some studies."""
-    names = sorted({entry.cell["dataset"] for entry in plan.listed(studies)})
+    names = sorted({entry.cell.dataset for entry in plan.listed(studies)})
     return [f"data/{name}/{file}" for name in names for file in paths.DATA_FILES]
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 from ews.core.errors import EwsError
 from ews.data.sources import Source, read_manifest
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import Planned, check_sizes, merged, plan, trainings
 from ews.pipeline.study.params import validate
 from ews.pipeline.study.schema import Dataset, Params
 from ews.pipeline.workflow import paths
-
-Cell = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,33 @@
 """The rules of runs: one training for each cell and seed, one job for each evaluation of it."""
 
-from ews.core.fingerprint import fingerprint
+from ews.methods.registry import METHODS
 from ews.pipeline import commands
 from ews.pipeline.evaluate import uses as measured_by
-from ews.pipeline.study import measuring
+from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.study.naming import canonical
 from ews.pipeline.train import uses as trained_by
 from ews.pipeline.workflow import paths
 from ews.pipeline.workflow.data import corrupted_folder, set_files
 from ews.pipeline.workflow.plan import Plan
 
-KINDS = tuple(measuring.FILES)
-MINUTES = {"clean": 60, "corruption": 240, "perturbation": 240, "adversarial": 1440, "adaptive": 1440}
-"""How long an evaluation may take on a GPU; what is finished of one that is cut off is kept."""
+KINDS = tuple(EVALUATIONS)
 
 
 def data(plan: Plan, run: str) -> str:
     """Return the file that vouches for the dataset of a run."""
-    return paths.dataset(plan.cell(run)["dataset"])
+    return paths.dataset(plan.cell(run).dataset)
 
 
 def extra(plan: Plan, run: str) -> list[str]:
     """Return the file that vouches for the dataset's extra images, where the method takes some."""
     cell = plan.cell(run)
-    components = [component["name"] for component in cell["method"]["components"]]
-    return [f"data/{cell['dataset']}-extra/{paths.EXTRA}"] if "rst" in components else []
+    takes = any(METHODS[name].extra_data for name in cell.method.names)
+    return [f"data/{cell.dataset}-extra/{paths.EXTRA}"] if takes else []
 
 
 def teachers(plan: Plan, run: str) -> dict[str, str]:
     """Return the run that plays each role in a method that learns from other networks."""
-    return {role: entry["run"] for role, entry in trained_by.teachers(plan.cell(run)).items()}
+    return {role: teacher.run for role, teacher in plan.cell(run).teachers.items()}
 
 
 def teacher_records(plan: Plan, run: str) -> list[str]:
@@ -50,28 +48,27 @@ def cell(plan: Plan, run: str) -> str:
 
 def train_code(plan: Plan, run: str) -> str:
     """Return the fingerprint of what trains a run."""
-    return fingerprint("ews.pipeline.train", trained_by.uses(plan.cell(run)))
+    return trained_by.code(plan.cell(run))
 
 
 def corrupted(plan: Plan, run: str, where: str, kind: str) -> list[str]:
     """Return the stored corrupted images that an evaluation reads; none if it is on others."""
-    return set_files(plan, plan.evaluation(run + where)) if kind == "corruption" else []
+    return set_files(plan, plan.evaluation(run + where)) if EVALUATIONS[kind].stored else []
 
 
 def asked(plan: Plan, run: str, where: str, kind: str) -> str:
     """Return the options that decide an evaluation's result, and where its stored images are."""
     entry = plan.evaluation(run + where)
-    options = measuring.options(plan.params, entry, kind)
-    if kind == "corruption" and entry.stored:
-        options["corrupted"] = f"data/{corrupted_folder(entry)}"
-    return commands.quoted(commands.options(options))
+    words = commands.options(dict(entry.options(kind)))
+    if EVALUATIONS[kind].stored and entry.stored:
+        words += commands.options({"corrupted": f"data/{corrupted_folder(entry)}"})
+    return commands.quoted(words)
 
 
 def evaluate_code(plan: Plan, run: str, where: str, kind: str) -> str:
     """Return the fingerprint of what makes an evaluation."""
     entry = plan.evaluation(run + where)
-    options = measuring.options(plan.params, entry, kind)
-    return fingerprint("ews.pipeline.evaluate", measured_by.uses(entry.cell, kind, options))
+    return measured_by.code(entry.cell, kind, entry.options(kind))
 
 
 def makes_images(plan: Plan, run: str, where: str, kind: str) -> bool:
@@ -79,12 +76,12 @@ def makes_images(plan: Plan, run: str, where: str, kind: str) -> bool:
 
     Frames of 32 pixels are made in no time next to their predictions; those of 224 take all cores.
     """
-    entry = plan.evaluation(run + where)
-    if kind == "corruption":
+    entry, spec = plan.evaluation(run + where), EVALUATIONS[kind]
+    if spec.stored:
         return not entry.stored
-    return kind == "perturbation" and plan.dataset(entry.cell["dataset"]).corrupted.profile == "imagenet"
+    return spec.workers and plan.dataset(entry.cell.dataset).corrupted.profile == "imagenet"
 
 
 def minutes(plan: Plan, kind: str) -> int:
-    """Return how long an evaluation of a kind may take."""
-    return MINUTES[kind]
+    """Return how long an evaluation of a kind may take on a GPU; what is finished of one that is cut off is kept."""
+    return EVALUATIONS[kind].minutes

@@ -1,7 +1,8 @@
 """The rules that report, and what the targets collect of some studies."""
 
 from ews.core.fingerprint import fingerprint
-from ews.pipeline.study.cells import is_measured, manifest
+from ews.pipeline.artifacts import names
+from ews.pipeline.study.cells import manifest
 from ews.pipeline.study.naming import digest
 from ews.pipeline.workflow import paths
 from ews.pipeline.workflow.plan import Plan
@@ -43,10 +44,9 @@ def evaluations(plan: Plan, studies: list[str]) -> list[str]:
         {
             f"{paths.RUNS}/{entry.results}/{file}"
             for study in studies
-            for kind in plan.params.studies[study].evaluations
             for entry in plan.studies[study]
-            if is_measured(kind, entry.cell)
-            for file in (f"{kind}.json", f"{kind}.npz")
+            for asked in entry.asked
+            for file in (names.result(asked.kind), names.arrays(asked.kind))
         }
     )
 

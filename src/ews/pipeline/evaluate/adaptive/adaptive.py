@@ -1,7 +1,6 @@
 """Adversarial error of a network with a router under attacks that also deceive the router, the worst case per image."""
 
 import sys
-from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,20 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews.attacks import pgd
 from ews.attacks.adaptive import deceive
 from ews.attacks.restarts import correct, worst_of_restarts
-from ews.core import files
 from ews.core.device import exact
 from ews.core.errors import EwsError
-from ews.core.levels import level
+from ews.core.machine_types import Hardware
 from ews.core.seeds import numpy_stream
 from ews.models.awnet.awnet import CLEAN, router_of, routing
 from ews.models.network import Network
-from ews.pipeline.artifacts.finished import BEST, LAST, RECORD
+from ews.pipeline.artifacts.names import BEST, LAST
 from ews.pipeline.evaluate import kept
-from ews.pipeline.evaluate.base import Evaluation, Evaluator
-from ews.pipeline.evaluate.masking import error_of
+from ews.pipeline.evaluate.adaptive.adaptive_spec import (
+    Adapted,
+    AdaptiveFindings,
+    AdaptiveOptions,
+    DeceivedWeights,
+    Router,
+    Share,
+    Weight,
+)
+from ews.pipeline.evaluate.adversarial.adversarial_spec import Again, ErrorOn
+from ews.pipeline.evaluate.adversarial.masking import error_of
+from ews.pipeline.evaluate.base import Evaluation, Making
 from ews.pipeline.evaluate.subject import Subject
 
 SHARD = 250
@@ -35,45 +42,23 @@ ROUNDING = 1e-6
 Arrays = dict[str, np.ndarray]
 
 
-def options(parser: ArgumentParser) -> None:
-    """Add the threat and the attacks' effort."""
-    parser.add_argument("--epsilon", required=True, type=level, help="largest change of a pixel, in [0, 1] or as 8/255")
-    parser.add_argument("--step-size", required=True, type=level, help="in [0, 1] units or as 2/255")
-    parser.add_argument("--steps", required=True, type=int, help="of each attack")
-    parser.add_argument("--restarts", required=True, type=int, help="of each attack; the worst counts, image by image")
-    parser.add_argument("--weights", required=True, nargs="+", type=float, help="of the router's part, one attack each")
-    parser.add_argument("--batch-size", required=True, type=int, help="images at a time")
-
-
 @dataclass(frozen=True, eq=False)
 class Plan:
     """What is attacked, and how; the same for every weights file of the subject."""
 
     subject: Subject
-    epsilon: float
-    step_size: float
-    steps: int
-    restarts: int
-    weights: tuple[float, ...]
-    batch_size: int
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The parameters, as they stand in the record."""
-        return {
-            **{"norm": "Linf", "epsilon": self.epsilon, "step_size": self.step_size, "steps": self.steps},
-            **{"restarts": self.restarts, "weights": list(self.weights), "start": "uniform"},
-        }
+    options: AdaptiveOptions
 
     @property
     def seed(self) -> int:
         """Of all attacks: that of the training."""
-        return int(self.subject.record["cell"]["seed"])
+        return self.subject.seed
 
     @property
     def attack(self) -> dict[str, Any]:
         """What every attack here has in common."""
-        return {"epsilon": self.epsilon, "step_size": self.step_size, "steps": self.steps}
+        options = self.options
+        return {"epsilon": options.epsilon, "step_size": options.step_size, "steps": options.steps}
 
     def images(self, indices: np.ndarray) -> Tensor:
         """Return images as the network takes them, float32 [B, 3, H, W] in [0, 1], on the device."""
@@ -93,19 +78,13 @@ class Plan:
 
     def batches(self, indices: np.ndarray) -> list[np.ndarray]:
         """Return the numbers of the images in each pass."""
-        return [indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size)]
+        return [
+            indices[start : start + self.options.batch_size]
+            for start in range(0, len(indices), self.options.batch_size)
+        ]
 
 
-def evaluate(
-    subject: Subject,
-    *,
-    epsilon: float,
-    step_size: float,
-    steps: int,
-    restarts: int,
-    weights: Sequence[float],
-    batch_size: int,
-) -> Evaluation:
+def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Evaluation[AdaptiveFindings]:
     """Attack the last epoch's weights and, where validation images selected an epoch, that epoch's.
 
     First PGD on the cross-entropy, as in the evaluation ``adversarial`` with as many restarts; then, on the images that
@@ -115,75 +94,60 @@ def evaluate(
 
     Args:
         subject: what to measure.
-        epsilon: largest change of a pixel, in [0, 1].
-        step_size, steps, restarts: of each attack, from uniform starts.
-        weights: of the router's cross-entropy, above 0, one attack for each.
-        batch_size: images at a time; no effect but rounding.
+        options: the threat and the attacks' effort; the size of batches has no effect but rounding.
+        making: no images are made.
 
     Returns:
-        one row with the errors by weights file: clean, under PGD, under all; what each weight added; how often the
+        the errors by weights file: clean, under PGD, under all; what each weight added; how often the
         router is mistaken. Per-image flags of the last weights, and the adversarial images of their first shard.
 
     Raises:
         EwsError: the network has no router, a parameter is outside its range, an attack left the ball.
     """
-    plan = Plan(subject, epsilon, step_size, steps, restarts, tuple(weights), batch_size)
+    plan = Plan(subject, options)
     _check(plan)
-    names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.has(name)}
+    names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.run.has(name)}
     # As in the evaluation `adversarial`: predictions are to be the same when they are computed again.
     with exact():
         found = {key: _attacked(plan, key, name) for key, name in names.items()}
         results = {key: _summary(plan, name, found[key]) for key, name in names.items()}
-    row = {
-        "metric": "adaptive adversarial error",
-        "unit": "percent",
-        "model": "last",
-        **results["last"],
-        **({"best": results["best"]} if "best" in results else {}),
-        "settings": plan.settings,
-        "seed": plan.seed,
-        "test_images": subject.test_images,
-        "dataset": subject.dataset.name,
-        "data": subject.dataset.checksum,
-        "record": files.sha256(subject.run / RECORD),
-        **{key: kept.identity(subject)[key] for key in ("hardware", "versions")},
-    }
+    identity = kept.identity(subject)
+    findings = AdaptiveFindings(
+        last=results["last"],
+        best=results.get("best"),
+        seed=plan.seed,
+        hardware=Hardware(**identity["hardware"]),
+        versions=identity["versions"],
+    )
     last = found["last"]
     arrays = {
         "index": subject.indices,
         "label": subject.labels,
         "clean": _joined(last, "clean"),
-        "weights": np.array([0.0, *plan.weights]),
+        "weights": np.array([0.0, *options.weights]),
         "robust": _joined(last, "robust"),
         "images": last[0]["images"],
     }
-    return Evaluation(rows=[row], arrays=arrays)
+    return Evaluation(findings, arrays=arrays)
 
 
 def _check(plan: Plan) -> None:
-    try:
-        pgd.check(**plan.attack)
-    except ValueError as problem:
-        raise EwsError(f"evaluation.adversarial.{problem}.") from None
-    for name, value in (("adaptive.restarts", plan.restarts), ("adversarial.autoattack.batch_size", plan.batch_size)):
-        if value < 1:
-            raise EwsError(f"evaluation.{name}: {value} is not a whole number of at least 1.")
-    if not plan.weights or not all(0 < weight < float("inf") for weight in plan.weights):
-        raise EwsError(
-            f"evaluation.adaptive.weights: {list(plan.weights)} must be finite numbers above 0, at least one; PGD, "
-            "which is weight 0, is tried anyway."
-        )
     if router_of(plan.subject.network(LAST)) is None:
-        method = plan.subject.record["cell"].get("method", {}).get("name")
+        method = plan.subject.run.record.cell.method.name
         raise EwsError(
-            f"{plan.subject.run}: the evaluation `adaptive` deceives a router, and the network of method {method!r} "
+            f"{plan.subject.run.folder}: the evaluation `adaptive` deceives a router, and the network of method {method!r} "
             "has none. Evaluate `adversarial`, or a network of method awnet."
         )
 
 
 def _attacked(plan: Plan, key: str, name: str) -> list[Arrays]:
     """Attack one set of weights shard by shard, but for those that are kept of an earlier start."""
-    identity = {**kept.identity(plan.subject), "settings": plan.settings, "seed": plan.seed, "weights": name}
+    identity = {
+        **kept.identity(plan.subject),
+        "options": plan.options.model_dump(mode="json"),
+        "seed": plan.seed,
+        "weights": name,
+    }
     network = _loaded(plan, name)
     found = []
     for number, indices in enumerate(plan.shards()):
@@ -218,12 +182,12 @@ def _batch(plan: Plan, network: Network, indices: np.ndarray) -> Arrays:
     """
     images, labels = plan.images(indices), plan.labels(indices)
     first = worst_of_restarts(
-        network, images, labels, **plan.attack, restarts=plan.restarts, seed=plan.seed, indices=indices
+        network, images, labels, **plan.attack, restarts=plan.options.restarts, seed=plan.seed, indices=indices
     )
     worst, robust = first.images, first.robust.to(images.device)
     flags = [robust.clone()]
-    for weight in plan.weights:
-        for restart in range(plan.restarts):
+    for weight in plan.options.weights:
+        for restart in range(plan.options.restarts):
             left = robust.nonzero()[:, 0]
             if len(left) == 0:
                 break
@@ -249,7 +213,7 @@ def _starts(plan: Plan, indices: np.ndarray, weight: float, restart: int, like: 
         numpy_stream(plan.seed, "adaptive", int(index), repr(weight), restart).random(tuple(like.shape[1:]))
         for index in indices
     ]
-    return torch.from_numpy(plan.epsilon * (2 * np.stack(drawn) - 1)).to(like)
+    return torch.from_numpy(plan.options.epsilon * (2 * np.stack(drawn) - 1)).to(like)
 
 
 def _taken_for_clean(network: Network, images: Tensor) -> np.ndarray:
@@ -260,53 +224,52 @@ def _taken_for_clean(network: Network, images: Tensor) -> np.ndarray:
     return taken
 
 
-def _summary(plan: Plan, name: str, shards: list[Arrays]) -> dict[str, Any]:
+def _summary(plan: Plan, name: str, shards: list[Arrays]) -> DeceivedWeights:
     """Count the flags, and hold the adversarial images to them in a pass of its own, with the weights loaded anew."""
     clean, robust = _joined(shards, "clean"), _joined(shards, "robust")
     count = len(clean)
     network, right, distance, low, high = _loaded(plan, name), [], 0.0, 1.0, 0.0
     for indices, shard in zip(plan.shards(), shards, strict=True):
         images = torch.from_numpy(shard["images"]).to(plan.subject.device)
-        for batch, part in zip(plan.batches(indices), images.split(plan.batch_size), strict=True):
+        for batch, part in zip(plan.batches(indices), images.split(plan.options.batch_size), strict=True):
             right.append(correct(network, part, plan.labels(batch)).cpu().numpy())
         distance = max(distance, float((images.double() - plan.images(indices).double()).abs().max()))
         low, high = min(low, float(images.min())), max(high, float(images.max()))
     # A comparison that NaN fails too.
-    if not (distance <= plan.epsilon + ROUNDING and low >= 0 and high <= 1):
+    if not (distance <= plan.options.epsilon + ROUNDING and low >= 0 and high <= 1):
         raise EwsError(
             f"{plan.subject.work}: adversarial images are up to {distance:.8f} away from the clean ones and reach from "
-            f"{low:g} to {high:g}; allowed are {plan.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
+            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
         )
     again = np.concatenate(right)
     # What is wrong without an attack stays as it is, and tells nothing of the router's answer to attacks.
     suspected, trusted = _joined(shards, "suspected"), _joined(shards, "trusted")[clean]
-    return {
-        "clean": {"error": error_of(clean), "n": count},
-        "pgd": {"error": error_of(robust[0]), "n": count},
-        "adaptive": {
-            "error": error_of(robust[-1]),
-            "n": count,
-            "weights": [
-                {"weight": weight, "error": error_of(after), "fooled": int(np.sum(before & ~after))}
-                for weight, (before, after) in zip(plan.weights, pairwise(robust), strict=True)
-            ],
-            "again": {
-                "error": error_of(again),
-                "changed": int(np.sum(again != robust[-1])),
-                **{"distance": distance, "lowest": low, "highest": high},
-            },
-        },
+    return DeceivedWeights(
+        clean=ErrorOn(error=error_of(clean), n=count),
+        pgd=ErrorOn(error=error_of(robust[0]), n=count),
+        adaptive=Adapted(
+            error=error_of(robust[-1]),
+            n=count,
+            weights=tuple(
+                Weight(weight=weight, error=error_of(after), fooled=int(np.sum(before & ~after)))
+                for weight, (before, after) in zip(plan.options.weights, pairwise(robust), strict=True)
+            ),
+            again=Again(
+                error=error_of(again),
+                changed=int(np.sum(again != robust[-1])),
+                distance=distance,
+                lowest=low,
+                highest=high,
+            ),
+        ),
         # In percent: clean images taken for adversarial; of the attacked ones, those taken for clean.
-        "router": {
-            "suspected": {"percent": 100 * float(np.mean(suspected)), "n": count},
-            "trusted": {"percent": 100 * float(np.mean(trusted)), "n": len(trusted)} if len(trusted) else None,
-        },
-    }
+        router=Router(
+            suspected=Share(percent=100 * float(np.mean(suspected)), n=count),
+            trusted=Share(percent=100 * float(np.mean(trusted)), n=len(trusted)) if len(trusted) else None,
+        ),
+    )
 
 
 def _joined(shards: Sequence[Arrays], name: str) -> np.ndarray:
     """Join the flags of shards along their images, the last axis."""
     return np.concatenate([shard[name] for shard in shards], axis=-1)
-
-
-EVALUATOR = Evaluator(options=options, evaluate=evaluate)

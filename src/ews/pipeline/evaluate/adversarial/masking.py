@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ews.pipeline.evaluate.adversarial.adversarial_spec import Radius
 from ews.pipeline.evaluate.metrics import error
 
 SHARE = 0.2
@@ -34,7 +35,7 @@ def signs(
     messages: Sequence[str],
     robust: Mapping[str, np.ndarray],
     pgd: np.ndarray,
-    sweep: Sequence[Mapping[str, float]],
+    sweep: Sequence[Radius],
     unstable: int,
 ) -> list[str]:
     """Return every sign in a sentence; empty where there is none.
@@ -43,7 +44,7 @@ def signs(
         messages: AutoAttack's warnings.
         robust: bool [m] by attack of the ensemble, after it and all before it.
         pgd: bool [m], robust to PGD, on the same images.
-        sweep: ``epsilon`` and ``error`` in percent by radius, ascending.
+        sweep: the error by radius, ascending.
         unstable: how many adversarial images were classified otherwise when computed again.
     """
     found = [f"AutoAttack warns{_times(count)}: {text}" for text, count in Counter(messages).items()]
@@ -59,7 +60,7 @@ def signs(
     ahead = 100 * float(np.mean(robust[names[-1]] & ~pgd))
     if ahead > SHARE:
         found.append(f"PGD alone finds {ahead:.2f} % of images that AutoAttack does not.")
-    if sweep and 100 - sweep[-1]["error"] > STANDING:
+    if sweep and 100 - sweep[-1].error > STANDING:
         found.append(
             f"PGD within {sweep[-1]['epsilon']:g} of the image, where every image can be made plain grey, leaves "
             f"{100 - sweep[-1]['error']:.1f} % correct."

@@ -13,9 +13,10 @@ from ews.core.errors import EwsError
 from ews.corruptions.batches import batches
 from ews.data.dataset import Dataset
 from ews.pipeline.corrupt.stored import BUILD, TEST_IMAGES, read_record, verify
+from ews.pipeline.evaluate.corruption.corruption_spec import SEVERITIES, CorruptedImages
 from ews.pipeline.evaluate.predict import BATCH, parts
 
-SEVERITIES = 5
+BLOCKS = len(SEVERITIES)
 """Blocks in a corruption's file, the mildest first (the published layout)."""
 
 LABELS = "labels.npy"
@@ -29,8 +30,8 @@ Batches = Iterable[np.ndarray]
 class Images(Protocol):
     """Corrupted test images."""
 
-    def about(self, name: str) -> dict[str, Any]:
-        """Return what a corruption's images are, for records: the same for the same images, stored or not."""
+    def about(self, name: str) -> CorruptedImages:
+        """Return what a corruption's images are, for results: the same for the same images, stored or not."""
 
     def identity(self, name: str) -> dict[str, Any]:
         """Return what half-done results of a corruption must agree in to be gone on with."""
@@ -48,13 +49,13 @@ class Made:
         self._settings: dict[str, Any] = {"seed": seed, "profile": profile}
         self._workers = workers
 
-    def about(self, name: str) -> dict[str, Any]:
+    def about(self, name: str) -> CorruptedImages:
         """Return seed and profile."""
-        return {"source": "generated", **self._settings}
+        return CorruptedImages(source="generated", **self._settings)
 
     def identity(self, name: str) -> dict[str, Any]:
         """Return the same; the images and the code are the evaluation's own."""
-        return self.about(name)
+        return self.about(name).model_dump()
 
     def blocks(self, wanted: Sequence[Block], *, indices: np.ndarray) -> Generator[Batches]:
         """Yield the batches of each block; memory holds a few."""
@@ -100,16 +101,16 @@ class Stored:
                     f"{given[lacking[0]]}. Give no --seed and --profile to measure published sets."
                 )
 
-    def about(self, name: str) -> dict[str, Any]:
+    def about(self, name: str) -> CorruptedImages:
         """Return seed and profile of a set that was made here, the checksum of another."""
         record = self._records[name]
         if "seed" in record:
-            return {"source": "generated", "seed": record["seed"], "profile": record.get("profile")}
-        return {"source": record.get("source"), "sha256": record["sha256"]}
+            return CorruptedImages(source="generated", seed=record["seed"], profile=record.get("profile"))
+        return CorruptedImages(source=record.get("source"), sha256=record["sha256"])
 
     def identity(self, name: str) -> dict[str, Any]:
         """Return the same and the checksum."""
-        return {**self.about(name), "sha256": self._records[name]["sha256"]}
+        return {**self.about(name).model_dump(), "sha256": self._records[name]["sha256"]}
 
     def blocks(self, wanted: Sequence[Block], *, indices: np.ndarray) -> Generator[Batches]:
         """Yield the batches of each block, after comparing the file's checksum.
@@ -124,7 +125,7 @@ class Stored:
                 verify(self._folder, name, self._records[name])
                 verified.add(name)
             images = self._arrays[name]
-            block = images.reshape(SEVERITIES, -1, *images.shape[1:])[severity - 1]
+            block = images.reshape(BLOCKS, -1, *images.shape[1:])[severity - 1]
             yield _cut(block, indices)
 
 
@@ -143,10 +144,10 @@ def open_images(folder: Path, name: str, *, like: np.ndarray) -> np.ndarray:
         there = sorted(file.stem for file in folder.glob("[!.]*.npy") if file.name != LABELS)
         raise EwsError(f"{path}: not generated. There: {', '.join(there) or 'none'}. {BUILD}")
     images = _load(path, mapped=True)
-    expected = (SEVERITIES * len(like), *like.shape[1:])
+    expected = (BLOCKS * len(like), *like.shape[1:])
     if images.dtype != np.uint8 or images.shape != expected:
         raise EwsError(
-            f"{path}: is {images.dtype} {list(images.shape)}; {SEVERITIES} severities of {len(like)} test images are "
+            f"{path}: is {images.dtype} {list(images.shape)}; {BLOCKS} severities of {len(like)} test images are "
             f"uint8 {list(expected)}. Delete it. {BUILD}"
         )
     return images
@@ -161,10 +162,10 @@ def check_labels(path: Path, test_labels: np.ndarray) -> None:
     if not path.is_file():
         raise EwsError(f"{path}: missing. {BUILD}")
     labels = _load(path, mapped=False)
-    if labels.dtype.kind not in "iu" or not np.array_equal(labels, np.tile(test_labels, SEVERITIES)):
+    if labels.dtype.kind not in "iu" or not np.array_equal(labels, np.tile(test_labels, BLOCKS)):
         raise EwsError(
             f"{path}: {labels.dtype} {list(labels.shape)} that are not the test labels, integers [{len(test_labels)}] "
-            f"in each of {SEVERITIES} blocks: these are corruptions of other images. Delete {path.parent}. {BUILD}"
+            f"in each of {BLOCKS} blocks: these are corruptions of other images. Delete {path.parent}. {BUILD}"
         )
 
 

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from ews.attacks.ensemble import PACKAGE, Version, autoattack, check_network, check_range, package_version
+from ews.attacks.ensemble import PACKAGE, autoattack, check_network, check_range, package_version
 from ews.attacks.restarts import Worst, correct, worst_of_restarts
-from ews.core import files
 from ews.core.errors import EwsError
 from ews.core.seeds import stream_seed
 from ews.data.split import stratified
 from ews.models.network import Network
-from ews.pipeline.artifacts import record
-from ews.pipeline.artifacts.finished import RECORD
-from ews.pipeline.evaluate import kept, masking
-from ews.pipeline.evaluate.masking import error_of
+from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate.adversarial import masking
+from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
+from ews.pipeline.evaluate.adversarial.masking import error_of
 from ews.pipeline.evaluate.subject import Subject
 
 SHARD = 250
@@ -36,28 +35,12 @@ class Plan:
     """What is attacked, and how; the same for every weights file of the subject."""
 
     subject: Subject
-    epsilon: float
-    step_size: float
-    steps: int
-    restarts: int
-    version: Version
-    batch_size: int
-    n_examples: int | None
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The parameters, as they stand in the record."""
-        return {
-            "norm": "Linf",
-            "epsilon": self.epsilon,
-            "pgd": {"step_size": self.step_size, "steps": self.steps, "restarts": self.restarts, "start": "uniform"},
-            "autoattack": {"version": self.version, "batch_size": self.batch_size, "shard": SHARD},
-        }
+    options: AdversarialOptions
 
     @property
     def seed(self) -> int:
         """Of all attacks: that of the training."""
-        return int(self.subject.record["cell"]["seed"])
+        return self.subject.seed
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -69,7 +52,7 @@ class Plan:
     @cached_property
     def chosen(self) -> np.ndarray:
         """Those that AutoAttack attacks, int64 [m], in the same order: a stratified choice."""
-        return self._some(self.n_examples, key="autoattack subset")
+        return self._some(self.options.n_examples, key="autoattack subset")
 
     @cached_property
     def swept(self) -> np.ndarray:
@@ -95,16 +78,13 @@ class Plan:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What half-done work depends on, down to the last bit of its arithmetic."""
+        common = kept.identity(self.subject)
         return {
-            "code": self.subject.code,
-            "data": self.subject.dataset.checksum,
-            "record": files.sha256(self.subject.run / RECORD),
-            "test_images": self.subject.test_images,
-            "n_examples": self.n_examples,
-            "settings": self.settings,
+            **common,
+            "options": self.options.model_dump(mode="json"),
+            "shard": SHARD,
             "seed": self.seed,
-            "hardware": record.hardware(self.subject.device, threads=torch.get_num_threads()),
-            "versions": {**record.versions(), PACKAGE: package_version()},
+            "versions": {**common["versions"], PACKAGE: package_version()},
         }
 
 
@@ -180,19 +160,28 @@ def parts(plan: Plan, key: str) -> Iterator[Part]:
 
 def batches(plan: Plan, indices: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the numbers of the images in each pass."""
-    return (indices[start : start + plan.batch_size] for start in range(0, len(indices), plan.batch_size))
+    return (
+        indices[start : start + plan.options.batch_size] for start in range(0, len(indices), plan.options.batch_size)
+    )
 
 
 def right(plan: Plan, network: Network, images: torch.Tensor, indices: np.ndarray) -> np.ndarray:
     """Say which images [B, 3, H, W] are classified as the test images ``indices`` should be, bool [B]."""
     labels, device = torch.from_numpy(plan.labels(indices)), plan.subject.device
-    pairs = zip(images.split(plan.batch_size), labels.split(plan.batch_size), strict=True)
+    pairs = zip(images.split(plan.options.batch_size), labels.split(plan.options.batch_size), strict=True)
     return torch.cat([correct(network, part.to(device), truth.to(device)).cpu() for part, truth in pairs]).numpy()
 
 
 def _pgd(plan: Plan, network: Network, part: Part) -> Arrays:
     found = [
-        _worst(plan, network, batch, epsilon=plan.epsilon, step_size=plan.step_size, restarts=plan.restarts)
+        _worst(
+            plan,
+            network,
+            batch,
+            epsilon=plan.options.epsilon,
+            step_size=plan.options.step_size,
+            restarts=plan.options.restarts,
+        )
         for batch in batches(plan, part.indices)
     ]
     return {
@@ -207,9 +196,9 @@ def _autoattack(plan: Plan, network: Network, part: Part) -> Arrays:
         network,
         plan.images(part.indices),
         torch.from_numpy(plan.labels(part.indices)),
-        epsilon=plan.epsilon,
-        version=plan.version,
-        batch_size=plan.batch_size,
+        epsilon=plan.options.epsilon,
+        version=plan.options.version,
+        batch_size=plan.options.batch_size,
         seed=stream_seed(plan.seed, "autoattack", part.shard),
         device=plan.subject.device,
     )
@@ -224,14 +213,14 @@ def _autoattack(plan: Plan, network: Network, part: Part) -> Arrays:
 def _sweep(plan: Plan, network: Network, part: Part) -> Arrays:
     """Follow PGD, without restarts, to radii at which no network can be right; steps grow with the radius."""
     errors = []
-    for epsilon in masking.radii(plan.epsilon):
-        size = plan.step_size * epsilon / plan.epsilon
+    for epsilon in masking.radii(plan.options.epsilon):
+        size = plan.options.step_size * epsilon / plan.epsilon
         found = [
             _worst(plan, network, batch, epsilon=epsilon, step_size=size, restarts=1)
             for batch in batches(plan, part.indices)
         ]
         errors.append(error_of(torch.cat([worst.robust for worst in found]).numpy()))
-    return {"epsilon": np.array(masking.radii(plan.epsilon)), "error": np.array(errors)}
+    return {"epsilon": np.array(masking.radii(plan.options.epsilon)), "error": np.array(errors)}
 
 
 def _worst(
@@ -244,7 +233,7 @@ def _worst(
         torch.from_numpy(plan.labels(indices)).to(device),
         epsilon=epsilon,
         step_size=step_size,
-        steps=plan.steps,
+        steps=plan.options.steps,
         restarts=restarts,
         seed=plan.seed,
         indices=indices,

@@ -1,0 +1,108 @@
+"""The two files of an evaluation: its result, JSON that vouches for itself and for the other, per-image arrays."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from ews.core.arrays import read_npz
+from ews.core.documents import Document, read_sealed, write_sealed
+from ews.core.errors import EwsError
+from ews.core.files import atomic, sha256
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Options
+
+REEVALUATE = "Delete it and evaluate this run again."
+
+O = TypeVar("O", bound=Options)  # noqa: E741
+F = TypeVar("F", bound=Findings)
+Arrays = Mapping[str, np.ndarray]
+
+
+class Result(Document, Generic[O, F]):
+    """The content of ``<kind>.json``.
+
+    Attributes:
+        evaluation: its kind.
+        options: everything that decides the result.
+        code: fingerprint of the code.
+        record: SHA-256 of the record.json of the run that was measured.
+        dataset: name of the data.
+        data: its checksum.
+        files: SHA-256 of the evaluation's other file by name.
+        result: what was found.
+    """
+
+    evaluation: str
+    options: O
+    code: str
+    record: str
+    dataset: str
+    data: str
+    files: dict[str, str]
+    result: F
+
+
+def content(spec: EvaluationSpec[Any, O, F]) -> type[Result[O, F]]:
+    """Return the type of a kind's result file."""
+    return Result[spec.options, spec.findings]  # type: ignore[name-defined]
+
+
+def write_result(folder: Path, result: Result[O, F], arrays: Arrays) -> None:
+    """Write both files, each atomically, the one that vouches last.
+
+    Args:
+        folder: of the evaluation.
+        result: its ``files`` are filled in here.
+        arrays: none of objects.
+    """
+    path = folder / names.arrays(result.evaluation)
+    write_arrays(path, arrays)
+    write_sealed(
+        folder / names.result(result.evaluation), result.model_copy(update={"files": {path.name: sha256(path)}})
+    )
+
+
+def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun) -> Result[O, F]:
+    """Read and check what an evaluation found.
+
+    Args:
+        folder: of the evaluation.
+        spec: its kind.
+        run: whose weights were measured.
+
+    Raises:
+        EwsError: missing, changed after it was written, of another kind or version, or of an earlier training.
+    """
+    path = folder / names.result(spec.name)
+    found = read_sealed(path, content(spec), remedy=REEVALUATE)
+    if found.evaluation != spec.name:
+        raise EwsError(f"{path}: is of the evaluation {found.evaluation!r}. {REEVALUATE}")
+    if found.record != run.checksum:
+        raise EwsError(f"{path}: is of an earlier training than {run.folder / names.RECORD} describes. {REEVALUATE}")
+    return found
+
+
+def read_arrays(folder: Path, result: Result[O, F]) -> dict[str, np.ndarray]:
+    """Read the per-image arrays of an evaluation.
+
+    Raises:
+        EwsError: missing, or not the file that the result vouches for.
+    """
+    path = folder / names.arrays(result.evaluation)
+    if not path.is_file():
+        raise EwsError(f"{path}: missing, though {names.result(result.evaluation)} names it. {REEVALUATE}")
+    if result.files.get(path.name) != sha256(path):
+        raise EwsError(f"{path}: damaged, or of another evaluation: its SHA-256 is not the recorded one. {REEVALUATE}")
+    return read_npz(path)
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays as a compressed .npz that loads without pickle; same arrays, same bytes."""
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(f"{name}: an array of objects would be pickled")
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes any key for allow_pickle

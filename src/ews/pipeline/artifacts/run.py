@@ -1,0 +1,136 @@
+"""A finished run: its record, read and checked once, and its other files, each held to the record before it is read."""
+
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from ews.core import files
+from ews.core.documents import read_sealed, write_sealed
+from ews.core.errors import EwsError
+from ews.data.dataset import Dataset
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.record import Record
+from ews.pipeline.artifacts.tables import Channel, Epoch, Row, Timing, Update, read_rows
+
+RETRAIN = "Delete it and train this run again."
+
+R = TypeVar("R", bound=Row)
+
+
+class FinishedRun:
+    """A run whose training has ended.
+
+    Attributes:
+        folder: where it lies.
+        record: the content of its record.json.
+        checksum: SHA-256 of record.json, by which evaluations name the run that they measured.
+    """
+
+    def __init__(self, folder: Path, record: Record, checksum: str) -> None:
+        """Take what :meth:`open` read."""
+        self.folder = folder
+        self.record = record
+        self.checksum = checksum
+        self.verified = cache(self._verified)
+        """As :meth:`_verified`; a file is hashed once."""
+
+    @classmethod
+    def open(cls, folder: Path) -> "FinishedRun":
+        """Read and check the record of a finished run.
+
+        Raises:
+            EwsError: there is none, it was changed after it was written, or it is not of this version.
+        """
+        path = folder / names.RECORD
+        if not path.is_file():
+            raise EwsError(
+                f"{folder}: no finished run here ({names.RECORD} is missing). Train it first, or give its folder."
+            )
+        return cls(folder, read_sealed(path, Record, remedy=RETRAIN), files.sha256(path))
+
+    def has(self, name: str) -> bool:
+        """Say whether the record names a file."""
+        return name in self.record.files
+
+    def _verified(self, name: str) -> Path:
+        """Return the path of a file that is the one that the record names.
+
+        Raises:
+            EwsError: the record does not name it, it is missing, or it was changed.
+        """
+        path = self.folder / name
+        if not self.has(name):
+            raise EwsError(f"{self.folder / names.RECORD}: names no {name}. {RETRAIN}")
+        if not path.is_file():
+            raise EwsError(f"{path}: missing, though {names.RECORD} names it. {RETRAIN}")
+        if (found := files.sha256(path)) != self.record.files[name]:
+            raise EwsError(
+                f"{path}: damaged, or of another run: its SHA-256 is {found}, {names.RECORD} says "
+                f"{self.record.files[name]}. {RETRAIN}"
+            )
+        return path
+
+    def epochs(self) -> tuple[Epoch, ...]:
+        """Return epochs.csv, at least one row.
+
+        Raises:
+            EwsError: damaged, or without an epoch.
+        """
+        found = read_rows(self.verified(names.EPOCHS), Epoch, remedy=RETRAIN)
+        if not found:
+            raise EwsError(f"{self.folder / names.EPOCHS}: holds no epoch. {RETRAIN}")
+        return found
+
+    def timing(self) -> tuple[Timing, ...]:
+        """Return timing.csv.
+
+        Raises:
+            EwsError: damaged.
+        """
+        return read_rows(self.verified(names.TIMING), Timing, remedy=RETRAIN)
+
+    def controller(self) -> tuple[Update, ...]:
+        """Return controller.csv; no row where the method searches no subnets.
+
+        Raises:
+            EwsError: damaged.
+        """
+        return self._log(names.CONTROLLER, Update)
+
+    def kept(self) -> tuple[Channel, ...]:
+        """Return kept.csv; no row where the method searches no subnets.
+
+        Raises:
+            EwsError: damaged.
+        """
+        return self._log(names.KEPT, Channel)
+
+    def _log(self, name: str, kind: type[R]) -> tuple[R, ...]:
+        return read_rows(self.verified(name), kind, remedy=RETRAIN) if self.has(name) else ()
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Refuse data other than that which the run was trained on: other test images, or training images among them.
+
+        Raises:
+            EwsError: the checksums differ.
+        """
+        if self.record.data != dataset.checksum:
+            raise EwsError(
+                f"{self.folder}: was trained on data of checksum {self.record.data[:16]}... (dataset "
+                f"{self.record.cell.dataset!r}), but {dataset.folder} has {dataset.checksum[:16]}.... "
+                "Give --data the folder it was trained on, or train it again."
+            )
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Write a run's record, sealed, atomically: the last file of a training."""
+    write_sealed(folder / names.RECORD, record)
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier training's files, and what a killed one left of files half-written."""
+    for name in (*names.TRAINED, names.STATE):
+        for rest in folder.glob(f".{name}.*"):
+            rest.unlink()
+    for name in names.TRAINED:
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""What the evaluation on perturbation sequences says about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from ews.core.documents import Document
+from ews.core.values import Section, Seed
+from ews.perturbations import NAMES
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, one_of, section_of
+
+if TYPE_CHECKING:
+    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.scores import Scoring
+
+Perturbation = Annotated[str, one_of(NAMES)]
+
+
+class PerturbationSection(Section):
+    """Which perturbation sequences are evaluated."""
+
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
+        default=NAMES, description="Perturbations; mFP: over all ten."
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("a perturbation stands twice")
+        return names
+
+
+class PerturbationOptions(Options):
+    """Which perturbations, and how they are made."""
+
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
+        description="Perturbations, in the order of the results."
+    )
+    seed: Seed = Field(description="Of noise and snow.")
+    profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose constants and numbers of frames.")
+
+
+class Flips(Document):
+    """A row: flip probability in percent; its frames, n sequences of them, are compared with the first or previous."""
+
+    perturbation: str
+    frames: int
+    compared: Literal["first", "previous"]
+    flip_probability: Percent
+    n: Images
+
+
+class PerturbationFindings(Findings):
+    """A row per perturbation, in the order of the options, of the last epoch's weights."""
+
+    rows: tuple[Flips, ...]
+
+
+def asked(settings: Settings) -> PerturbationOptions:
+    """Return what it is asked for."""
+    section, made = section_of(settings, "perturbation", PerturbationSection), settings.corrupted
+    return PerturbationOptions(
+        test_images=settings.test_images, names=section.names, seed=made.seed, profile=made.profile
+    )
+
+
+def implementation() -> Evaluate[PerturbationOptions, PerturbationFindings]:
+    """Return what measures."""
+    from ews.pipeline.evaluate.perturbation.perturbation import evaluate
+
+    return evaluate
+
+
+def scoring() -> Scoring[PerturbationOptions, PerturbationFindings]:
+    """Return what makes numbers of tables."""
+    from ews.pipeline.evaluate.perturbation.perturbation_scores import SCORING
+
+    return SCORING
+
+
+SPEC = EvaluationSpec(
+    name="perturbation",
+    summary="How often predictions flip along sequences of slightly changed images",
+    section=PerturbationSection,
+    one="list of perturbations",
+    options=PerturbationOptions,
+    asked=asked,
+    findings=PerturbationFindings,
+    implementation=implementation,
+    scoring=scoring,
+    workers=True,
+    minutes=240,
+)
