@@ -116,10 +116,10 @@ def _new_logs() -> dict[str, Any]:
 def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], threads: int) -> None:
     """Train and validate for one epoch and add to the logs."""
     watch, processor = Stopwatch(), Stopwatch(time.process_time)
-    row = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
+    means = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
     seconds, busy = watch.lap(), processor.lap()
     errors = training.validate()
-    row |= {**errors, "weights_sha256": checksum(training.network.state_dict())}
+    row = {**means, **errors, "weights_sha256": checksum(training.network.state_dict())}
     error = errors.get("validation_error")
     if error is not None:
         if logs["best"] is None or error < logs["best"]["validation_error"]:
@@ -138,8 +138,8 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
     )
     validation = "" if error is None else f"  validation error {error:.2%}"
     _say(
-        f"epoch {epoch + 1}/{epochs}  rate {row['learning_rate']:.4g}  loss {row['train_loss']:.4f}  "
-        f"train error {row['train_error']:.2%}{validation}  {seconds:.1f} s"
+        f"epoch {epoch + 1}/{epochs}  rate {means['learning_rate']:.4g}  loss {means['train_loss']:.4f}  "
+        f"train error {means['train_error']:.2%}{validation}  {seconds:.1f} s"
     )
 
 
