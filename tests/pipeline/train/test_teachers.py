@@ -13,7 +13,7 @@ import torch
 from ews.core.console import finished
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
-from ews.methods import REGISTRY
+from ews.methods.registry import METHODS
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.command import main
 from ews.pipeline.train.loop import fit
@@ -88,12 +88,12 @@ def architecture(teacher: Path) -> str:
 
 def method(teacher: Path) -> str:
     edit(teacher, lambda record: record["cell"]["method"].update(name="at"))
-    return "its method is at, the cell expects vanilla, as in blobs/wider/standard/vanilla/seed7"
+    return "it is blobs/wider/standard/at/seed7, the cell expects blobs/wider/standard/vanilla/seed7"
 
 
 def seed(teacher: Path) -> str:
     edit(teacher, lambda record: record["cell"].update(seed=0))
-    return "its seed is 0, the cell expects 7, as in blobs/wider/standard/vanilla/seed7"
+    return "it is blobs/wider/standard/vanilla/seed0, the cell expects"
 
 
 def other_data(teacher: Path) -> str:
@@ -249,8 +249,8 @@ def test_the_code_fingerprint_covers_the_teacher_s_network(make_cell: Cell) -> N
 
 def test_every_component_with_teachers_names_them(components: dict[str, dict[str, Any]]) -> None:
     """So that the tests that run over the registry train with them."""
-    for name in REGISTRY:
+    for name in METHODS:
         entry = copy.deepcopy(components[name])
         roles = wanted({"method": {"components": [entry]}})
         assert roles == entry.get("teachers", {})
-        assert all({"run", "weights", "architecture"} < set(role) for role in roles.values())
+        assert all(set(role) == {"run", "weights", "architecture"} for role in roles.values())
