@@ -50,10 +50,7 @@ ROUTER = {"name": "awnet", "extractor": [4, 6]}
 # What the fixture `teachers` trains.
 # Wider than its students, so that what MixACM compares goes through maps that are trained.
 WIDER = {**ARCHITECTURE, "name": "wider", "width": 6}
-TEACHER = {
-    **{"run": "blobs/wider/standard/vanilla/seed7", "weights": "last", "architecture": WIDER},
-    **{"augmentation": "standard", "method": "vanilla", "seed": 7},
-}
+TEACHER = {"run": "blobs/wider/standard/vanilla/seed7", "weights": "last", "architecture": WIDER}
 COMPONENTS: dict[str, dict[str, Any]] = {
     "dropout": {"name": "dropout", "rate": 0.3, "place": "hidden"},
     "at": {"name": "at", **ATTACK},

@@ -88,12 +88,12 @@ def architecture(teacher: Path) -> str:
 
 def method(teacher: Path) -> str:
     edit(teacher, lambda record: record["cell"]["method"].update(name="at"))
-    return "its method is at, the cell expects vanilla, as in blobs/wider/standard/vanilla/seed7"
+    return "it is blobs/wider/standard/at/seed7, the cell expects blobs/wider/standard/vanilla/seed7"
 
 
 def seed(teacher: Path) -> str:
     edit(teacher, lambda record: record["cell"].update(seed=0))
-    return "its seed is 0, the cell expects 7, as in blobs/wider/standard/vanilla/seed7"
+    return "it is blobs/wider/standard/vanilla/seed0, the cell expects"
 
 
 def other_data(teacher: Path) -> str:
@@ -253,4 +253,4 @@ def test_every_component_with_teachers_names_them(components: dict[str, dict[str
         entry = copy.deepcopy(components[name])
         roles = wanted({"method": {"components": [entry]}})
         assert roles == entry.get("teachers", {})
-        assert all({"run", "weights", "architecture"} < set(role) for role in roles.values())
+        assert all(set(role) == {"run", "weights", "architecture"} for role in roles.values())

@@ -1,6 +1,6 @@
 """From an evaluation's findings to the numbers of tables: what each kind says of its metrics, as pure functions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Generic, TypeVar
@@ -74,3 +74,8 @@ def summary(scores: Sequence[Score]) -> Score:
     """Return the plain mean of errors over the same images."""
     images = {score.n for score in scores}
     return Score(fmean(score.error for score in scores), images.pop() if len(images) == 1 else None)
+
+
+def listing(values: Iterable[object]) -> str:
+    """Join values by commas."""
+    return ", ".join(map(str, values))
