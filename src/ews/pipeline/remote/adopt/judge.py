@@ -9,15 +9,14 @@ from ews.core.errors import EwsError
 from ews.data import dataset, extra
 from ews.pipeline.artifacts import names
 from ews.pipeline.artifacts.record import Record
-from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.corrupt.stored import read_record as read_corrupted
-from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import Options
+from ews.pipeline.evaluate.spec import section_of
 from ews.pipeline.remote.adopt import checks
 from ews.pipeline.remote.adopt.bundle import Files
+from ews.pipeline.remote.adopt.checks import files_of, read_record
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import Planned, all_cells, trainings
+from ews.pipeline.study.cells import GENERATED, Planned, all_cells, trainings
 from ews.pipeline.study.schema import Params
 
 
@@ -57,41 +56,30 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
     """
     entries = all_cells(params)
     cells = trainings(entries.values())
-    checksums = {name: _checksums(data / name) for name in {run.split("/")[0] for run in found}}
+    checksums = {name: _checksums(data / name) for name in {cells[run].dataset for run in found if run in cells}}
     verdicts: dict[str, Verdict] = {}
-    brought: dict[str, FinishedRun] = {}
     for name in _teachers_first(found, cells):
         own, verdict = found[name], Verdict(there=record_of(runs / name))
         verdicts[name] = verdict
         if name not in cells:
             verdict.refused.append("no study in params.yaml plans it; `ews study list STUDY` names runs")
             continue
-        if names.RECORD not in own:
-            verdict.refused.append(f"{names.RECORD} is missing: not a finished training run")
-            continue
-        try:
-            run = FinishedRun.open(own[names.RECORD].parent)
-        except EwsError as error:
-            verdict.refused.append(str(error))
-            continue
-        teachers: dict[str, Record | None] = {}
-        for teacher in cells[name].teachers.values():
-            if teacher.run in brought:
-                teachers[teacher.run] = brought[teacher.run].record
-            else:
-                teachers[teacher.run] = _record(runs / teacher.run)
-        verdict.refused += checks.training(run, cells[name], checksums=checksums[name.split("/")[0]], teachers=teachers)
+        teachers = {
+            teacher.run: _taught(teacher.run, found, verdicts, runs) for teacher in cells[name].teachers.values()
+        }
+        verdict.refused += checks.training(
+            own, cells[name], checksums=checksums[cells[name].dataset], teachers=teachers
+        )
         if verdict.refused:
             continue
         if verdict.there not in (None, files.sha256(own[names.RECORD])):
-            verdict.refused.append(f"another training run lies in {runs / name}; remove that folder to have this one")
+            verdict.refused.append(f"another training lies in {runs / name}; remove that folder to have this one")
             continue
-        brought[name] = run
         if verdict.there is None:
-            verdict.place += [*sorted(run.record.files), names.RECORD]
+            verdict.place += [*sorted(read_record(own).files), names.RECORD]
         for planned in entries.values():
             if planned.run == name:
-                _evaluations(verdict, own, run, planned, data=data, runs=runs)
+                _evaluations(verdict, own, planned, data=data, runs=runs)
     return verdicts
 
 
@@ -100,46 +88,49 @@ def record_of(run: Path) -> str | None:
     return files.sha256(run / names.RECORD) if (run / names.RECORD).is_file() else None
 
 
-def _record(run: Path) -> Record | None:
-    """Return the record of a run here; None where there is none, or a damaged one."""
+def _taught(run: str, found: Mapping[str, Files], verdicts: Mapping[str, Verdict], runs: Path) -> Record | None:
+    """Return the record of a run that another one learned from: brought along, or lying here; None without one."""
+    brought = run in verdicts and not verdicts[run].refused
     try:
-        return FinishedRun.open(run).record
+        return read_record(found[run] if brought else {names.RECORD: runs / run / names.RECORD})
     except EwsError:
         return None
 
 
-def _evaluations(verdict: Verdict, own: Files, run: FinishedRun, entry: Planned, *, data: Path, runs: Path) -> None:
+def _evaluations(verdict: Verdict, own: Files, entry: Planned, *, data: Path, runs: Path) -> None:
     """Check the evaluations of a planned cell that a bundle has, and add their files or what is wrong with them."""
     folder = f"{entry.evaluation}/" if entry.evaluation else ""
-    here = runs / entry.run
-    for kind in EVALUATIONS:
-        name, arrays = f"{folder}{names.result(kind)}", f"{folder}{names.arrays(kind)}"
+    for kind, spec in EVALUATIONS.items():
+        name = f"{folder}{names.result(kind)}"
         if name not in own:
             continue
+        published = _published(entry, data) if spec.stored else {}
         asked = entry.options(kind)
-        published = _published(entry, asked, data)
-        reasons = list(checks.evaluation(kind, run.folder / entry.evaluation, run, asked, published=published))
-        place = [arrays, name]
+        reasons = list(checks.evaluation(kind, own, folder, entry.cell, asked, published=published))
+        place = files_of(kind, folder)
+        here = runs / entry.run
         if not reasons and verdict.there is not None and (here / name).is_file():
             if files.sha256(here / name) != files.sha256(own[name]):
                 reasons.append(f"{name}: another one lies here; remove {here / name} to have this one")
-            elif (here / arrays).is_file() and files.sha256(here / arrays) == files.sha256(own[arrays]):
+            elif all(
+                (here / file).is_file() and files.sha256(here / file) == files.sha256(own[file]) for file in place
+            ):
                 continue
         verdict.without += reasons
         if not reasons:
             verdict.place += place
 
 
-def _published(entry: Planned, asked: Options, data: Path) -> dict[str, str]:
+def _published(entry: Planned, data: Path) -> dict[str, str]:
     """Return the checksums here of the published corrupted sets that a cell is measured on; none for sets made here."""
-    if not isinstance(asked, CorruptionOptions) or entry.settings.corrupted.source == "generated":
+    if entry.settings.corrupted.source == GENERATED:
         return {}
     folder = data / f"{entry.cell.dataset}-c-official"
     found = {}
-    for name in asked.names:
+    for name in section_of(entry.settings, "corruption", CorruptionSection).names:
         try:
-            found[name] = str(read_corrupted(folder, name, {})["sha256"])
-        except EwsError:
+            found[name] = str(files.read_json(folder / f"{name}.json").get("sha256"))
+        except (EwsError, AttributeError):
             found[name] = f"nothing: make it first, `snakemake --cores 1 {folder / name}.npy`"
     return found
 
@@ -160,8 +151,11 @@ def _teachers_first(found: Iterable[str], cells: Mapping[str, Cell]) -> list[str
     return list(ordered)
 
 
-def _checksums(folder: Path) -> checks.Checksums:
+def _checksums(folder: Path) -> dict[str, str]:
     """Return the checksums of a dataset and of its extra images, of those that are there."""
-    data = dataset.load(folder).checksum if (folder / dataset.INFO).is_file() else None
-    more = extra.folder_of(folder) / extra.INFO
-    return checks.Checksums(data=data, extra_data=files.sha256(more) if more.is_file() else None)
+    found = {}
+    if (folder / dataset.INFO).is_file():
+        found["data"] = dataset.load(folder).checksum
+    if (extra.folder_of(folder) / extra.INFO).is_file():
+        found["extra_data"] = files.sha256(extra.folder_of(folder) / extra.INFO)
+    return found
