@@ -143,9 +143,9 @@ def test_two_sweeps_are_crossed(with_study: AddStudy) -> None:
 def test_a_value_that_is_a_list_is_one_value(with_study: AddStudy) -> None:
     path = "recipes.digits.standard.milestones"
     one = plan(with_study(dataset="digits", seed=0, method="vanilla", overrides={path: [0.5, 0.8]}), "mine")
-    assert [entry.cell.recipe.milestones for entry in one] == [[0.5, 0.8]]
+    assert [entry.cell.recipe.milestones for entry in one] == [(0.5, 0.8)]
     two = plan(with_study(dataset="digits", seed=0, method="vanilla", overrides={path: [[0.5], [0.8]]}), "mine")
-    assert [entry.cell.recipe.milestones for entry in two] == [[0.5], [0.8]]
+    assert [entry.cell.recipe.milestones for entry in two] == [(0.5,), (0.8,)]
 
 
 def test_cells_that_two_studies_share_are_planned_once(params: Params, with_study: AddStudy) -> None:
@@ -189,9 +189,8 @@ def test_official_images_share_the_training_and_have_results_of_their_own(with_s
     assert generated.label != official.label
     entries = manifest(params, "mine").entries
     assert [entry.corrupted.source for entry in entries] == ["generated", "official"]
-    assert [entry.options("corruption") for entry in entries] == [
-        entry.options("corruption") for entry in (generated, official)
-    ]
+    for entry, planned in zip(entries, (generated, official), strict=True):
+        assert entry.options("corruption") == planned.options("corruption")
 
 
 def test_official_images_are_told_apart_even_as_the_default(raw: dict[str, Any]) -> None:
