@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_method, build_network
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ews import models
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.awnet import awnet
 from ews.methods.awnet.awnet import Awnet
 from ews.methods.component import Batch, Context
-from ews.methods.compose import Method, compose
+from ews.methods.compose import Method
 from ews.models.awnet.awnet import routing
 from ews.models.network import Network
 from ews.pipeline.study.methods import components
@@ -44,7 +44,7 @@ WRAPPERS: list[dict[str, Any]] = [
 def build(*, dynamic: bool, key: str = "student") -> Network:
     architecture = {**BACKBONE, **({"dynamic": {"name": "awnet", "extractor": [4, 6]}} if dynamic else {})}
     scale = {"mean": [0.5] * 3, "std": [0.2] * 3}
-    return models.build(architecture, classes=CLASSES, **scale, generator=torch_stream("test", key)).double()
+    return build_network(architecture, classes=CLASSES, **scale, generator=torch_stream("test", key)).double()
 
 
 def move_statistics(network: Network, key: str) -> None:
@@ -75,7 +75,7 @@ def make_context(**changes: Any) -> Context:
 
 
 def make(context: Context, *wrappers: dict[str, Any], **changes: Any) -> Method:
-    method = compose({"name": "test", "components": [AWNET | changes, *wrappers]}, context)
+    method = build_method(context, AWNET | changes, *wrappers)
     method.begin_epoch(0)
     return method
 
@@ -388,14 +388,13 @@ def test_the_router_learns_to_tell_the_types_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weight_rate": 1.0}, "weight_rate 1.0"),
-        ({"type_weight": -1.0}, "type_weight -1.0"),
+        ({"weight_rate": 1.0}, "weight_rate"),
+        ({"type_weight": -1.0}, "type_weight"),
         ({"attack_mode": "test"}, "attack_mode"),
-        ({"teachers": {"clean": {}}}, "needs the teachers clean and robust"),
     ],
 )
 def test_bad_parameters_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(EwsError, match=message):
+    with pytest.raises(ValueError, match=message):
         make(make_context(), **changes)
 
 

@@ -43,8 +43,8 @@ class Registry(Mapping[str, E]):
             ValueError: two entries have one name.
         """
         self.kind = kind
-        self._entries = {entry.name: entry for entry in entries}
-        if len(self._entries) < len(entries):
+        self.entries = {entry.name: entry for entry in entries}
+        if len(self.entries) < len(entries):
             raise ValueError(f"two entries of the registry of {kind}s have the same name")
 
     def find(self, name: str, *, where: str = "") -> E:
@@ -57,18 +57,18 @@ class Registry(Mapping[str, E]):
         Raises:
             EwsError: there is none; the message lists the valid names.
         """
-        if name not in self._entries:
-            raise unknown(self.kind, name, self._entries, where=where)
-        return self._entries[name]
+        if name not in self.entries:
+            raise unknown(self.kind, name, self.entries, where=where)
+        return self.entries[name]
 
     def __getitem__(self, name: str) -> E:
-        return self._entries[name]
+        return self.entries[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self.entries)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
 
 class DescribedRegistry(Registry[D]):

@@ -1,11 +1,9 @@
 """A dataset of plain grey images, and a finished run of a network that reads their class off the brightness."""
 
 import json
-import sys
-import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -13,10 +11,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ews import models
 from ews.core.files import sha256, write_json
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
+from ews.models.network import Head
+from ews.models.registry import ARCHITECTURES
+from ews.models.spec import ArchitectureParameters, ArchitectureSpec
 from ews.pipeline.evaluate.command import main
 
 CLASSES = 4
@@ -25,12 +25,19 @@ GREY = 60
 """Brightness of class c is GREY * c."""
 
 
+class RulerParameters(ArchitectureParameters):
+    """None."""
+
+    stages: ClassVar[int] = 0
+    network: Literal["ruler"] = "ruler"
+
+
 class Ruler(nn.Module):
     """Predicts the class whose brightness is nearest; ``shift``, a weight, moves predictions by so many classes."""
 
-    def __init__(self, *, classes: int, mean: Any, std: Any, generator: Any, **_: Any) -> None:
+    def __init__(self, parameters: RulerParameters, head: Head) -> None:
         super().__init__()
-        self.classes = classes
+        self.classes = head.classes
         self.shift = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,13 +46,17 @@ class Ruler(nn.Module):
         return -10 * distance.abs()
 
 
+def implementation() -> Any:
+    return Ruler
+
+
+RULER = ArchitectureSpec(name="ruler", summary="", parameters=RulerParameters, implementation=implementation)
+
+
 @pytest.fixture(autouse=True)
 def ruler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Register the network, and undo what choosing a device sets for the process."""
-    module = types.ModuleType("ruler")
-    module.Ruler = Ruler  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ruler", module)
-    monkeypatch.setitem(models.REGISTRY, "ruler", "ruler:Ruler")
+    monkeypatch.setitem(ARCHITECTURES.entries, "ruler", RULER)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

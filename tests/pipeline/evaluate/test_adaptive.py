@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_network
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ews import models
 from ews.attacks import ensemble
 from ews.attacks.adaptive import deceive
 from ews.attacks.pgd import pgd
@@ -42,7 +42,7 @@ def gate(*, margin: float = 200.0) -> Network:
     By default it is so sure of either that the gradient of the cross-entropy is zero in float32: PGD has nothing to
     follow. The router goes by brightness: two levels move its logit by one.
     """
-    network = models.build(ARCHITECTURE, **SCALE, generator=torch.Generator())
+    network = build_network(ARCHITECTURE, **SCALE, generator=torch.Generator())
     router = network.router
     with torch.no_grad():
         router.extractor[0].weight.fill_(1.0)
@@ -300,7 +300,7 @@ def test_bad_options_are_named(measure: Measured, gated: Path, changes: dict[str
 def lively() -> tuple[Network, Tensor, Tensor, Tensor]:
     """A network whose router says something of every image; images, labels, starts."""
     architecture = ARCHITECTURE | {"dynamic": {"name": "awnet", "extractor": [8]}}
-    network = models.build(architecture, **SCALE, generator=torch_stream("attack", "network")).double().eval()
+    network = build_network(architecture, **SCALE, generator=torch_stream("attack", "network")).double().eval()
     for head in network.router.signal_heads:
         nn.init.normal_(head.weight, generator=torch_stream("attack", "heads"))
     images = torch.rand(5, 3, 8, 8, generator=torch_stream("attack", "images"), dtype=torch.float64)
@@ -345,6 +345,6 @@ def test_the_attack_refuses_what_it_cannot_do(lively: tuple[Network, Tensor, Ten
         deceive(network, images, labels, **ATTACK, weight=-1, initial=start)
     with pytest.raises(ValueError, match="steps"):
         deceive(network, images, labels, **(ATTACK | {"steps": 0}), weight=1.0, initial=start)
-    plain = models.build({"network": "cifar_resnet", "depth": 8, "width": 4}, **SCALE).eval().double()
+    plain = build_network({"network": "cifar_resnet", "depth": 8, "width": 4}, **SCALE).eval().double()
     with pytest.raises(EwsError, match="no router"):
         deceive(plain, images, labels, **ATTACK, weight=1.0, initial=start)

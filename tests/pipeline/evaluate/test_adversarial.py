@@ -207,13 +207,11 @@ def test_pgd_does_not_depend_on_the_batch(adversarial):
 
 
 KILLED = """
-import sys, types, torch
+import sys, torch
 sys.path.insert(0, {tests!r})
 import conftest, test_adversarial
-module = types.ModuleType("ruler"); module.Ruler = conftest.Ruler
-sys.modules["ruler"] = module
-from ews import models
-models.REGISTRY["ruler"] = "ruler:Ruler"
+from ews.models.registry import ARCHITECTURES
+ARCHITECTURES.entries["ruler"] = conftest.RULER
 from ews.attacks import ensemble
 from ews.pipeline.evaluate import shards
 ensemble.AutoAttack, shards.SHARD = test_adversarial.Quick, 20

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.science import build_network
 from safetensors.torch import save_file
 
-from ews import models
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256, write_json
 from ews.corruptions import batches as streams
@@ -59,7 +59,7 @@ def run(tmp_path: Path, data: Path) -> Path:
     """A run's folder: a real network, its weights as they are drawn."""
     folder = tmp_path / "run"
     folder.mkdir()
-    network = models.build(
+    network = build_network(
         ARCHITECTURE, classes=4, mean=(0.5,) * 3, std=(0.25,) * 3, generator=torch.Generator().manual_seed(0)
     )
     save_file(network.state_dict(), folder / "model.safetensors")
@@ -195,7 +195,7 @@ def test_what_other_settings_found_is_not_used(run: Path, data: Path, stored: Pa
     assert measure(*made, stop=15, names=("frost", "contrast")) == 10  # each replaced the other's
     measure(*made, stop=5)
     # Other weights, in the same folder.
-    network = models.build(
+    network = build_network(
         ARCHITECTURE, classes=4, mean=(0.5,) * 3, std=(0.25,) * 3, generator=torch.Generator().manual_seed(1)
     )
     save_file(network.state_dict(), run / "model.safetensors")

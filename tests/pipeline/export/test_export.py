@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.science import build_network
 from safetensors.torch import save_file
 
-from ews import models
 from ews.core.errors import EwsError
 from ews.core.files import sha256, write_json
 from ews.core.seeds import torch_stream
@@ -52,7 +52,7 @@ def data(tmp_path: Path) -> Path:
 
 def network(key: str) -> torch.nn.Module:
     """A network with statistics that are not the initial ones."""
-    built = models.build(ARCHITECTURE, classes=5, mean=MEAN, std=STD, generator=torch_stream(key))
+    built = build_network(ARCHITECTURE, classes=5, mean=MEAN, std=STD, generator=torch_stream(key))
     built.train()(torch.rand(8, 3, 8, 8, generator=torch_stream(key, "statistics")))
     return built.eval()
 

@@ -10,13 +10,13 @@ import pytest
 from helpers import accelerator_jobs as jobs
 from helpers.accelerator import on_accelerator
 
-from ews.methods import REGISTRY
+from ews.methods.registry import METHODS
 from ews.pipeline.evaluate.command import main as measure
 
 pytestmark = pytest.mark.slow
 Cell = Callable[..., dict[str, Any]]
 
-ALONE = [name if name not in ("awp", "rst") else f"at+{name}" for name in ["vanilla", *REGISTRY]]
+ALONE = [name if name not in ("awp", "rst") else f"at+{name}" for name in ["vanilla", *METHODS]]
 COMBINATIONS = [
     *(pytest.param(name, "standard", id=name) for name in ALONE),
     *(pytest.param(name, "standard", id=name) for name in ("damp+ews", "asam+ews", "trades+awp+ews", "mixacm+ews")),

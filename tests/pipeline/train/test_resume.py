@@ -12,14 +12,14 @@ import pytest
 from helpers.processes import PROCESSES
 
 from ews.data.dataset import load
-from ews.methods import REGISTRY
+from ews.methods.registry import METHODS
 from ews.pipeline.evaluate.command import main as measure
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.command import main
-from ews.subnets.search import REGISTRY as SEARCHES
+from ews.subnets.search.registry import SEARCHES
 
 COMBINATIONS = [
-    *(pytest.param(name, "standard", id=name) for name in ["vanilla", *REGISTRY]),
+    *(pytest.param(name, "standard", id=name) for name in ["vanilla", *METHODS]),
     pytest.param("ews", "augmix", id="ews-augmix"),
     pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment"),
     pytest.param("at+awp+ews", "standard", id="at+awp+ews"),

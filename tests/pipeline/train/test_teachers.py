@@ -13,7 +13,7 @@ import torch
 from ews.core.console import finished
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
-from ews.methods import REGISTRY
+from ews.methods.registry import METHODS
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.command import main
 from ews.pipeline.train.loop import fit
@@ -249,7 +249,7 @@ def test_the_code_fingerprint_covers_the_teacher_s_network(make_cell: Cell) -> N
 
 def test_every_component_with_teachers_names_them(components: dict[str, dict[str, Any]]) -> None:
     """So that the tests that run over the registry train with them."""
-    for name in REGISTRY:
+    for name in METHODS:
         entry = copy.deepcopy(components[name])
         roles = wanted({"method": {"components": [entry]}})
         assert roles == entry.get("teachers", {})

@@ -19,7 +19,7 @@ from ews.core import files
 from ews.core.errors import EwsError
 from ews.core.fingerprint import fingerprint, reached
 from ews.data.dataset import Dataset
-from ews.methods import REGISTRY
+from ews.methods.registry import METHODS
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.teachers import load
 from ews.pipeline.train.training import Training
@@ -42,7 +42,7 @@ def command(cell: dict[str, Any], data: Path, out: Path, *extra: str) -> list[st
 
 
 def test_parameters_of_every_component_are_here(components: dict[str, Any]) -> None:
-    assert list(components) == list(REGISTRY)
+    assert list(components) == list(METHODS)
 
 
 def test_files_of_a_run(make_cell: Cell, train: Train, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.models.network import Network
 from ews.models.subnet import Subnet
@@ -19,8 +20,14 @@ class PolicyGradient(Search):
     learns: ClassVar[bool] = True
 
     def __init__(self, network: Network, settings: SearchSettings) -> None:
-        """Build the policy and its optimiser, see :class:`ews.subnets.search.base.Search`."""
+        """Build the policy and its optimiser, see :class:`ews.subnets.search.base.Search`.
+
+        Raises:
+            EwsError: the settings do not say how the policy is learned.
+        """
         super().__init__(network, settings)
+        if settings.policy is None:
+            raise EwsError(f"search: {type(self).__name__} learns a policy, and its settings say nothing of one.")
         self.settings = settings.policy
         self.policy = self.make_policy(torch_stream(settings.seed, "policy")).to(self.device)
         first, second = self.settings.betas
