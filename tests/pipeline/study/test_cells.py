@@ -4,12 +4,21 @@ import itertools
 import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ews.core.documents import read_document, write_document
 from ews.core.errors import EwsError
-from ews.pipeline.study.cells import all_cells, is_measured, manifest, plan
+from ews.methods.adversarial_spec import AdversarialParameters
+from ews.methods.awp.awp_spec import AwpParameters
+from ews.methods.ews.ews_spec import EwsParameters
+from ews.models.awnet.awnet_spec import AwnetNetwork
+from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveOptions
+from ews.pipeline.study.cells import all_cells, manifest, plan
+from ews.pipeline.study.flat import flatten
+from ews.pipeline.study.manifest import Manifest
 from ews.pipeline.study.naming import LONGEST, canonical, spell, tagged
 from ews.pipeline.study.params import validate
 from ews.pipeline.study.schema import Params
@@ -27,22 +36,24 @@ def test_three_lines_add_an_experiment(with_study: AddStudy) -> None:
 def test_table1_is_18_trainings_of_400_epochs(params: Params) -> None:
     cells = plan(params, "table1")
     assert len(cells) == 18
-    assert {entry.cell["recipe"]["epochs"] for entry in cells} == {400}
-    assert {entry.label["architecture"] for entry in cells} == {"resnet50"}
+    assert {entry.cell.recipe.epochs for entry in cells} == {400}
+    assert {entry.label.architecture for entry in cells} == {"resnet50"}
 
 
 def test_table4_is_30_adversarial_trainings_of_200_epochs(params: Params) -> None:
     cells = plan(params, "table4")
     assert len(cells) == len({entry.run for entry in cells}) == 30
-    assert {entry.label["architecture"] for entry in cells} == {"preact_resnet18", "wrn28_10", "wrn34_10"}
+    assert {entry.label.architecture for entry in cells} == {"preact_resnet18", "wrn28_10", "wrn34_10"}
     for entry in cells:
-        recipe = entry.cell["recipe"]
-        assert (recipe["epochs"], recipe["label_smoothing"], recipe["weight_decay"]) == (200, 0.0, 5e-4)
-        parts = {component["name"]: component for component in entry.cell["method"]["components"]}
-        assert (parts.get("at") or parts["trades"])["epsilon"] == 8 / 255
+        recipe = entry.cell.recipe
+        assert (recipe.epochs, recipe.label_smoothing, recipe.weight_decay) == (200, 0.0, 5e-4)
+        parts = entry.cell.method.parameters
+        objective = parts["at"] if "at" in parts else parts["trades"]
+        assert isinstance(objective, AdversarialParameters) and objective.epsilon == 8 / 255
         if "ews" in parts:
-            chosen = [parts["ews"][key] for key in ("weight", "width", "entropy_bonus")]
-            assert chosen == [0.1, 0.9, 0.01]
+            ews = parts["ews"]
+            assert isinstance(ews, EwsParameters)
+            assert (ews.weight, ews.width, ews.entropy_bonus) == (0.1, 0.9, 0.01)
 
 
 def test_the_paper_s_numbers_stand_beside_table4(params: Params) -> None:
@@ -51,10 +62,8 @@ def test_the_paper_s_numbers_stand_beside_table4(params: Params) -> None:
 
     numbers = reported.load()
     for entry in plan(params, "table4"):
-        names = (
-            entry.cell["dataset"],
-            *(entry.cell[key]["name"] for key in ("architecture", "augmentation", "method")),
-        )
+        cell = entry.cell
+        names = (cell.dataset, cell.architecture.name, cell.augmentation.name, cell.method.name)
         trained = Trained(*names, tuple(f"{key}={spell(value)}" for key, value in entry.differs.items()))
         assert numbers.find(trained, "autoattack error") is not None, trained
 
@@ -63,20 +72,20 @@ def test_weight_perturbation_has_its_parameters_by_objective(with_study: AddStud
     sweep = {"methods.awp.trades.gamma": [0.005, 0.02]}
     params = with_study(dataset="digits", seed=0, method=["at+awp", "trades+awp"], overrides=sweep)
     cells = plan(params, "mine")
-    found = [(e.label["method"], e.cell["method"]["components"][1]) for e in cells]
+    found = [(e.label.method, e.cell.method.parameters["awp"]) for e in cells]
     assert found == [
-        ("at+awp", {"name": "awp", "gamma": 0.01, "warmup_epochs": 0}),
-        ("trades+awp, gamma=0.005", {"name": "awp", "gamma": 0.005, "warmup_epochs": 10}),
-        ("trades+awp, gamma=0.02", {"name": "awp", "gamma": 0.02, "warmup_epochs": 10}),
+        ("at+awp", AwpParameters(gamma=0.01, warmup_epochs=0)),
+        ("trades+awp, gamma=0.005", AwpParameters(gamma=0.005, warmup_epochs=10)),
+        ("trades+awp, gamma=0.02", AwpParameters(gamma=0.02, warmup_epochs=10)),
     ]
 
 
 def test_grey_levels_may_be_swept(with_study: AddStudy) -> None:
     sweep = {"methods.at.epsilon": ["4/255", "8/255"]}
     cells = plan(with_study(dataset="digits", seed=0, method=["at"], overrides=sweep), "mine")
-    assert [entry.cell["method"]["components"][0]["epsilon"] for entry in cells] == [4 / 255, 8 / 255]
-    assert [entry.label["method"] for entry in cells] == ["at, epsilon=4/255", "at, epsilon=8/255"]
-    assert cells[1].run == "digits/wrn10_1/standard/at/seed0".replace("wrn10_1", cells[1].label["architecture"])
+    assert [flatten(entry.cell)["at.epsilon"] for entry in cells] == [4 / 255, 8 / 255]
+    assert [entry.label.method for entry in cells] == ["at, epsilon=4/255", "at, epsilon=8/255"]
+    assert cells[1].run == "digits/wrn10_1/standard/at/seed0".replace("wrn10_1", cells[1].label.architecture)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +107,7 @@ def test_more_sub_batches_than_images_are_refused(with_study: AddStudy, method: 
     (moves,) = {"damp", "sam", "asam"} & set(method.split("+"))
     key = f"methods.{moves}.sub_batches"
     fitting = with_study(dataset="digits", method=method, overrides={key: most})
-    assert [entry.cell["recipe"]["batch_size"] for entry in plan(fitting, "mine")] == [32] * 3
+    assert [entry.cell.recipe.batch_size for entry in plan(fitting, "mine")] == [32] * 3
     params = with_study(dataset="digits", method=method, overrides={key: most + 1})
     recipe = "adversarial" if method.startswith("at+") else "standard"
     message = rf"recipes\.digits\.{recipe}\.batch_size = 32: {key} = {most + 1} is too many for it; valid: 1 to {most}"
@@ -112,14 +121,14 @@ def test_one_line_composes_them_with_ews_and_every_augmentation(with_study: AddS
     cells = plan(with_study(dataset="digits", method=methods, augmentation=augmentations, seed=0), "mine")
     assert len(cells) == 18
     for entry in cells:
-        assert [part["name"] for part in entry.cell["method"]["components"]] == entry.label["method"].split("+")
+        assert list(entry.cell.method.names) == entry.label.method.split("+")
 
 
 def test_a_sweep_multiplies_only_the_cells_it_touches(with_study: AddStudy) -> None:
     widths = [0.1, 0.3, 0.7]
     params = with_study(dataset="digits", seed=0, method=["vanilla", "ews"], overrides={"methods.ews.width": widths})
     cells = plan(params, "mine")
-    assert [entry.label["method"] for entry in cells] == ["vanilla", *(f"ews, width={width}" for width in widths)]
+    assert [entry.label.method for entry in cells] == ["vanilla", *(f"ews, width={width}" for width in widths)]
     # The default value keeps the plain name, so that other studies share the training.
     assert cells[-1].run == "digits/resnet8_thin/standard/ews/seed0"
 
@@ -127,16 +136,16 @@ def test_a_sweep_multiplies_only_the_cells_it_touches(with_study: AddStudy) -> N
 def test_two_sweeps_are_crossed(with_study: AddStudy) -> None:
     sweeps = {"methods.ews.width": [0.3, 0.5], "methods.ews.weight": [0.1, 10.0]}
     cells = plan(with_study(dataset="digits", seed=0, method="ews", overrides=sweeps), "mine")
-    values = {(e.cell["method"]["components"][0]["width"], e.cell["method"]["components"][0]["weight"]) for e in cells}
+    values = {(flat["ews.width"], flat["ews.weight"]) for flat in (flatten(entry.cell) for entry in cells)}
     assert values == set(itertools.product([0.3, 0.5], [0.1, 10.0]))
 
 
 def test_a_value_that_is_a_list_is_one_value(with_study: AddStudy) -> None:
     path = "recipes.digits.standard.milestones"
     one = plan(with_study(dataset="digits", seed=0, method="vanilla", overrides={path: [0.5, 0.8]}), "mine")
-    assert [entry.cell["recipe"]["milestones"] for entry in one] == [[0.5, 0.8]]
+    assert [entry.cell.recipe.milestones for entry in one] == [(0.5, 0.8)]
     two = plan(with_study(dataset="digits", seed=0, method="vanilla", overrides={path: [[0.5], [0.8]]}), "mine")
-    assert [entry.cell["recipe"]["milestones"] for entry in two] == [[0.5], [0.8]]
+    assert [entry.cell.recipe.milestones for entry in two] == [(0.5,), (0.8,)]
 
 
 def test_cells_that_two_studies_share_are_planned_once(params: Params, with_study: AddStudy) -> None:
@@ -149,7 +158,7 @@ def test_other_evaluation_settings_share_the_training(with_study: AddStudy) -> N
     full, subset = plan(params, "mine")
     assert full.run == subset.run
     assert (full.evaluation, subset.evaluation) == ("", "evaluation--test_images-100")
-    assert subset.settings["test_images"] == 100
+    assert subset.settings.test_images == 100
 
 
 def test_whether_images_are_stored_is_no_part_of_an_evaluation(with_study: AddStudy) -> None:
@@ -157,8 +166,7 @@ def test_whether_images_are_stored_is_no_part_of_an_evaluation(with_study: AddSt
     params = with_study(dataset="digits", method="vanilla", overrides={path: False})
     shipped, made = plan(params, "quickstart"), plan(params, "mine")
     assert [entry.results for entry in made] == [entry.results for entry in shipped[:3]]
-    assert [entry.settings for entry in made] == [entry.settings for entry in shipped[:3]]
-    assert "stored" not in canonical([entry.settings for entry in made])
+    assert [entry.asked for entry in made] == [entry.asked for entry in shipped[:3]]
     assert {entry.stored for entry in shipped} == {True} and {entry.stored for entry in made} == {False}
     # One evaluation has one way: of two studies that share it, the one that stores nothing decides.
     ways = {results: entry.stored for results, entry in all_cells(params).items()}
@@ -179,15 +187,17 @@ def test_official_images_share_the_training_and_have_results_of_their_own(with_s
     assert generated.run == official.run
     assert (generated.evaluation, official.evaluation) == ("", "evaluation--corrupted.source-official")
     assert generated.label != official.label
-    cells = manifest(params, "mine")["cells"]
-    assert [cell.get("corrupted") for cell in cells] == [None, "official"]
+    entries = manifest(params, "mine").entries
+    assert [entry.corrupted.source for entry in entries] == ["generated", "official"]
+    for entry, planned in zip(entries, (generated, official), strict=True):
+        assert entry.options("corruption") == planned.options("corruption")
 
 
 def test_official_images_are_told_apart_even_as_the_default(raw: dict[str, Any]) -> None:
     raw["datasets"]["cifar10"]["corrupted"]["source"] = "official"
     raw["evaluation"]["test_images"] = 100  # a default, which names no folder
     entries = plan(validate(raw), "table1")
-    assert {(entry.cell["dataset"], entry.evaluation) for entry in entries} == {
+    assert {(entry.cell.dataset, entry.evaluation) for entry in entries} == {
         ("cifar10", "evaluation--corrupted.source-official"),
         ("cifar100", ""),
     }
@@ -280,44 +290,49 @@ def test_long_or_unspeakable_names_become_a_hash() -> None:
 
 def test_a_manifest_names_every_cell(params: Params) -> None:
     content = manifest(params, "cifar10_small")
-    assert content["test_images"] == 2000
-    assert len(content["cells"]) == 9
-    assert {cell["evaluation"] for cell in content["cells"]} == {"evaluation--test_images-2000"}
-    assert {cell["label"]["method"] for cell in content["cells"]} == {"vanilla", "dropout", "ews"}
+    assert len(content.entries) == 9
+    assert {asked.options.test_images for entry in content.entries for asked in entry.asked} == {2000}
+    assert {entry.evaluation for entry in content.entries} == {"evaluation--test_images-2000"}
+    assert {entry.label.method for entry in content.entries} == {"vanilla", "dropout", "ews"}
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path, params: Params) -> None:
+    content = manifest(params, "league_adversarial_digits")
+    write_document(tmp_path / "study.json", content)
+    assert read_document(tmp_path / "study.json", Manifest, remedy="") == content
 
 
 def test_awnet_is_a_network_with_a_router_and_two_teachers(with_study: AddStudy) -> None:
     sweep = {"methods.awnet.extractor": [[16, 32, 64], [8, 16]]}
     params = with_study(dataset="digits", architecture="wrn10_1", seed=[2], method=["at", "awnet"], overrides=sweep)
     at, usual, small = plan(params, "mine")
-    assert "dynamic" not in at.cell["architecture"]
-    assert usual.cell["architecture"]["dynamic"] == {"name": "awnet", "extractor": [16, 32, 64]}
+    assert at.cell.architecture.dynamic is None
+    assert usual.cell.architecture.dynamic_parameters == AwnetNetwork(extractor=(16, 32, 64))
     assert usual.run == "digits/wrn10_1/standard/awnet/seed2"
     assert small.run == "digits/wrn10_1/standard/awnet--architecture.dynamic.extractor-8-16/seed2"
-    assert small.label["method"] == "awnet, extractor=8-16"
+    assert small.label.method == "awnet, extractor=8-16"
     assert small.differs == {"architecture.dynamic.extractor": [8, 16]}
-    (component,) = usual.cell["method"]["components"]
-    assert "extractor" not in component
-    teachers = {role: (entry["run"], entry["weights"]) for role, entry in component["teachers"].items()}
+    assert not hasattr(usual.cell.method.parameters["awnet"], "extractor")
+    teachers = {role: (entry.run, entry.weights) for role, entry in usual.cell.teachers.items()}
     assert teachers == {
         "clean": ("digits/wrn10_1/standard/vanilla/seed2", "last"),
         "robust": ("digits/wrn10_1/standard/trades/seed2", "best"),
     }
     assert usual.teachers.keys() == {run for run, _ in teachers.values()}
-    assert all("dynamic" not in cell["architecture"] for cell in usual.teachers.values())
-    assert usual.cell["recipe"] == at.cell["recipe"]
+    assert all(cell.architecture.dynamic is None for cell in usual.teachers.values())
+    assert usual.cell.recipe == at.cell.recipe
 
 
 def test_the_adaptive_attack_is_planned_for_networks_with_a_router_alone(with_study: AddStudy) -> None:
     study = {"dataset": "digits", "seed": 0, "evaluations": ["clean", "adaptive"]}
     params = with_study(**study, method=["at", "awnet"], overrides={"evaluation.adaptive.restarts": 2})
     at, awnet = plan(params, "mine")
-    assert [is_measured("adaptive", entry.cell) for entry in (at, awnet)] == [False, True]
-    assert is_measured("clean", at.cell) and is_measured("adversarial", awnet.cell)
-    assert manifest(params, "mine")["adaptive"] == {
+    assert [[asked.kind for asked in entry.asked] for entry in (at, awnet)] == [["clean"], ["clean", "adaptive"]]
+    (_, entry) = manifest(params, "mine").entries
+    assert entry.options("adaptive") == AdaptiveOptions(
         **{"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 20},
-        **{"weights": [0.1, 1.0, 10.0], "restarts": 2},
-    }
+        **{"weights": (0.1, 1.0, 10.0), "restarts": 2, "batch_size": 250},
+    )
     with pytest.raises(EwsError, match=r"studies\.mine\.evaluations: 'adaptive' deceives a router.*awnet"):
         plan(with_study(**study, method=["at"]), "mine")
     with pytest.raises(EwsError, match="one adversary"):

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from ews.core.errors import EwsError
+from ews.methods.dropout.dropout_spec import DropoutParameters
+from ews.methods.ews.ews_spec import EwsParameters
 from ews.pipeline.study.cells import all_cells
 from ews.pipeline.study.params import load, validate
 
@@ -32,7 +34,7 @@ MISTAKES = [
     ("methods/ews/interval", 2.5, r"methods\.ews\.interval = 2\.5"),
     ("methods/ews/interval", True, r"methods\.ews\.interval = True"),
     ("methods/ews/search", "greedy", r"methods\.ews\.search = 'greedy': .*'learned'.*'bandit'"),
-    ("methods/ews", DELETE, r"methods\.ews: missing"),
+    ("recipes/digits/standard", DELETE, r"recipes\.digits\.standard: missing"),
     ("methods/at/epsilon", "300/255", r"methods\.at\.epsilon = '300/255': .*less than or equal to 1"),
     ("methods/at/epsilon", 8, r"methods\.at\.epsilon = 8: .*less than or equal to 1"),
     ("methods/at/epsilon", -0.1, r"methods\.at\.epsilon = -0\.1: .*greater than or equal to 0"),
@@ -156,7 +158,20 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_the_shipped_file_is_valid_with_the_papers_defaults(raw: dict[str, Any]) -> None:
     params = validate(raw)
-    assert (params.methods.ews.interval, params.methods.ews.weight, params.methods.ews.width) == (10, 1.0, 0.7)
-    assert params.methods.dropout.rate == pytest.approx(1 - params.methods.ews.width)
+    ews, dropout = params.methods.of("ews"), params.methods.of("dropout")
+    assert isinstance(ews, EwsParameters) and isinstance(dropout, DropoutParameters)
+    assert (ews.interval, ews.weight, ews.width) == (10, 1.0, 0.7)
+    assert dropout.rate == pytest.approx(1 - ews.width)
     assert params.reproduce == ["quickstart"]
     assert all_cells(params)
+
+
+@pytest.mark.parametrize("section", ["methods", "augmentations", "evaluation"])
+def test_a_section_that_is_left_out_has_the_values_of_the_specs(raw: dict[str, Any], section: str) -> None:
+    """And those are the values that the shipped file spells out."""
+    shipped = getattr(validate(raw), section)
+    for name in list(raw[section]):
+        del raw[section][name]
+        assert getattr(validate(raw), section) == shipped, name
+    del raw[section]
+    assert getattr(validate(raw), section) == shipped

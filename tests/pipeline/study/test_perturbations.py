@@ -1,24 +1,22 @@
 """Perturbation sequences in params.yaml: the default, what is refused, and what reports are told."""
 
-from typing import get_args
-
 import pytest
 
 from ews.core.errors import EwsError
 from ews.perturbations import NAMES
+from ews.pipeline.evaluate.perturbation import perturbation_spec
 from ews.pipeline.study.cells import manifest, plan
 from ews.pipeline.study.params import validate
-from ews.pipeline.study.schema import Perturbation
 
 ALL = ["clean", "corruption", "perturbation"]
 
 
 def test_all_ten_are_the_default_and_only_for_studies_that_ask(params, with_study):
-    assert get_args(Perturbation) == NAMES == tuple(params.evaluation.perturbation.names)
+    assert perturbation_spec.NAMES == NAMES == params.evaluation.of("perturbation").names
     assert all("perturbation" not in study.evaluations for study in params.studies.values())
     plain = with_study(dataset="digits", method="vanilla")
     assert plain.studies["mine"].evaluations == ["clean", "corruption"]
-    assert not {"perturbations", "imagenet"} & set(manifest(plain, "mine"))
+    assert [entry.options("perturbation") for entry in manifest(plain, "mine").entries] == [None] * 3
 
 
 def test_the_manifest_names_perturbations_and_data_sets_of_imagenet(raw, with_study):
@@ -27,7 +25,11 @@ def test_the_manifest_names_perturbations_and_data_sets_of_imagenet(raw, with_st
     overrides = {"evaluation.perturbation.names": names}
     params = with_study(dataset=["digits", "cifar10"], method="vanilla", evaluations=ALL, overrides=overrides)
     content = manifest(params, "mine")
-    assert (content["perturbations"], content["imagenet"]) == (names, ["digits"])
+    found = {(entry.cell.dataset, entry.options("perturbation")) for entry in content.entries}
+    assert {(dataset, options.names, options.profile) for dataset, options in found} == {
+        ("digits", tuple(names), "imagenet"),
+        ("cifar10", tuple(names), "cifar"),
+    }
     # Other perturbations than the default's are kept apart from them.
     assert {entry.evaluation for entry in plan(params, "mine")} == {"evaluation--perturbation.names-snow-tilt"}
 

@@ -1,15 +1,19 @@
-"""The schema file for editors and the registries say the same as the schema's classes."""
+"""The schema file for editors is what the types of params.yaml say, and describes what components bring."""
 
-import importlib
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import pytest
-
-from ews.pipeline.study import method_schema, schema
+from ews.augment.registry import AUGMENTATIONS
+from ews.corruptions import NAMES
+from ews.methods.registry import METHODS
+from ews.models.registry import ARCHITECTURES
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.study import schema
+from ews.subnets.search.registry import SEARCHES
 
 ROOT = Path(__file__).parents[3]
+DEFINITIONS = schema.Params.model_json_schema()["$defs"]
 
 
 def test_the_schema_file_is_up_to_date() -> None:
@@ -18,30 +22,32 @@ def test_the_schema_file_is_up_to_date() -> None:
     assert written == schema.Params.model_json_schema(), message
 
 
-def fields(*models: Any) -> set[str]:
-    return {name for model in models for name in model.model_fields}
+def test_an_editor_completes_what_the_registries_have() -> None:
+    assert list(DEFINITIONS["Methods"]["properties"]) == list(METHODS)
+    assert list(DEFINITIONS["Augmentations"]["properties"]) == list(AUGMENTATIONS)
+    assert set(DEFINITIONS["EwsParameters"]["properties"]["search"]["enum"]) == set(SEARCHES)
+    assert DEFINITIONS["CorruptionSection"]["properties"]["names"]["items"]["enum"] == list(NAMES)
+    assert DEFINITIONS["Study"]["properties"]["evaluations"]["items"]["enum"] == list(EVALUATIONS)
+    networks = schema.Params.model_json_schema()["properties"]["architectures"]["patternProperties"]
+    (choice,) = networks.values()
+    assert set(choice["discriminator"]["mapping"]) == set(ARCHITECTURES)
 
 
-@pytest.mark.parametrize(
-    ("registry", "names"),
-    [
-        ("ews.methods", fields(method_schema.Methods)),
-        ("ews.augment", fields(schema.Augmentations)),
-        ("ews.subnets.search", set(get_args(method_schema.Ews.model_fields["search"].annotation))),
-        ("ews.corruptions", set(get_args(schema.Corruption))),
-        ("ews.pipeline.evaluate", set(get_args(schema.Evaluation))),
-    ],
-)
-def test_schema_and_registry_name_the_same(registry: str, names: set[str]) -> None:
-    assert set(importlib.import_module(registry).REGISTRY) == names
+def test_the_teachers_and_the_network_of_a_component_are_part_of_its_section() -> None:
+    assert {"extractor", "teachers", "epsilon"} <= DEFINITIONS["AwnetSection"]["properties"].keys()
+    assert list(DEFINITIONS["AwpByObjective"]["properties"]) == ["at", "trades", "awnet"]
+
+
+def defined(value: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = DEFINITIONS.get(value.get("$ref", "").rpartition("/")[2], {})
+    return found
 
 
 def test_every_key_is_described() -> None:
     undescribed = [
         f"{name}.{key}"
-        for name, definition in schema.Params.model_json_schema()["$defs"].items()
+        for name, definition in DEFINITIONS.items()
         for key, value in definition.get("properties", {}).items()
-        if name in ("Ews", "Dropout", "AugMix", "AutoAugment", "Recipe", "Dataset", "Standard", "CorruptedSet")
-        and not value.get("description")
+        if name != "Study" and not (value.get("description") or defined(value).get("description"))
     ]
     assert not undescribed

@@ -1,7 +1,5 @@
 """Teachers in params.yaml: which cells they are, under which overrides, in which folders, and what is refused."""
 
-import copy
-import json
 import re
 import subprocess
 import sys
@@ -13,11 +11,12 @@ import pytest
 import yaml
 
 from ews.core.errors import EwsError
+from ews.pipeline.study.cell import TeacherRun, read_cell
 from ews.pipeline.study.cells import Planned, all_cells, check_sizes, manifest, plan, trainings
-from ews.pipeline.study.naming import LONGEST, canonical, flatten
+from ews.pipeline.study.flat import flat_section, flatten
+from ews.pipeline.study.naming import LONGEST, canonical
 from ews.pipeline.study.params import validate
 from ews.pipeline.study.schema import Params
-from ews.pipeline.train.uses import teachers as teachers_of
 
 AddStudy = Callable[..., Params]
 METHOD = "methods.mixacm.teachers.robust.method"
@@ -31,37 +30,34 @@ def student(with_study: AddStudy, **keys: Any) -> list[Planned]:
     )
 
 
-def teacher(entry: Planned) -> dict[str, Any]:
-    found: dict[str, Any] = teachers_of(entry.cell)["robust"]
-    return found
+def teacher(entry: Planned) -> TeacherRun:
+    return entry.cell.teachers["robust"]
 
 
 def test_a_teacher_is_planned_though_no_study_lists_it(with_study: AddStudy) -> None:
     params = with_study(dataset="digits", architecture="wrn10_1", seed=0, method="mixacm")
     (entry,) = plan(params, "mine")
     assert entry.run == "digits/wrn10_1/standard/mixacm/seed0"
-    assert teacher(entry) == {
-        **{"run": AT, "weights": "best", "architecture": entry.cell["architecture"]},
-        **{"augmentation": "standard", "method": "at", "seed": 0},
-    }
+    names = {"augmentation": "standard", "method": "at"}
+    assert teacher(entry) == TeacherRun(run=AT, weights="best", architecture=entry.cell.architecture, seed=0, **names)
     planned = all_cells(params)
     assert AT not in planned and entry.run in planned
     runs = trainings(planned.values())
-    assert AT in runs and runs[AT]["method"]["components"][0]["name"] == "at"
+    assert AT in runs and runs[AT].method.names == ("at",)
     # Shown in no table: the manifest lists the student alone.
-    assert [cell["run"] for cell in manifest(params, "mine")["cells"]] == [entry.run]
+    assert [listed.run for listed in manifest(params, "mine").entries] == [entry.run]
 
 
 def test_a_teacher_that_a_study_lists_is_the_same_cell(with_study: AddStudy) -> None:
     cells = student(with_study, method=["at", "mixacm"], seed=[0, 1])
-    listed = {entry.run: entry.cell for entry in cells if entry.label["method"] == "at"}
+    listed = {entry.run: entry.cell for entry in cells if entry.label.method == "at"}
     taught = {run: cell for entry in cells for run, cell in entry.teachers.items()}
     assert taught == listed and len(listed) == 2
 
 
 def test_a_teacher_has_the_student_s_seed_and_architecture_unless_it_says_otherwise(with_study: AddStudy) -> None:
     cells = student(with_study, seed=[3, 4], architecture=["wrn10_1", "resnet8"], dataset="cifar10_jpeg")
-    assert [teacher(entry)["run"] for entry in cells] == [
+    assert [teacher(entry).run for entry in cells] == [
         f"cifar10_jpeg/{architecture}/standard/at/seed{seed}"
         for architecture in ("wrn10_1", "resnet8")
         for seed in (3, 4)
@@ -73,19 +69,19 @@ def test_a_teacher_has_the_student_s_seed_and_architecture_unless_it_says_otherw
         SEED: 9,
     }
     (entry,) = student(with_study, overrides=overrides)
-    assert teacher(entry)["run"] == "digits/wrn16_1/augmix/at/seed9"
-    assert teacher(entry)["weights"] == "last" and teacher(entry)["architecture"]["depth"] == 16
-    assert entry.cell["architecture"]["depth"] == 10 and entry.cell["augmentation"]["name"] == "standard"
+    assert teacher(entry).run == "digits/wrn16_1/augmix/at/seed9"
+    assert teacher(entry).weights == "last" and flat_section(teacher(entry).architecture.parameters)["depth"] == 16
+    assert flatten(entry.cell)["architecture.depth"] == 10 and entry.cell.augmentation.name == "standard"
 
 
 def test_a_teacher_is_trained_under_the_same_overrides(with_study: AddStudy) -> None:
     overrides = {"methods.at.epsilon": "16/255", "recipes.digits.adversarial.epochs": 3}
     (entry,) = student(with_study, overrides=overrides)
-    assert entry.cell["recipe"]["epochs"] == 3
+    assert entry.cell.recipe.epochs == 3
     ((run, cell),) = entry.teachers.items()
-    assert cell["recipe"]["epochs"] == 3
-    assert cell["method"]["components"][0]["epsilon"] == 16 / 255
-    assert run == teacher(entry)["run"] != AT
+    assert cell.recipe.epochs == 3
+    assert flatten(cell)["at.epsilon"] == 16 / 255
+    assert run == teacher(entry).run != AT
     # It is the cell that a study of `at` with these overrides plans.
     (alone,) = student(with_study, method="at", overrides=overrides)
     assert (alone.run, alone.cell) == (run, cell)
@@ -94,14 +90,12 @@ def test_a_teacher_is_trained_under_the_same_overrides(with_study: AddStudy) -> 
 def test_what_changes_the_teacher_alone_changes_the_student_s_folder(with_study: AddStudy) -> None:
     sweep = {"methods.at.epsilon": ["8/255", "16/255"]}
     one, other = student(with_study, overrides=sweep)
-    assert [entry.label["method"] for entry in (one, other)] == ["mixacm, epsilon=8/255", "mixacm, epsilon=16/255"]
+    assert [entry.label.method for entry in (one, other)] == ["mixacm, epsilon=8/255", "mixacm, epsilon=16/255"]
     assert one.run == "digits/wrn10_1/standard/mixacm/seed0"
     assert other.run == f"digits/wrn10_1/standard/mixacm--mixacm.teachers.robust.at.epsilon-{16 / 255}/seed0"
     assert other.differs == {"mixacm.teachers.robust.at.epsilon": 16 / 255}
     # Only what it learns from differs.
-    differing = copy.deepcopy(other.cell)
-    differing["method"]["components"][0]["teachers"] = one.cell["method"]["components"][0]["teachers"]
-    assert differing == one.cell
+    assert other.cell.model_copy(update={"teachers": one.cell.teachers}) == one.cell != other.cell
 
 
 def test_an_override_of_no_cell_or_teacher_is_refused(with_study: AddStudy) -> None:
@@ -125,7 +119,7 @@ def test_stages_that_student_or_teacher_lack_are_refused_before_anything_is_trai
 
 def test_teachers_can_be_swept(with_study: AddStudy) -> None:
     cells = student(with_study, overrides={METHOD: ["at", "trades", "at+ews"]})
-    assert [entry.label["method"] for entry in cells] == [
+    assert [entry.label.method for entry in cells] == [
         f"mixacm, robust.method={method}" for method in ("at", "trades", "at+ews")
     ]
     assert [entry.run.split("/")[3] for entry in cells] == [
@@ -133,14 +127,14 @@ def test_teachers_can_be_swept(with_study: AddStudy) -> None:
         "mixacm--mixacm.teachers.robust.method-trades",
         "mixacm--mixacm.teachers.robust.method-at-ews",
     ]
-    assert [teacher(entry)["run"].split("/")[3] for entry in cells] == ["at", "trades", "at-ews"]
+    assert [teacher(entry).run.split("/")[3] for entry in cells] == ["at", "trades", "at-ews"]
 
 
 def test_seeds_of_one_setting_share_a_folder_s_name(with_study: AddStudy) -> None:
     """Reports join seeds by the folder above them; a teacher of the student's seed is one setting."""
     cells = student(with_study, seed=[0, 1, 2], overrides={"methods.at.epsilon": "16/255"})
     assert len({entry.run.rpartition("/")[0] for entry in cells}) == 1
-    assert len({teacher(entry)["run"] for entry in cells}) == 3
+    assert len({teacher(entry).run for entry in cells}) == 3
 
 
 def test_no_two_students_share_a_folder(with_study: AddStudy, raw: dict[str, Any]) -> None:
@@ -174,10 +168,10 @@ def test_a_teacher_can_have_a_teacher(with_study: AddStudy, raw: dict[str, Any])
     """AW-Net as MixACM's teacher: its own teachers are planned too, under the same overrides."""
     cells = student(with_study, overrides={METHOD: "awnet", "recipes.digits.standard.epochs": 2})
     (entry,) = cells
-    methods = {cell["method"]["name"]: cell for cell in entry.teachers.values()}
+    methods = {cell.method.name: cell for cell in entry.teachers.values()}
     assert set(methods) == {"awnet", "vanilla", "trades"}
-    assert methods["vanilla"]["recipe"]["epochs"] == 2
-    assert set(teachers_of(methods["awnet"])) == {"clean", "robust"}
+    assert methods["vanilla"].recipe.epochs == 2
+    assert set(methods["awnet"].teachers) == {"clean", "robust"}
     assert re.fullmatch(r"mixacm--[0-9a-f]{12}", entry.run.split("/")[3])
 
 
@@ -304,6 +298,6 @@ def test_the_command_shows_teachers(tmp_path: Path, raw: dict[str, Any]) -> None
     mixacm = "digits/wrn10_1/standard/mixacm/seed0"
     assert study("list", "mine").split() == [mixacm]
     assert study("list", "mine", "--teachers").split() == [mixacm, AT]
-    assert json.loads(study("cell", AT))["method"]["name"] == "at"
-    assert teachers_of(json.loads(study("cell", mixacm)))["robust"]["run"] == AT
+    assert read_cell(study("cell", AT)).method.name == "at"
+    assert read_cell(study("cell", mixacm)).teachers["robust"].run == AT
     assert re.search(r"and 1 that they learn from\.$", study("check").strip())
