@@ -1,4 +1,4 @@
-"""JSON files with a typed content: read strictly, refused with the key that is wrong, and sealed by their own checksum."""
+"""JSON files with a typed content: read strictly, refused with the key that is wrong, sealed by their own checksum."""
 
 import hashlib
 import json

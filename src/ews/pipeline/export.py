@@ -76,7 +76,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
     # This generator leaves the global one alone: the weights are replaced at once.
     head = Head(classes=len(about.classes), mean=about.mean, std=about.std, generator=torch.Generator())
     dynamic = about.architecture.dynamic
-    network = models.build(about.architecture.parameters, head, dynamic=dynamic and dynamic.parameters)
+    network = models.build(about.architecture.parameters, head, dynamic=dynamic.parameters if dynamic else None)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
@@ -117,7 +117,9 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     with files.atomic(out / WEIGHTS) as temporary:
         shutil.copyfile(run / name, temporary)
-    files.write_json(out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {}))
+    files.write_json(
+        out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
+    )
     write_document(
         out / MODEL,
         Exported(

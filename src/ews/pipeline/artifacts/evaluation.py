@@ -12,7 +12,7 @@ from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
 from ews.pipeline.artifacts import names
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.evaluate.spec import Options, EvaluationSpec, Findings
+from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Options
 
 REEVALUATE = "Delete it and evaluate this run again."
 

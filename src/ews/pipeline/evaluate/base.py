@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from ews.pipeline.evaluate.spec import Options, Findings
+from ews.pipeline.evaluate.spec import Findings, Options
 from ews.pipeline.evaluate.subject import Subject
 
 F = TypeVar("F", bound=Findings, covariant=True)

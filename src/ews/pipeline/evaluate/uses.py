@@ -16,5 +16,5 @@ def code(cell: Cell, kind: str, options: Options) -> str:
         options: what decides its result.
     """
     spec, dynamic = EVALUATIONS[kind], cell.architecture.dynamic
-    network = models.uses(cell.architecture.parameters, dynamic and dynamic.parameters)
+    network = models.uses(cell.architecture.parameters, dynamic.parameters if dynamic else None)
     return fingerprint("ews.pipeline.evaluate.command", [spec.implementation, *spec.components(options), *network])

@@ -66,7 +66,7 @@ def training(study: Study) -> Figure:
 def _several(study: Study, group: tuple[str, str, str]) -> bool:
     """Tell whether a group's rows have losses that cannot be compared: different objectives."""
     cells = [entry.cell for label in study.members(group) for entry in study.manifest.of(label)]
-    return len({objective([part["name"] for part in cell["method"]["components"]]) for cell in cells}) > 1
+    return len({objective(list(cell.method.names)) for cell in cells}) > 1
 
 
 def _scale(axes: Axes) -> None:

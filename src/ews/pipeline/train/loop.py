@@ -115,7 +115,9 @@ def _new_logs() -> dict[str, Any]:
 def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], threads: int) -> None:
     """Train and validate for one epoch and add to the logs."""
     watch, processor = Stopwatch(), Stopwatch(time.process_time)
-    row = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
+    row: dict[str, float | str] = dict(
+        training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
+    )
     seconds, busy = watch.lap(), processor.lap()
     errors = training.validate()
     row |= {**errors, "weights_sha256": checksum(training.network.state_dict())}

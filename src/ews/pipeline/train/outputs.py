@@ -43,7 +43,10 @@ def write(
     best = logs["best"]
     if best is not None:
         save_weights(out / names.BEST, best["network"])
-    tables = {name: Table(tuple(rows[0]), rows) for name, rows in ((names.EPOCHS, logs["epochs"]), (names.TIMING, logs["timing"]))}
+    tables = {
+        name: Table(tuple(rows[0]), rows)
+        for name, rows in ((names.EPOCHS, logs["epochs"]), (names.TIMING, logs["timing"]))
+    }
     tables |= training.method.tables()
     for name, table in tables.items():
         write_rows(out / name, table.columns, table.rows)

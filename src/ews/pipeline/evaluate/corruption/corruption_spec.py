@@ -55,7 +55,7 @@ class CorruptionError(Document):
     """A row: error in percent of the last epoch's weights on one corruption at one severity."""
 
     corruption: str
-    severity: Literal[1, 2, 3, 4, 5]
+    severity: Annotated[int, Field(ge=1, le=SEVERITIES[-1])]
     error: Percent
     n: Images
 
