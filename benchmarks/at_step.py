@@ -80,7 +80,7 @@ def measure(name: str, setting: Setting, options: argparse.Namespace) -> dict[st
     network = build(name, setting)
     optimizer = optimiser(network)
     where = context(network, setting)
-    batch, updating = images(size, device), images(size, device, iteration=EWS["interval"])
+    batch, updating = images(size, device), images(size, device, iteration=EWS.interval)
     methods = {kind: method(where, kind, width=options.width) for kind in STEPS}
     extra, objective = _ews(methods["at+ews"]), methods["at+ews"].objective
     ready, due = objective.prepare(batch), objective.prepare(updating)
@@ -92,7 +92,7 @@ def measure(name: str, setting: Setting, options: argparse.Namespace) -> dict[st
     clocks = {"wall": wall} if device.type == "cuda" else {"wall": wall, "processor": processor}
     counts = operations(name, options.width)
     bounds = {title: counts[kind] / counts[base] for title, (kind, base, _) in RATIOS.items()}
-    bounds |= {"update": counts["reward"] / counts["at"] / EWS["interval"], "sample": 0.0}
+    bounds |= {"update": counts["reward"] / counts["at"] / EWS.interval, "sample": 0.0}
     return {
         "network": name,
         "mode": setting.mode,
@@ -108,7 +108,7 @@ def _ratios(times: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
         return spread([value / one for value, one in zip(values, times[base], strict=True)])
 
     both = zip(times["update_and_sample"], times["sample"], strict=True)
-    updates = [(update - sample) / EWS["interval"] for update, sample in both]
+    updates = [(update - sample) / EWS.interval for update, sample in both]
     ratios = {title: of(times[kind], base) for title, (kind, base, _) in RATIOS.items()}
     return {**ratios, "update": of(updates, "at"), "sample": of(times["sample"], "at")}
 

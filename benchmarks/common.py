@@ -1,6 +1,6 @@
 """What the benchmarks of training steps share: networks, methods, batches, clocks and the machine's description.
 
-Needs torch and numpy beside the package, and no part of the workflow.
+Needs torch, numpy and pydantic beside the package, and no part of the workflow.
 """
 
 import importlib.metadata
@@ -11,62 +11,45 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ews import models
 from ews.core.device import search_kernels
+from ews.methods.awp.awp_spec import AwpParameters
 from ews.methods.component import Batch, Context
 from ews.methods.compose import Method, compose
-from ews.models.network import Network
+from ews.methods.ews.ews_spec import EwsParameters
+from ews.methods.registry import METHODS
+from ews.methods.spec import MethodParameters
+from ews.models.network import Head, Network
+from ews.models.preact_resnet.preact_resnet_spec import PreActResNetParameters
+from ews.models.resnet.resnet_spec import ResNetParameters
+from ews.models.spec import ArchitectureParameters
+from ews.models.wide_resnet.wide_resnet_spec import WideResNetParameters
 from ews.pipeline.train import optim
 
+P = TypeVar("P", bound=MethodParameters)
+
 # name -> architecture, images per batch.
-NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
-    "resnet18": ({"network": "resnet", "depth": 18, "width": 64}, 32),
-    "resnet50": ({"network": "resnet", "depth": 50, "width": 64}, 16),
-    "resnet18_thin": ({"network": "resnet", "depth": 18, "width": 8}, 8),
-    "resnet50_thin": ({"network": "resnet", "depth": 50, "width": 8}, 8),
-    "preact_resnet18": ({"network": "preact_resnet", "depth": 18, "width": 64}, 16),
-    "preact_resnet18_thin": ({"network": "preact_resnet", "depth": 18, "width": 8}, 16),
-    "wrn34_10": ({"network": "wide_resnet", "depth": 34, "widen": 10}, 16),
-    "wrn10_1": ({"network": "wide_resnet", "depth": 10, "widen": 1}, 32),
+NETWORKS: dict[str, tuple[ArchitectureParameters, int]] = {
+    "resnet18": (ResNetParameters(depth=18, width=64), 32),
+    "resnet50": (ResNetParameters(depth=50, width=64), 16),
+    "resnet18_thin": (ResNetParameters(depth=18, width=8), 8),
+    "resnet50_thin": (ResNetParameters(depth=50, width=8), 8),
+    "preact_resnet18": (PreActResNetParameters(depth=18, width=64), 16),
+    "preact_resnet18_thin": (PreActResNetParameters(depth=18, width=8), 16),
+    "wrn34_10": (WideResNetParameters(depth=34, widen=10), 16),
+    "wrn10_1": (WideResNetParameters(depth=10, widen=1), 32),
 }
-# As in params.yaml, which a machine with torch alone may not read (a test holds the two to each other).
-EWS: dict[str, Any] = {
-    "width": 0.7,
-    "rounding": "ceil",
-    "weight": 1.0,
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "interval": 10,
-    "samples": 1,
-    "search": "learned",
-    "hidden": 100,
-    "learning_rate": 3.0e-4,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.005,
-    "baseline_decay": 0.99,
-    "gradient_clip": 3.0,
-}
-ATTACK: dict[str, Any] = {
-    "epsilon": 8 / 255,
-    "steps": 10,
-    "validation_steps": 10,
-    "validation_step_size": 2 / 255,
-    "validation_images": None,
-}
-COMPONENTS: dict[str, dict[str, Any]] = {
-    "at": {**ATTACK, "step_size": 2 / 255, "attack_mode": "train"},
-    "trades": {**ATTACK, "step_size": 0.007, "attack_mode": "eval", "beta": 6.0},
+# The defaults are the values of params.yaml.
+EWS = EwsParameters()
+COMPONENTS: dict[str, MethodParameters] = {
+    **{name: METHODS[name].parameters() for name in ("at", "trades", "damp", "sam", "asam")},
     # After the warm-up, whose length the cost of a step does not depend on; and whatever the objective's radius is.
-    "awp": {"gamma": 0.01, "warmup_epochs": 0},
-    "damp": {"sigma": 0.2, "sub_batches": 8, "gradient": "perturbed", "form": "auto"},
-    "sam": {"rho": 0.045, "sub_batches": 8},
-    "asam": {"rho": 1.0, "sub_batches": 8},
+    "awp": AwpParameters(gamma=0.01, warmup_epochs=0),
     "ews": EWS,
 }
 # The rate is small so that weights stay where they are; the cost of a step does not depend on it.
@@ -104,9 +87,8 @@ def prepare(device: torch.device, threads: int) -> None:
 def build(name: str, setting: Setting) -> Network:
     """Return a network in training mode, with the same weights on every call."""
     generator = torch.Generator().manual_seed(0)
-    network = models.build(NETWORKS[name][0], classes=CLASSES, mean=[0.5] * 3, std=[0.25] * 3, generator=generator).to(
-        setting.device
-    )
+    head = Head(classes=CLASSES, mean=[0.5] * 3, std=[0.25] * 3, generator=generator)
+    network = models.build(NETWORKS[name][0], head).to(setting.device)
     if setting.channels_last:
         network.to(memory_format=torch.channels_last)
     if setting.compiled:
@@ -131,11 +113,15 @@ def context(network: Network, setting: Setting) -> Context:
     )
 
 
+def changed(parameters: P, changes: Mapping[str, Any]) -> P:
+    """Return a component's parameters with some of other values, checked."""
+    return type(parameters).model_validate({**parameters.model_dump(), **changes})
+
+
 def method(where: Context, name: str, **changes: Any) -> Method:
     """Return e.g. ``vanilla``, ``ews`` or ``at+ews``, ews with some parameters changed, at the start of an epoch."""
     parts = [] if name == "vanilla" else name.split("+")
-    components = [{"name": part, **COMPONENTS[part], **(changes if part == "ews" else {})} for part in parts]
-    made = compose({"name": name, "components": components}, where)
+    made = compose([changed(COMPONENTS[part], changes if part == "ews" else {}) for part in parts], where)
     made.begin_epoch(0)
     return made
 

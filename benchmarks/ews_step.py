@@ -52,6 +52,7 @@ from ews.models.network import Network
 from ews.models.subnet import Subnet
 from ews.pipeline.train import optim
 from ews.subnets.search import build as build_search
+from ews.subnets.search.base import SearchSettings
 
 MEMORY = ("vanilla", "ews", "masked")
 PART = 0.5
@@ -67,9 +68,7 @@ KINDS = {
 
 def random_subnet(network: Network, device: torch.device, width: float) -> Subnet:
     """Return a subnet drawn uniformly."""
-    search = build_search(
-        "random", network=network, width=width, rounding=EWS["rounding"], device=device, seed=0, policy={}
-    )
+    search = build_search("random", network, SearchSettings(width=width, rounding=EWS.rounding, device=device))
     return search.sample(torch.Generator(device=device).manual_seed(0))
 
 
@@ -96,7 +95,7 @@ def bounds(name: str, width: float) -> dict[str, float]:
         "against_masked": 2 / (1 + weak / full),
         "added": full / weak,
         "sample": 0.0,
-        "update": reward / full / EWS["interval"],
+        "update": reward / full / EWS.interval,
         "gigaflop_per_image": full / 2 / 1e9,
     }
 
@@ -105,7 +104,7 @@ def time_steps(name: str, setting: Setting, options: argparse.Namespace) -> dict
     """Return seconds and ratios of all kinds of step and of the controller's work."""
     device, width = setting.device, options.width
     size = options.batch or NETWORKS[name][1]
-    batch, updating = images(size, device), images(size, device, iteration=EWS["interval"])
+    batch, updating = images(size, device), images(size, device, iteration=EWS.interval)
     network = build(name, setting)
     optimizer = optimiser(network)
     where = context(network, setting)
@@ -120,7 +119,7 @@ def time_steps(name: str, setting: Setting, options: argparse.Namespace) -> dict
     generator = torch.Generator(device=device).manual_seed(0)
 
     def masked(where: Context, optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-        made = Masked(where, weight=EWS["weight"], reduction=EWS["reduction"], compiled=setting.compiled)
+        made = Masked(where, weight=EWS.weight, reduction=EWS.reduction, compiled=setting.compiled)
 
         def run_step() -> None:
             made.gradients(batch, extra.search.sample(generator))
@@ -169,7 +168,7 @@ def ratios(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
             [one - base for one, base in zip(ews, vanilla, strict=True)],
         ),
         "sample": of(times["sample"], vanilla),
-        "update": of([(update - sample) / EWS["interval"] for update, sample in both], vanilla),
+        "update": of([(update - sample) / EWS.interval for update, sample in both], vanilla),
     }
 
 
@@ -213,11 +212,11 @@ def measure_memory(kind: str, name: str, setting: Setting, options: argparse.Nam
     where = context(network, setting)
     size = options.batch or NETWORKS[name][1]
     composed = method(where, "ews", width=options.width) if kind == "ews" else method(where, "vanilla")
-    masked = Masked(where, weight=EWS["weight"], reduction=EWS["reduction"], compiled=setting.compiled)
+    masked = Masked(where, weight=EWS.weight, reduction=EWS.reduction, compiled=setting.compiled)
     subnet = random_subnet(network, device, options.width)
 
     def steps() -> None:
-        for iteration in range(EWS["interval"] - 1, EWS["interval"] + 3):
+        for iteration in range(EWS.interval - 1, EWS.interval + 3):
             batch = images(size, device, iteration=iteration)
             if kind == "masked":
                 masked.gradients(batch, subnet)
@@ -282,7 +281,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", nargs="+", choices=NETWORKS, default=["resnet18", "resnet50"])
     parser.add_argument("--batch", type=int, help="images; default: 32 for ResNet-18, 16 for ResNet-50")
-    parser.add_argument("--width", type=float, default=EWS["width"], help="rho")
+    parser.add_argument("--width", type=float, default=EWS.width, help="rho")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--modes", nargs="+", choices=("eager", "compile"), help="default: both on CUDA, else eager")

@@ -34,6 +34,8 @@ from ews.core.errors import EwsError, unknown
 from ews.core.files import read_json, sha256, write_json, write_text
 from ews.data.dataset import Dataset, load
 from ews.data.extra import folder_of
+from ews.models.network import Head
+from ews.pipeline.study import typed
 from ews.pipeline.train import optim
 from ews.pipeline.train.training import Training
 
@@ -116,8 +118,10 @@ def measure(
     teachers = {}
     for component in cell["method"]["components"]:
         for role, teacher in component.get("teachers", {}).items():
-            shape = {"classes": len(dataset.classes), "mean": dataset.mean, "std": dataset.std}
-            built = models.build(teacher["architecture"], **shape, generator=torch.Generator().manual_seed(0))
+            generator = torch.Generator().manual_seed(0)
+            head = Head(classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=generator)
+            architecture, dynamic = typed.network(teacher["architecture"])
+            built = models.build(architecture, head, dynamic=dynamic)
             teachers[role] = built.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -21,6 +21,7 @@ from common import (
     NETWORKS,
     Setting,
     build,
+    changed,
     context,
     images,
     interleave,
@@ -38,6 +39,7 @@ from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.methods.component import Context
 from ews.methods.compose import Method, compose
+from ews.methods.damp.damp_spec import DampParameters
 from ews.methods.noise import FORMS, normal_like
 from ews.methods.parts import kernels_and_scales
 
@@ -57,8 +59,7 @@ TARGET = 1.15
 def composed(where: Context, title: str) -> Method:
     """Return the method of a step, at the start of an epoch."""
     name, changes = STEPS[title]
-    components = [] if name is None else [{"name": name, **COMPONENTS[name], **changes}]
-    made = compose({"name": title, "components": components}, where)
+    made = compose([] if name is None else [changed(COMPONENTS[name], changes)], where)
     made.begin_epoch(0)
     return made
 
@@ -85,7 +86,7 @@ def measure(name: str, setting: Setting, options: argparse.Namespace) -> dict[st
     """Return seconds, ratios and bounds of one network."""
     device = setting.device
     size = options.batch or NETWORKS[name][1]
-    if size < 2 * COMPONENTS["damp"]["sub_batches"]:
+    if size < 2 * DampParameters().sub_batches:
         raise EwsError(f"--batch {size}: {name} needs at least 16 images, two for each of 8 parts.")
     network = build(name, setting)
     optimizer = optimiser(network)
@@ -97,7 +98,7 @@ def measure(name: str, setting: Setting, options: argparse.Namespace) -> dict[st
         tasks[title] = lambda made=made: step(made, optimizer, batch)  # type: ignore[misc]
     weights = kernels_and_scales(network)
     generator = torch.Generator(device=device).manual_seed(0)
-    draws = COMPONENTS["damp"]["sub_batches"]
+    draws = DampParameters().sub_batches
     tasks[NOISE] = lambda: [normal_like(weight, draws, generator) for weight in weights]
     wall, processor = interleave(
         tasks, repeats=options.repeats, calls=options.calls, warmup=options.warmup, device=device

@@ -38,20 +38,17 @@ from common import (
 from torch import Tensor
 
 from ews import augment
-from ews.augment.base import Augment
+from ews.augment.base import Augment, Source
+from ews.augment.registry import AUGMENTATIONS
+from ews.augment.spec import Crop
 from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.methods.component import Batch
 from ews.methods.compose import Method
 
-# As in params.yaml, CIFAR-10's `standard` first.
-AUGMENTATIONS: dict[str, dict[str, Any]] = {
-    "standard": {},
-    "autoaugment": {"policy": "cifar10"},
-    "augmix": {"width": 3, "depth_min": 1, "depth_max": 3, "severity": 3, "alpha": 1.0, "jsd_weight": 12.0},
-}
-STANDARD = {"padding": 4, "flip": True}
+# CIFAR-10's of params.yaml, whose values are the augmentations' defaults.
+CROP = Crop(padding=4, flip=True)
 METHODS = ("vanilla", "ews")
 
 
@@ -178,8 +175,8 @@ def main() -> None:
     result["settings"] = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
     del result["settings"]["out"]
     for augmentation in options.augmentation:
-        parameters = {"name": augmentation, **STANDARD, **AUGMENTATIONS[augmentation]}
-        made = augment.build(parameters, images=images, seed=0, device=device, workers=options.workers)
+        source = Source(images=images, seed=0, device=device, workers=options.workers)
+        made = augment.build(AUGMENTATIONS[augmentation].parameters(), source, CROP)
         for kind in METHODS:
             network = build(options.network, setting)
             where = replace(context(network, setting), augmentation_loss=made.loss)

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from common import EWS, machine, machine_line
+from common import EWS, changed, machine, machine_line
 from torch import Tensor
 
 from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.data.dataset import Dataset, load
+from ews.methods.ews.ews import search_settings
 from ews.models.network import Network
 from ews.models.subnet import Subnet
 from ews.pipeline.artifacts.finished import LAST, check_data, read_record
@@ -32,7 +33,7 @@ from ews.pipeline.evaluate.subject import Subject
 from ews.pipeline.report.statistics import interval, paired
 from ews.subnets.search import build
 
-RELEASED = {key: EWS[key] for key in ("samples", "learning_rate", "baseline_decay")}
+RELEASED = {key: getattr(EWS, key) for key in ("samples", "learning_rate", "baseline_decay")}
 FAST = {"samples": 8, "baseline_decay": 0.9}
 # One rate moves an LSTM's logits further than a bandit's, whose every logit is a parameter: each has a grid of its own.
 RATES = {"bandit": (3.0e-3, 3.0e-2, 3.0e-1), "learned": (3.0e-3, 1.0e-2)}
@@ -47,7 +48,6 @@ ROWS: dict[str, tuple[str, dict[str, Any], int]] = {
     },
 }
 LAST_UPDATES = 50
-POLICY = ("samples", "learning_rate", "betas", "entropy_bonus", "baseline_decay", "gradient_clip", "hidden")
 
 
 def floats(images: np.ndarray) -> Tensor:
@@ -72,15 +72,8 @@ def weakness(
         that the last updates drew, None without updates.
     """
     name, changes, updates = ROWS[row]
-    search = build(
-        name,
-        network=network,
-        width=width,
-        rounding=EWS["rounding"],
-        device="cpu",
-        seed=0,
-        policy={key: EWS[key] for key in POLICY} | changes,
-    )
+    parameters = changed(EWS, {"width": width, "search": name, **changes})
+    search = build(name, network, search_settings(parameters, device=torch.device("cpu"), seed=0))
     generator = torch.Generator().manual_seed(0)
     indices = dataset.training_indices(None)
     images, labels = floats(dataset.train_images[indices]), torch.from_numpy(np.array(dataset.train_labels[indices]))
@@ -183,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", nargs="+", type=Path, required=True, help="folders of trained runs")
     parser.add_argument("--data", type=Path, required=True, help="the dataset's folder")
-    parser.add_argument("--width", type=float, default=EWS["width"], help="rho")
+    parser.add_argument("--width", type=float, default=EWS.width, help="rho")
     parser.add_argument("--subnets", type=int, default=40, help="measured per strategy and network")
     parser.add_argument("--batch", type=int, default=100, help="images")
     parser.add_argument("--threads", type=int, default=2)

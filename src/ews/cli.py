@@ -107,13 +107,19 @@ def _export(words: Sequence[str]) -> None:
     main(words)
 
 
-def _remote(words: Sequence[str]) -> None:
-    from ews.pipeline.remote.command import main
+def _remote_plan(words: Sequence[str]) -> None:
+    from ews.pipeline.remote.command import plan
 
-    main(words)
+    plan(words)
 
 
-def _adopt(words: Sequence[str]) -> None:
+def _remote_work(words: Sequence[str]) -> None:
+    from ews.pipeline.remote.command import work
+
+    work(words)
+
+
+def _remote_adopt(words: Sequence[str]) -> None:
     from ews.pipeline.remote.adopt.command import main
 
     main(words)
@@ -135,8 +141,9 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb("measure a finished run", _evaluate),
     "report": Verb("numbers, tables and figures of a study", _report),
     "export": Verb("write a trained network for other programs", _export),
-    "remote": Verb("plan a study for, and work it off on, a machine without Snakemake", _remote),
-    "adopt": Verb("bring runs home that were made elsewhere", _adopt),
+    "remote plan": Verb("write what a study asks for, for a machine without Snakemake", _remote_plan),
+    "remote work": Verb("train and measure there what such a plan lists", _remote_work),
+    "remote adopt": Verb("bring runs home that were made elsewhere", _remote_adopt),
 }
 
 

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from helpers.science import build_network
 from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
@@ -11,7 +12,6 @@ from ews.attacks import ensemble
 from ews.attacks.ensemble import autoattack, check_range
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
-from ews.models import build
 
 COUNT = 24
 SETTINGS = {"version": "standard", "batch_size": 10, "seed": 5, "device": torch.device("cpu")}
@@ -39,7 +39,9 @@ def images() -> Tensor:
 
 def network(classes: int = 10) -> nn.Module:
     architecture = {"name": "thin", "network": "cifar_resnet", "depth": 8, "width": 4}
-    built = build(architecture, classes=classes, mean=[0.5] * 3, std=[0.25] * 3, generator=torch_stream("network"))
+    built = build_network(
+        architecture, classes=classes, mean=[0.5] * 3, std=[0.25] * 3, generator=torch_stream("network")
+    )
     return built.eval().requires_grad_(False)
 
 

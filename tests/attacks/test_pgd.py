@@ -5,12 +5,12 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_network
 from torch import Tensor, nn
 
 from ews.attacks.mode import frozen_statistics
 from ews.attacks.pgd import pgd
 from ews.core.seeds import torch_stream
-from ews.models import build
 
 EPSILON = 8 / 255
 MADRY = {"epsilon": EPSILON, "step_size": 2 / 255, "steps": 10, "start": "uniform", "loss": "cross_entropy"}
@@ -32,7 +32,7 @@ def linear(dtype: torch.dtype = torch.float32) -> nn.Sequential:
 
 def network(*, name: str = "cifar_resnet") -> nn.Module:
     architecture = {"name": "thin", "network": name, "depth": 8, "width": 4}
-    return build(architecture, classes=5, mean=[0.4] * 3, std=[0.2] * 3, generator=torch_stream("network"))
+    return build_network(architecture, classes=5, mean=[0.4] * 3, std=[0.2] * 3, generator=torch_stream("network"))
 
 
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from helpers.science import build_network
 from torch import Tensor
 
 from ews.attacks.restarts import worst_of_restarts
 from ews.core.seeds import torch_stream
-from ews.models import build
 
 SETTINGS = {"epsilon": 0.03, "step_size": 0.004, "steps": 4, "seed": 3}
 COUNT = 24
@@ -20,7 +20,7 @@ def images() -> Tensor:
 @pytest.fixture
 def network() -> torch.nn.Module:
     architecture = {"name": "thin", "network": "cifar_resnet", "depth": 8, "width": 4}
-    built = build(architecture, classes=4, mean=[0.5] * 3, std=[0.25] * 3, generator=torch_stream("network"))
+    built = build_network(architecture, classes=4, mean=[0.5] * 3, std=[0.25] * 3, generator=torch_stream("network"))
     return built.double().eval().requires_grad_(False)
 
 

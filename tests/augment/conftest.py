@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.science import build_augmentation
 
-from ews import augment
 from ews.augment.base import Augment
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -35,6 +35,6 @@ def make(images: np.ndarray) -> Make:
         arguments = {"images": images, "seed": 0, "device": "cpu", "workers": 0}
         arguments |= {key: changes.pop(key) for key in list(changes) if key in arguments}
         cell = {"name": name, "padding": 4, "flip": True, **PARAMETERS[name], **changes}
-        return augment.build(cell, **arguments)
+        return build_augmentation(cell, **arguments)
 
     return build

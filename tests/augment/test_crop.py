@@ -112,10 +112,3 @@ def test_a_padding_that_does_not_fit_is_refused(make, name, padding):
 def test_other_arrays_than_colour_images_are_refused(make, shape):
     with pytest.raises(EwsError, match=r"uint8 \[N, H, W, 3\]"):
         make("standard", images=np.zeros(shape, np.uint8))
-
-
-def test_an_unknown_augmentation_is_refused_with_the_valid_names(make, images):
-    from ews.augment import build
-
-    with pytest.raises(EwsError, match="augmix, autoaugment, standard"):
-        build({"name": "cutmix"}, images=images, seed=0, device="cpu", workers=0)

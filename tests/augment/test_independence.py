@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.science import build_augmentation
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ews.augment import REGISTRY, build
 from ews.augment.augmix.augmix import Mixer
 from ews.augment.base import Augment
 from ews.augment.crop import draw
+from ews.augment.registry import AUGMENTATIONS
 from ews.augment.workers import Batches, Views
 
-ALL = sorted(REGISTRY)
+ALL = sorted(AUGMENTATIONS)
 BY_IMAGE = ["augmix", "autoaugment"]
 
 
@@ -156,6 +157,6 @@ def test_read_only_mapped_images_are_taken(images, tmp_path: Path, recwarn):
     cell = {"name": "standard", "padding": 4, "flip": True}
     arguments = {"seed": 0, "device": "cpu", "workers": 0}
     order = np.arange(40)
-    expected = epoch(build(cell, images=images, **arguments), order)
-    assert torch.equal(epoch(build(cell, images=mapped, **arguments), order), expected)
+    expected = epoch(build_augmentation(cell, images=images, **arguments), order)
+    assert torch.equal(epoch(build_augmentation(cell, images=mapped, **arguments), order), expected)
     assert not [warning for warning in recwarn if "writable" in str(warning.message)]

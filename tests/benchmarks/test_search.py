@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.science import build_network
 
-from ews import models
 from ews.models.network import Network
+from ews.subnets.search.base import SearchSettings
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -36,7 +37,7 @@ def dataset() -> Any:
 def network() -> Network:
     architecture = {"network": "cifar_resnet", "depth": 8, "width": 4}
     weights = torch.Generator().manual_seed(0)
-    return models.build(architecture, classes=2, mean=[0.5] * 3, std=[0.25] * 3, generator=weights).train()
+    return build_network(architecture, classes=2, mean=[0.5] * 3, std=[0.25] * 3, generator=weights).train()
 
 
 @pytest.mark.parametrize("row", search.ROWS)
@@ -58,9 +59,8 @@ def test_every_row_runs_and_leaves_the_network_alone(
 
 def test_accuracy_is_the_share_of_right_answers(network: Network, dataset: Any) -> None:
     images, labels = search.floats(dataset.test_images), torch.from_numpy(dataset.test_labels)
-    subnet = search.build(
-        "l1_norm", network=network, width=1.0, rounding="ceil", device="cpu", seed=0, policy={}
-    ).sample(torch.Generator())
+    settings = SearchSettings(width=1.0, rounding="ceil", device="cpu")
+    subnet = search.build("l1_norm", network, settings).sample(torch.Generator())
     with torch.no_grad():
         halves = [network(images[part], subnet).argmax(1) == labels[part] for part in (slice(12), slice(12, 24))]
     right = sum(int(half.sum()) for half in halves)

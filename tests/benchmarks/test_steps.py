@@ -19,22 +19,15 @@ import methods  # noqa: E402
 import pipeline  # noqa: E402
 
 from ews.methods.damp.damp import FASTEST  # noqa: E402
-from ews.pipeline.study.params import validate  # noqa: E402
 
 CPU = common.Setting(device=torch.device("cpu"), bfloat16=False, compiled=False)
 
 
 def test_constants_are_those_of_params() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    assert params["methods"]["ews"] == common.EWS
-    assert {name: values or {} for name, values in params["augmentations"].items()} == pipeline.AUGMENTATIONS
-    assert params["datasets"]["cifar10"]["standard"] == pipeline.STANDARD
+    assert params["datasets"]["cifar10"]["standard"] == pipeline.CROP.model_dump()
     recipe = params["recipes"]["cifar10"]["standard"]
     assert recipe["gradient_clip"] == common.CLIP
-    methods = validate(params).methods
-    for name in ("at", "trades", "damp", "sam", "asam"):
-        assert getattr(methods, name).model_dump() == common.COMPONENTS[name]
-    assert methods.awp.at.model_dump() == common.COMPONENTS["awp"]
 
 
 def test_damp_takes_the_form_that_was_measured_fastest() -> None:
@@ -71,7 +64,7 @@ def test_the_reference_computes_the_same_gradients(name: str) -> None:
             extra = method.extras[0]
             extra.begin(batch, method.objective)
             reference = masked.Masked(where, weight=1.0, reduction="batchmean", compiled=False)
-            reference.gradients(batch, extra._subnet)
+            reference.gradients(batch, extra.subnet)
         weak[kind] = {name: parameter.grad for name, parameter in network.named_parameters()}
     for parameter, gradient in weak["sliced"].items():
         torch.testing.assert_close(gradient, weak["masked"][parameter], rtol=1e-8, atol=1e-10)

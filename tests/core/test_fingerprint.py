@@ -120,7 +120,7 @@ def test_the_same_on_every_python(package: Path, fingerprints: Fingerprints) -> 
     others = [path for path in candidates if subprocess.run([path, "-V"], capture_output=True).returncode == 0]
     if not others:
         pytest.skip("no other Python here")
-    program = "import ews.core.fingerprint as f; print(f._tree_hash(f.__name__))"
+    program = "import ews.core.fingerprint as f; print(f.fingerprint(f.__name__))"
     environment = {"PYTHONPATH": str(package.parent)}
     outputs = {
         subprocess.run([python, "-c", program], env=environment, capture_output=True, text=True, check=True).stdout

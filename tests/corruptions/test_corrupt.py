@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ews.core.errors import EwsError
-from ews.core.registry import lookup
-from ews.corruptions import BENCHMARK, EXTRA, NAMES, PROFILES, REGISTRY, corrupt
-from ews.corruptions.driver import profile_for
+from ews.corruptions import BENCHMARK, EXTRA, NAMES, PROFILES, corrupt
+from ews.corruptions.profiles import profile_for
+from ews.corruptions.registry import CORRUPTIONS
 from ews.corruptions.weather import FROST_FILES, frost_folder
 from ews.images.streams import Streams
 
@@ -131,13 +131,13 @@ def test_bad_input_names_the_valid(change: dict, words: list[str]) -> None:
 
 def test_every_name_is_registered_as_a_function_of_that_name() -> None:
     for name in NAMES:
-        assert lookup(REGISTRY, name, kind="corruption").__name__ == name
+        assert CORRUPTIONS[name].implementation().__name__ == name
 
 
 def test_streams_are_philox_and_independent() -> None:
     streams = Streams(seed=5, name="fog", severity=1, indices=[0, 1, 10**12])
     words = streams.words(2, 9)
-    key = np.array([streams._key, 10**12], np.uint64)
+    key = np.array([streams.key, 10**12], np.uint64)
     counter = np.array([0, 0, 0, 2], np.uint64)
     np.testing.assert_array_equal(words[2], np.random.Philox(key=key, counter=counter).random_raw(9))
     others = [streams.words(3, 9)]

@@ -59,18 +59,18 @@ def test_sparse_zoom_is_the_zoom(size: int) -> None:
 
 @pytest.mark.parametrize(
     "cache",
-    [centre_zoom, blur._zoom_operator, blur._zoom_axes, elastic._smoothing, weather._photographs],
+    [centre_zoom, blur.zoom_operator, blur.zoom_axes, elastic.axis_smoothing, weather.frost_photographs],
     ids=lambda cache: cache.__name__,
 )
 def test_caches_are_bounded_in_bytes_and_keep_the_latest(cache: filters.Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = {
         "centre_zoom": lambda n: (30 + n, 1.1),
-        "_zoom_operator": lambda n: (30 + n, 30, 1.03, 0.01),
-        "_zoom_axes": lambda n: (30 + n, 30, 1.03, 0.01),
-        "_smoothing": lambda n: (30 + n, 2.0),
-        "_photographs": lambda n: (0.2, 30, 30 + n),
+        "zoom_operator": lambda n: (30 + n, 30, 1.03, 0.01),
+        "zoom_axes": lambda n: (30 + n, 30, 1.03, 0.01),
+        "axis_smoothing": lambda n: (30 + n, 2.0),
+        "frost_photographs": lambda n: (0.2, 30, 30 + n),
     }[cache.__name__]
-    cache._results.clear()
+    cache.forget()
     first = cache(*calls(0))
     one = cache.held()
     assert one > 0

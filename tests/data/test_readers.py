@@ -14,8 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from ews.core.errors import EwsError
-from ews.core.registry import lookup
-from ews.data import REGISTRY, archives, cifar_binary, digits, image_folder
+from ews.data import archives, cifar_binary, digits, image_folder
+from ews.data.registry import READERS
 
 Files = dict[str, bytes]
 MakeTar = Callable[..., Path]
@@ -23,8 +23,8 @@ MakePng = Callable[..., bytes]
 
 
 def test_every_registered_reader_exists() -> None:
-    for name in REGISTRY:
-        assert callable(lookup(REGISTRY, name, kind="kind of source"))
+    for name in READERS:
+        assert callable(READERS[name].implementation())
 
 
 def test_digits_are_all_there_once_and_divided_by_class() -> None:

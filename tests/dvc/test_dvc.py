@@ -50,7 +50,7 @@ class Clone(Project):
 
 def trained(output: str) -> list[str]:
     """Return the runs that a log says were trained."""
-    return re.findall(r"rule train(?:_searching)?_cell:\n(?:.*\n)*?\s+wildcards: run=(\S+)", output)
+    return re.findall(r"rule train_cell:\n(?:.*\n)*?\s+wildcards: run=(\S+)", output)
 
 
 @pytest.fixture(scope="module")

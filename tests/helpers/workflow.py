@@ -1,17 +1,25 @@
 """Copies of the project in temporary folders, in which the real workflow runs on a tiny study."""
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ews.cli import main
+from ews.pipeline.remote.plan import tasks
+from ews.pipeline.remote.work import filled
+from ews.pipeline.study.params import load
+
 ROOT = Path(__file__).parents[2]
+CORRUPTIONS = ("gaussian_noise", "contrast")
 PARTS = ("Snakefile", "workflow", "profiles", "slurm", "params.yaml", "src", "data/sources.yaml")
 
 
@@ -61,18 +69,31 @@ def jobs(output: str) -> dict[str, int]:
     return {line.split()[0]: int(line.split()[1]) for line in found[1].splitlines()} if found else {}
 
 
+def evaluations(output: str) -> dict[str, int]:
+    """Return kind of evaluation -> number of jobs that snakemake names."""
+    return dict(Counter(re.findall(r"^    wildcards: run=\S+, where=\S*, kind=(\w+)$", output, flags=re.MULTILINE)))
+
+
 def tiny(content: dict[str, Any]) -> None:
     """Make params.yaml plan one study of three cells that train in a second."""
     recipe = content["recipes"]["digits"]["standard"]
     recipe |= {"epochs": 2, "batch_size": 32, "train_images": 96}
     content["architectures"]["tiny"] = {"network": "cifar_resnet", "depth": 8, "width": 4}
     content["evaluation"]["test_images"] = 50
-    content["evaluation"]["corruption"]["names"] = ["gaussian_noise", "contrast"]
+    content["evaluation"]["corruption"]["names"] = list(CORRUPTIONS)
     # What plans fewer cells starts sooner.
     content["studies"] = {"quickstart": content["studies"]["quickstart"]}
     content["studies"]["tiny"] = {"dataset": "digits", "architecture": "tiny", "method": ["vanilla", "dropout", "ews"]}
     content["studies"]["tiny"] |= {"seed": 0}
     content["reproduce"] = ["tiny"]
+
+
+def make_runs(project: Project, study: str) -> None:
+    """Train and measure a study on the data of the copy, in this process: without the seconds that each start takes."""
+    places = {"data": "data", "runs": "results/runs", "threads": "1", "workers": "1"}
+    with contextlib.chdir(project.folder):
+        for task in tasks(load(Path("params.yaml")), study):
+            main(filled(task, places))
 
 
 def copy(target: Path) -> Project:

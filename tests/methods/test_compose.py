@@ -6,15 +6,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
-from ews import models
 from ews.core.errors import EwsError
-from ews.core.registry import lookup
 from ews.core.seeds import torch_stream
-from ews.methods import REGISTRY
-from ews.methods.component import Batch, Component, Context, Gradients, Metrics, Objective, Pass, Target, Wrapper
-from ews.methods.compose import Method, compose
+from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Pass, Target, Wrapper
+from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews, part_of
 from ews.methods.objective import CrossEntropy
 
@@ -43,7 +41,7 @@ def first_view(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, 
 
 
 def make_context(*, smoothing: float = 0.0, loss: Callable[..., Tensor] = first_view) -> Context:
-    network = models.build(
+    network = build_network(
         {"network": "cifar_resnet", "depth": 8, "width": 6},
         classes=4,
         mean=[0.5] * 3,
@@ -62,7 +60,7 @@ def make_batch(iteration: int = 1, *, views: int = 1, size: int = 10) -> Batch:
 
 
 def make(context: Context, *components: dict[str, Any]) -> Method:
-    method = compose({"name": "test", "components": list(components)}, context)
+    method = build_method(context, *components)
     method.begin_epoch(0)
     return method
 
@@ -94,7 +92,7 @@ def test_gradient_is_that_of_the_sum_of_losses(views: int, reduction: str, batch
     logits = context.network(batch.images.flatten(0, 1)).unflatten(0, (views, 10))
     kept = 10 if batch_fraction == 1 else 5
     images = batch.images[:, :kept].flatten(0, 1)
-    student = context.network(images, subnet=ews_of(method)._subnet).log_softmax(1).unflatten(0, (views, kept))
+    student = context.network(images, subnet=ews_of(method).subnet).log_softmax(1).unflatten(0, (views, kept))
     teacher = logits[:, :kept].detach().log_softmax(2)
     # KL(full || subnet) of each view apart, then their mean.
     terms = [(t.exp() * (t - s)).sum(1).mean() for t, s in zip(teacher, student, strict=True)]
@@ -134,7 +132,7 @@ def test_cross_entropy_distillation_uses_the_labels() -> None:
     method = make(context, {**EWS, "distillation": "ce"})
     batch = make_batch()
     metrics = method.gradients(batch)
-    subnet = context.network(batch.images[0], subnet=ews_of(method)._subnet)
+    subnet = context.network(batch.images[0], subnet=ews_of(method).subnet)
     expected = F.cross_entropy(subnet, batch.labels).detach()
     torch.testing.assert_close(metrics["distillation"].double(), expected, rtol=1e-5, atol=0.0)
 
@@ -214,7 +212,7 @@ def test_subnets_depend_on_the_epoch_alone() -> None:
             method.gradients(make_batch(iteration + 1))
         method.begin_epoch(epoch)
         method.gradients(make_batch(100))
-        return [indices for block in ews_of(method)._subnet.blocks for indices in block.channels]
+        return [indices for block in ews_of(method).subnet.blocks for indices in block.channels]
 
     def alike(one: list[Tensor], other: list[Tensor]) -> bool:
         return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -285,7 +283,7 @@ def test_an_objective_says_what_extras_distil_on() -> None:
     total = 0.0
     for weight, images in ((1.0, batch.images[0]), (6.0, batch.images[0] * 0.9)):
         full = context.network(images).log_softmax(1)
-        subnet = context.network(images, subnet=ews_of(method)._subnet).log_softmax(1)
+        subnet = context.network(images, subnet=ews_of(method).subnet).log_softmax(1)
         total += weight * float((full.exp() * (full - subnet)).sum(1).mean().detach())
     assert float(metrics["distillation"]) == pytest.approx(total, rel=1e-5)
 
@@ -296,28 +294,16 @@ def test_one_objective_at_most() -> None:
     assert isinstance(Method(context, [Twice(context)]).objective, Twice)
 
 
+DROPOUT: dict[str, Any] = {"name": "dropout", "rate": 0.3, "place": "hidden"}
+
+
 @pytest.mark.parametrize(
     ("components", "message"),
     [
-        ([{"name": "dropuot", "rate": 0.3}], "Did you mean 'dropout'"),
-        ([{"name": "dropout", "rate": 0.3}], "missing a required argument: 'place'"),
-        ([{"name": "dropout", "rate": 0.3, "place": "hidden", "scale": 2}], "scale"),
-        ([{"name": "dropout", "rate": 0.3, "place": "head"}], "Valid: block, hidden"),
-        ([{"name": "dropout", "rate": 1.0, "place": "hidden"}], "not in \\[0, 1\\)"),
-        ([{"name": "dropout", "rate": 0.3, "place": "hidden"}] * 2, "stands twice"),
-        ([{**EWS, "interval": 0}], "interval 0"),
-        ([{**EWS, "width": 1.2}], "1.2"),
-        ([{**EWS, "search": "learnt"}], "Valid: bandit, gradient"),
+        ([DROPOUT, DROPOUT], r"dropout\+dropout: a component stands twice"),
+        ([{"name": "at"}, {"name": "trades"}], "at and trades are both objectives"),
     ],
 )
 def test_bad_components_are_refused(components: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(EwsError, match=message):
         make(make_context(), *components)
-
-
-def test_every_entry_is_a_component_with_its_registered_name() -> None:
-    for name in REGISTRY:
-        entry = lookup(REGISTRY, name, kind="method component")
-        assert issubclass(entry, Component)
-        assert entry.name == name
-        assert entry.kind in ("modifier", "objective", "wrapper", "data", "extra")

@@ -8,21 +8,22 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
-from ews import models
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods import noise
 from ews.methods.adversarial import ADVERSARIAL
-from ews.methods.component import Batch, Context, Metrics
-from ews.methods.compose import Method, compose
-from ews.methods.damp.damp import GRADIENTS, Damp
+from ews.methods.component import Batch, Context, Extra, Metrics, Pass
+from ews.methods.compose import Method
+from ews.methods.damp.damp import Damp
 from ews.methods.ews.ews import Ews
 from ews.methods.noise import FORMS, Noise
 from ews.methods.parts import kernels_and_scales, sizes
 from ews.pipeline.train import optim
 
+GRADIENTS = ("perturbed", "objective")
 EWS: dict[str, Any] = {
     "name": "ews",
     "weight": 0.3,
@@ -76,7 +77,7 @@ def over_views(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, 
 
 
 def make_context(network: str = "cifar_resnet", *, dtype: torch.dtype = torch.float64, nhwc: bool = False) -> Context:
-    built = models.build(
+    built = build_network(
         NETWORKS[network], classes=CLASSES, mean=[0.5] * 3, std=[0.2] * 3, generator=torch_stream("test", "init")
     ).to(dtype)
     if nhwc:
@@ -112,7 +113,7 @@ def make_noise(weights: list[Tensor], **changes: Any) -> Noise:
 
 
 def make(context: Context, *components: dict[str, Any], epoch: int = 0) -> Method:
-    method = compose({"name": "test", "components": list(components)}, context)
+    method = build_method(context, *components)
     method.begin_epoch(epoch)
     return method
 
@@ -224,7 +225,7 @@ def test_layers_written_out(gradient: str, form: str, views: int, size: int, mon
     """Every image by its own weights, one image at a time; statistics over the whole batch."""
     network, batch = Tiny(), make_batch(views=views, size=size)
     context = replace(make_context(), network=network)  # type: ignore[arg-type]
-    method = Damp(context, **{key: value for key, value in damp(gradient=gradient, form=form).items() if key != "name"})
+    method = build_method(context, damp(gradient=gradient, form=form)).wrappers[0]
     method.begin_epoch(0)
 
     def compute(batch: Batch) -> Metrics:
@@ -292,7 +293,9 @@ def least_squares(gradient: str, sub_batches: int = 4) -> tuple[nn.Linear, Damp,
     inputs = torch.randn(8, 3, generator=generator, dtype=torch.float64)
     targets = torch.randn(8, generator=generator, dtype=torch.float64)
     context = replace(make_context(), network=linear)  # type: ignore[arg-type]
-    method = Damp(context, sigma=0.3, sub_batches=sub_batches, gradient=gradient, form="sequential")
+    method = build_method(
+        context, damp(sigma=0.3, sub_batches=sub_batches, gradient=gradient, form="sequential")
+    ).wrappers[0]
     method.begin_epoch(0)
     return linear, method, inputs, targets
 
@@ -452,7 +455,7 @@ def test_with_ews_the_subnet_is_perturbed_as_well() -> None:
         metrics = method.gradients(make_batch())
         (extra,) = method.extras
         assert isinstance(extra, Ews)
-        found[sigma] = float(metrics["distillation"]), method.tables()["controller.csv"].rows[0], extra._subnet
+        found[sigma] = float(metrics["distillation"]), method.tables()["controller.csv"].rows[0], extra.subnet
     assert found[0.0][0] != found[0.3][0]
     assert found[0.0][1]["reward"] == found[0.3][1]["reward"]
     for one, other in zip(found[0.0][2].blocks, found[0.3][2].blocks, strict=True):
@@ -463,13 +466,14 @@ def test_with_ews_the_subnet_is_perturbed_as_well() -> None:
 def test_attacks_see_the_clean_weights(objective: dict[str, Any]) -> None:
     seen: list[Tensor] = []
 
-    def look(batch: Batch) -> Metrics:
-        seen.append(batch.extra[ADVERSARIAL])
-        return {}
+    class Look(Extra):
+        def gradients(self, batch: Batch, full: Pass) -> Metrics:
+            seen.append(batch.extra[ADVERSARIAL])
+            return {}
 
-    for more in ([], [damp()]):
+    for more in ([], [damp(sub_batches=1)]):
         method = make(make_context(), objective, *more)
-        method._plain = look  # type: ignore[method-assign]
+        method.extras.append(Look())
         method.gradients(make_batch())
     assert torch.equal(*seen)
 
@@ -564,15 +568,15 @@ def test_bfloat16(form: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sigma": -0.1}, "sigma -0.1 must be a finite number of at least 0"),
-        ({"sigma": float("nan")}, "sigma nan"),
-        ({"sub_batches": 0}, "sub_batches 0 must be at least 1"),
-        ({"gradient": "clean"}, "Valid: objective, perturbed"),
-        ({"form": "looped"}, "Valid: auto, grouped, sequential, vmapped"),
+        ({"sigma": -0.1}, r"sigma\n.* greater than or equal to 0"),
+        ({"sigma": float("nan")}, r"sigma\n.* finite"),
+        ({"sub_batches": 0}, r"sub_batches\n.* greater than or equal to 1"),
+        ({"gradient": "clean"}, "'perturbed' or 'objective'"),
+        ({"form": "looped"}, "'auto', 'sequential', 'vmapped' or 'grouped'"),
     ],
 )
 def test_wrong_parameters_are_refused(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(EwsError, match=message):
+    with pytest.raises(ValueError, match=message):
         make(make_context(), damp(**changes))
 
 

@@ -4,19 +4,18 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
-from ews import models
 from ews.core.seeds import torch_stream
 from ews.methods.component import Context
-from ews.methods.dropout.dropout import Dropout
 from ews.models.network import Network
 
 RATE = 0.3
 
 
 def build(place: str) -> Network:
-    network = models.build(
+    network = build_network(
         {"network": "cifar_resnet", "depth": 8, "width": 8},
         classes=4,
         mean=[0.5] * 3,
@@ -27,7 +26,7 @@ def build(place: str) -> Network:
     context = Context(
         network=network, augmentation_loss=lambda *_: torch.zeros(()), seed=0, label_smoothing=0.0, device=cpu
     )
-    Dropout(context, rate=RATE, place=place)
+    build_method(context, {"name": "dropout", "rate": RATE, "place": place})
     return network
 
 

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
-from ews import models
 from ews.augment.augmix.augmix import jensen_shannon
 from ews.core.errors import EwsError
-from ews.core.seeds import torch_stream
+from ews.core.seeds import numpy_stream, torch_stream
 from ews.methods import parts
 from ews.methods.at.at import At
+from ews.methods.at.at_spec import AtParameters
 from ews.methods.channel_maps import channel_map, distance, stage_ends, watched
 from ews.methods.component import Batch, Context
-from ews.methods.compose import Method, compose
+from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews
 from ews.methods.mixacm.mixacm import MIXED, PARTNER, SHARE, Mixacm
 from ews.models.network import Network
@@ -70,7 +71,7 @@ NETWORKS = {
 
 
 def build(name: str, key: str) -> Network:
-    built = models.build(
+    built = build_network(
         NETWORKS[name], classes=CLASSES, mean=[0.5] * 3, std=[0.2] * 3, generator=torch_stream("test", "init", key)
     ).double()
     generator = torch_stream("test", "statistics", key)
@@ -109,7 +110,7 @@ def make_batch(*, views: int = 1) -> Batch:
 
 
 def make(context: Context, *extras: dict[str, Any], epoch: int = 0, **changed: Any) -> Method:
-    method = compose({"name": "test", "components": [{**MIXACM, **changed}, *extras]}, context)
+    method = build_method(context, {**MIXACM, **changed}, *extras)
     method.begin_epoch(epoch)
     return method
 
@@ -179,8 +180,7 @@ def reference(
 
 def drawn(method: Method, batch: Batch) -> tuple[float, Tensor]:
     """The share and the permutation that the method will use first, from its documented stream."""
-    stream = np.random.default_rng()
-    stream.bit_generator.state = copy.deepcopy(objective_of(method)._mixtures.bit_generator.state)
+    stream = numpy_stream(objective_of(method).context.seed, "mixup", batch.epoch)
     share = stream.beta(MIXACM["mixup"], MIXACM["mixup"])
     return max(share, 1 - share), torch.from_numpy(stream.permutation(len(batch.labels)))
 
@@ -420,11 +420,11 @@ def test_subnets_evaluation_and_attacks_are_not_watched() -> None:
     extra = next(part for part in method.extras if isinstance(part, Ews))
     network.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    unwatched = network(images), network(images, subnet=extra._subnet)
+    unwatched = network(images), network(images, subnet=extra.subnet)
     with watched(network, stage_ends(network)) as maps:
         assert torch.equal(network(images), unwatched[0])
     assert len(maps) == 3
-    assert torch.equal(network(images, subnet=extra._subnet), unwatched[1])
+    assert torch.equal(network(images, subnet=extra.subnet), unwatched[1])
     method.objective.validation_images(images, make_batch().labels, 0)
     assert len(maps) == 3
     with pytest.raises(KeyboardInterrupt), watched(network, [0]):
@@ -456,7 +456,7 @@ def test_with_ews_subnets_are_distilled_on_the_mixed_and_searched_on_the_unmixed
     extra.search.update = spy  # type: ignore[method-assign]
     metrics = method.gradients(batch)
     torch.testing.assert_close(seen[0], seen[1], rtol=0, atol=1e-6)
-    found, subnet = gradients(context.network), extra._subnet
+    found, subnet = gradients(context.network), extra.subnet
     context.network.zero_grad()
     terms = reference(context, batch, share, partner, [None] * 3)
     small = context.network(terms["mixed"], subnet=subnet)
@@ -475,7 +475,7 @@ def test_the_best_epoch_is_chosen_under_the_same_attack_as_with_at() -> None:
     attack |= {"validation_steps": 3, "validation_step_size": 3 / 255, "validation_images": None}
     method = make(context)
     assert method.objective.adversarial
-    expected = At(context, **attack).validation_images(batch.images[0], batch.labels, 2)  # type: ignore[arg-type]
+    expected = At(context, AtParameters.model_validate(attack)).validation_images(batch.images[0], batch.labels, 2)
     found = method.objective.validation_images(batch.images[0], batch.labels, 2)
     assert torch.equal(found, expected) and not torch.equal(found, batch.images[0])
 
@@ -529,23 +529,22 @@ def test_maps_and_distances_by_hand() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"mixup": -0.5}, r"mixup -0\.5 must be at least 0"),
-        ({"soft_weight": 1.5}, r"soft_weight 1\.5 in \[0, 1\]"),
-        ({"temperature": 0.0}, r"temperature 0\.0 must be above 0"),
-        ({"acm_weight": float("inf")}, "acm_weight inf"),
+        ({"mixup": -0.5}, r"mixup\n.* greater than or equal to 0"),
+        ({"soft_weight": 1.5}, r"soft_weight\n.* less than or equal to 1"),
+        ({"temperature": 0.0}, r"temperature\n.* greater than 0"),
+        ({"acm_weight": float("inf")}, r"acm_weight\n.* finite"),
         ({"stages": [-4]}, r"student: stages \[-4\]: the network has 3 stages; give some of \[-3, -2, -1\]"),
-        ({"stages": [-1, -2]}, "ascending, each once"),
-        ({"stages": []}, "give some of"),
-        ({"validation_steps": 0}, "method mixacm: steps: 0"),
-        ({"validation_epsilon": 8.0}, r"method mixacm: epsilon: 8\.0"),
-        ({"teachers": {"clean": {}}}, r"needs one teacher, 'robust'; named are \['clean'\]"),
+        ({"stages": [-1, -2]}, "must ascend, each once"),
+        ({"stages": []}, r"stages\n.* at least 1 item"),
+        ({"validation_steps": 0}, "validation_steps"),
+        ({"validation_epsilon": 8.0}, "validation_epsilon"),
     ],
 )
 def test_bad_parameters_are_refused(changed: dict[str, Any], message: str) -> None:
-    with pytest.raises(EwsError, match=message):
+    with pytest.raises((EwsError, ValueError), match=message):
         make(make_context(), **changed)
 
 
 def test_a_missing_teacher_is_named() -> None:
-    with pytest.raises(EwsError, match=r"needs one teacher, 'robust'; named are \['robust'\], loaded are \[\]"):
+    with pytest.raises(EwsError, match=r"needs the teacher 'robust'; loaded are \[\]"):
         make(replace(make_context(), teachers={}))

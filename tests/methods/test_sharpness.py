@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
-from ews import models
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
-from ews.methods import sharpness
 from ews.methods.adversarial import ADVERSARIAL
 from ews.methods.asam.asam import Asam
-from ews.methods.component import Batch, Context, Metrics, Objective, Pass
-from ews.methods.compose import Method, compose
+from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass
+from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews
 from ews.methods.parts import sizes, split
+from ews.methods.registry import METHODS
 from ews.methods.sam.sam import Sam
+from ews.methods.sam.sam_spec import SamParameters
 from ews.methods.sharpness import SharpnessAware
-from ews.pipeline.study.methods import LEAST_PART
 
 SAM: dict[str, Any] = {"name": "sam", "rho": 0.2, "sub_batches": 1}
 ASAM: dict[str, Any] = {"name": "asam", "rho": 0.5, "sub_batches": 1}
@@ -69,7 +69,7 @@ def make_context(network: nn.Module | None = None) -> Context:
     if network is None:
         architecture = {"network": "cifar_resnet", "depth": 8, "width": 4}
         generator = torch_stream("test", "init")
-        network = models.build(architecture, classes=CLASSES, mean=[0.5] * 3, std=[0.2] * 3, generator=generator)
+        network = build_network(architecture, classes=CLASSES, mean=[0.5] * 3, std=[0.2] * 3, generator=generator)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.data.uniform_(0.5, 1.5, generator=generator)
@@ -90,7 +90,7 @@ def make_batch(iteration: int = 1, *, views: int = 1, size: int = 10) -> Batch:
 
 
 def make(context: Context, *components: dict[str, Any]) -> Method:
-    method = compose({"name": "test", "components": list(components)}, context)
+    method = build_method(context, *components)
     method.begin_epoch(0)
     return method
 
@@ -138,7 +138,9 @@ def test_steps_on_a_quadratic(kind: type[SharpnessAware], sub_batches: int) -> N
     linear = Linear(3, 1).double()
     start = torch.tensor([0.6, -1.1, 0.3, 0.8], dtype=torch.float64)
     linear.weight.data, linear.bias.data = start[None, :3].clone(), start[3:].clone()
-    method = kind(make_context(linear), rho=0.7, sub_batches=sub_batches)
+    method = METHODS[kind.name].implementation()(
+        make_context(linear), METHODS[kind.name].parameters(rho=0.7, sub_batches=sub_batches)
+    )
 
     def compute(batch: Batch) -> Metrics:
         chosen = batch.labels
@@ -195,7 +197,7 @@ def test_the_gradient_of_the_whole_loss_where_the_whole_gradient_leads(
     composed.wrappers[0].begin = lambda batch, objective: seen.append(batch)  # type: ignore[method-assign]
     before = state(network)
     composed.gradients(batch)
-    subnet = composed.extras[0]._subnet if extras else None  # type: ignore[attr-defined]
+    subnet = composed.extras[0].subnet if extras else None  # type: ignore[attr-defined]
 
     def loss(images: Tensor, attacked: Tensor | None, labels: Tensor) -> Tensor:
         logits = other(images)
@@ -377,7 +379,7 @@ def test_gradients_that_were_there_remain_and_an_objective_s_own_parameters_are_
             return Pass(self.factor * context.network.head.bias.sum(), [], {})
 
     objective = Scaled()
-    sam = Sam(context, rho=0.5, sub_batches=sub_batches)
+    sam = Sam(context, SamParameters(rho=0.5, sub_batches=sub_batches))
 
     def compute(batch: Batch) -> Metrics:
         objective(batch).loss.backward()
@@ -399,13 +401,13 @@ def test_small_last_batches_have_parts_of_two_images(method: dict[str, Any]) -> 
     context = make_context()
     composed = make(context, {**method, "sub_batches": 8})
     counts: list[int] = []
-    plain = composed._plain
 
-    def look(batch: Batch) -> Metrics:
-        counts.append(len(batch.labels))
-        return plain(batch)
+    class Count(Extra):
+        def gradients(self, batch: Batch, full: Pass) -> Metrics:
+            counts.append(len(batch.labels))
+            return {}
 
-    composed._plain = look  # type: ignore[method-assign]
+    composed.extras.append(Count())
     for size in (16, 5, 1):
         composed.gradients(make_batch(2, size=size))
     assert counts == [2] * 16 + [3, 3, 2, 2, 1, 1]
@@ -414,13 +416,13 @@ def test_small_last_batches_have_parts_of_two_images(method: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("component", "message"),
     [
-        ({**SAM, "rho": 0.0}, "method sam: rho 0.0 must be a finite number above 0"),
-        ({**ASAM, "rho": float("inf")}, "method asam: rho inf"),
-        ({**ASAM, "sub_batches": 0}, "method asam: sub_batches 0 must be at least 1"),
+        ({**SAM, "rho": 0.0}, r"rho\n.* greater than 0"),
+        ({**ASAM, "rho": float("inf")}, r"rho\n.* finite"),
+        ({**ASAM, "sub_batches": 0}, r"sub_batches\n.* greater than or equal to 1"),
     ],
 )
 def test_wrong_parameters_are_refused(component: dict[str, Any], message: str) -> None:
-    with pytest.raises(EwsError, match=message):
+    with pytest.raises(ValueError, match=message):
         make(make_context(), component)
 
 
@@ -430,7 +432,7 @@ def test_more_parts_than_pairs_of_images_are_refused_in_the_first_batch() -> Non
 
 
 def test_planning_knows_how_many_images_a_part_must_have() -> None:
-    assert {"sam": sharpness.LEAST, "asam": sharpness.LEAST} == LEAST_PART
+    assert METHODS["sam"].least_part == METHODS["asam"].least_part == 2
 
 
 @pytest.mark.parametrize(

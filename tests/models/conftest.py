@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from helpers.science import build_network
 from torch import nn
 
-from ews.models import build
 from ews.models.network import Network
 
 ARCHITECTURES = {
@@ -22,7 +22,7 @@ ARCHITECTURES = {
 def network(request: pytest.FixtureRequest) -> Network:
     """A network in training mode, its normalisations' scales and shifts random so that none is without effect."""
     generator = torch.Generator().manual_seed(11)
-    made = build(ARCHITECTURES[request.param], classes=5, mean=[0.4] * 3, std=[0.2] * 3, generator=generator)
+    made = build_network(ARCHITECTURES[request.param], classes=5, mean=[0.4] * 3, std=[0.2] * 3, generator=generator)
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)

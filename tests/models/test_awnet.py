@@ -6,25 +6,25 @@ import io
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_network
 from safetensors.torch import load, save
 from torch import nn
 
 from ews.attacks.mode import frozen_statistics
 from ews.attacks.pgd import pgd
 from ews.core.errors import EwsError
-from ews.models import build
 from ews.models.awnet.awnet import ADVERSARIAL, CLEAN, MixBN, Router, awnet, router_of, routing
+from ews.models.awnet.awnet_spec import AwnetNetwork
 from ews.models.block import Block
-from ews.subnets.search import build as build_search
 
-EXTRACTOR = [4, 6]
+EXTRACTOR = (4, 6)
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
 
 
 def made(network, *, seed=3):
     """The network with a router in place, and as it was before."""
     backbone = copy.deepcopy(network)
-    awnet(network, extractor=EXTRACTOR, generator=torch.Generator().manual_seed(seed))
+    awnet(network, AwnetNetwork(extractor=EXTRACTOR), torch.Generator().manual_seed(seed))
     return network, backbone
 
 
@@ -222,9 +222,9 @@ def test_build_makes_it_from_one_generator_and_leaves_the_global_one_alone(netwo
     architecture = {"network": network_name, "depth": 18, "width": 2}
     scale = {"classes": 3, "mean": [0.5] * 3, "std": [0.25] * 3}
     state = torch.get_rng_state()
-    plain = build(architecture, **scale, generator=torch.Generator().manual_seed(5))
+    plain = build_network(architecture, **scale, generator=torch.Generator().manual_seed(5))
     dynamic = {**architecture, "dynamic": {"name": "awnet", "extractor": [16, 32, 64]}}
-    first, second = (build(dynamic, **scale, generator=torch.Generator().manual_seed(5)) for _ in range(2))
+    first, second = (build_network(dynamic, **scale, generator=torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), state)
     for name, value in plain.state_dict().items():
         if name in first.state_dict():
@@ -319,14 +319,12 @@ def test_what_it_cannot_do_is_refused(network, images):
         network.train()(images(4))
     with routing(network, clean=5), pytest.raises(EwsError, match="4 images"):
         network(images(4))
-    search = build_search("random", network=plain, width=0.5, rounding="ceil", device="cpu", seed=0, policy={})
-    subnet = search.sample(torch.Generator())
     with pytest.raises(EwsError, match="has no subnets"):
-        network(images(4), subnet=subnet)
+        network(images(4), subnet=plain.space.everything(device="cpu"))
     with pytest.raises(EwsError, match="no router"), routing(plain):
         pass
     for extractor in ([], [4, 0], [2.5]):
-        with pytest.raises(EwsError, match="extractor"):
-            awnet(plain, extractor=extractor, generator=None)
+        with pytest.raises(ValueError, match="extractor"):
+            AwnetNetwork.model_validate({"extractor": extractor})
     assert router_of(plain) is None and all(type(conv) is nn.Conv2d for conv in plain.blocks[0].convs)
     assert isinstance(plain.blocks[0], Block)

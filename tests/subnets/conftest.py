@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.science import build_network
 
-from ews.models import build
 from ews.models.network import Network
 
 
@@ -15,7 +15,7 @@ def settings() -> dict[str, Any]:
     return {
         "samples": 4,
         "learning_rate": 3e-4,
-        "betas": [0.5, 0.999],
+        "betas": (0.5, 0.999),
         "entropy_bonus": 0.005,
         "baseline_decay": 0.99,
         "gradient_clip": 3.0,
@@ -27,7 +27,7 @@ def settings() -> dict[str, Any]:
 def network() -> Network:
     architecture = {"name": "tiny", "network": "cifar_resnet", "depth": 8, "width": 4}
     weights = torch.Generator().manual_seed(3)
-    return build(architecture, classes=4, mean=[0.5] * 3, std=[0.25] * 3, generator=weights).train()
+    return build_network(architecture, classes=4, mean=[0.5] * 3, std=[0.25] * 3, generator=weights).train()
 
 
 @pytest.fixture(scope="session")

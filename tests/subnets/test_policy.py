@@ -1,6 +1,7 @@
 """Policies over a small space, by enumeration of everything that they can draw."""
 
 from itertools import chain, product
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from ews.models.space import BlockSpace, SubnetSpace
 from ews.subnets.controller import Controller
 from ews.subnets.policy import Decision, Policy, sampler
 from ews.subnets.search.bandit import Bandit, IndependentLogits
+from ews.subnets.search.base import PolicySettings, SearchSettings
 from ews.subnets.search.policy_gradient import policy_loss
 
 SPACE = SubnetSpace((BlockSpace((3,)), BlockSpace((2, 3)), BlockSpace((2,))))
@@ -124,7 +126,8 @@ class TestByEnumeration:
         """The whole of ``update``, one subnet at a time, weighted with its probability."""
         policy = policy_of(kind)
         quiet = settings | {"entropy_bonus": 0.0, "gradient_clip": 1e9, "samples": 1}
-        search = Bandit(SPACE, None, width=0.7, rounding="ceil", device="cpu", seed=0, policy=quiet)
+        settings = SearchSettings(width=0.7, rounding="ceil", device="cpu", policy=PolicySettings(**quiet))
+        search = Bandit(SimpleNamespace(space=SPACE), settings)
         search.policy = policy
         parameters = list(policy.parameters())
         search.optimizer = torch.optim.SGD(parameters, lr=0.0)
@@ -141,7 +144,7 @@ class TestByEnumeration:
         exact = torch.autograd.grad((probability * reward(draws.subnets)).sum(), parameters, allow_unused=True)
         total = [torch.zeros_like(parameter) for parameter in parameters]
         for subnet, share in enumerate(probability.detach()):
-            search._draw = lambda samples, generator, subnet=subnet: One(follow(policy, counts, told), subnet)
+            search.draw = lambda samples, generator, subnet=subnet: One(follow(policy, counts, told), subnet)
             search.updates, search.baseline = 1, torch.tensor(0.37, dtype=torch.float64)
             search.update(reward, None)
             for sum_, parameter in zip(total, parameters, strict=True):
@@ -168,7 +171,7 @@ def test_subnets_with_different_path_counts_share_a_batch(generator):
     for subnet, row in zip(draws.subnets, counts, strict=True):
         assert [choice.residual + choice.shortcut for choice in subnet.blocks] == row
     # The subnet that decides no path has the same likelihood as if it had been drawn alone.
-    taken = iter(draws._taken)
+    taken = iter(draws.taken)
 
     def replay(logits: Tensor, count: int) -> Tensor:
         step = next(
@@ -201,7 +204,7 @@ def test_dropped_branch_has_no_channels_and_no_likelihood(ordered_draws):
 def test_controller_hears_what_was_kept(ordered_draws):
     """The logits of later blocks depend on earlier choices: else it would be a bandit."""
     told = stories([2, 2, 2], ordered_draws)
-    first, last = follow(policy_of("controller"), [2, 2, 2], [told[0], told[-1]])._taken[1].logits.detach()
+    first, last = follow(policy_of("controller"), [2, 2, 2], [told[0], told[-1]]).taken[1].logits.detach()
     assert float((first - last).abs().max()) > 1e-3
 
 

@@ -9,13 +9,16 @@ from scipy.stats import chisquare
 
 from ews.core.errors import EwsError
 from ews.models.space import PATHS
-from ews.subnets.search import REGISTRY, build
+from ews.subnets.search import build
+from ews.subnets.search.base import PolicySettings, SearchSettings
+from ews.subnets.search.registry import SEARCHES
 
 WIDTHS = [(0.7, "ceil"), (0.4, "ceil"), (0.6, "expected"), (1.0, "ceil")]
 
 
 def search_of(name, network, settings, width=0.7, rounding="ceil", seed=0):
-    return build(name, network=network, width=width, rounding=rounding, device="cpu", seed=seed, policy=settings)
+    policy = PolicySettings(**settings)
+    return build(name, network, SearchSettings(width=width, rounding=rounding, device="cpu", seed=seed, policy=policy))
 
 
 def full_pass(network, seed=0):
@@ -34,7 +37,7 @@ def reward_of(subnets):
     return torch.tensor([sum(float(c.sum()) for b in s.blocks for c in b.channels) % 7 / 7 for s in subnets])
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", SEARCHES)
 @pytest.mark.parametrize(("width", "rounding"), WIDTHS)
 def test_samples_have_the_width_they_should(name, width, rounding, network, settings, generator):
     search = search_of(name, network, settings, width, rounding)
@@ -57,7 +60,7 @@ def test_samples_have_the_width_they_should(name, width, rounding, network, sett
     assert counts == ({1, 2} if rounding == "expected" else {1} if width < 0.5 else {PATHS})
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", SEARCHES)
 @pytest.mark.parametrize(("width", "rounding"), [(0.7, "ceil"), (0.6, "expected")])
 def test_a_resumed_search_continues_identically(name, width, rounding, network, settings):
     def steps(search, first, last):
@@ -82,7 +85,7 @@ def test_a_resumed_search_continues_identically(name, width, rounding, network, 
     assert steps(resumed, 3, 6) == expected
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", SEARCHES)
 def test_global_random_state_is_left_alone(name, network, settings, generator):
     before = torch.get_rng_state()
     search = search_of(name, network, settings, 0.6, "expected")

@@ -3,13 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.science import build_network
 from scipy.stats import wilcoxon
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from ews.models import build
 from ews.models.network import Network
 from ews.subnets.search import build as build_search
+from ews.subnets.search.base import PolicySettings, SearchSettings
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def trained(digits: tuple[Tensor, Tensor]) -> Network:
     images, labels = digits
     generator = torch.Generator().manual_seed(0)
     architecture = {"network": "cifar_resnet", "depth": 8, "width": 8}
-    network = build(architecture, classes=10, mean=[0.3] * 3, std=[0.37] * 3, generator=generator).train()
+    network = build_network(architecture, classes=10, mean=[0.3] * 3, std=[0.37] * 3, generator=generator).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     for _ in range(6):
         for batch in torch.randperm(1400, generator=generator).split(100):
@@ -45,10 +46,8 @@ def test_learned_subnets_are_weaker_than_random_ones(digits, trained, settings):
 
     # Faster than the paper's 3e-4, so that seconds are enough; rewards of training images, as in training.
     policy = settings | {"learning_rate": 3e-3, "hidden": 100, "baseline_decay": 0.9}
-    learned, random = (
-        build_search(name, network=trained, width=0.7, rounding="ceil", device="cpu", seed=0, policy=policy)
-        for name in ("learned", "random")
-    )
+    search = SearchSettings(width=0.7, rounding="ceil", device="cpu", policy=PolicySettings(**policy))
+    learned, random = (build_search(name, trained, search) for name in ("learned", "random"))
     generator = torch.Generator().manual_seed(1)
     for _ in range(120):
         rows = torch.randint(1400, (128,), generator=generator)

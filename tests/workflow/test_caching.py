@@ -9,15 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.workflow import Project, jobs
+from helpers.workflow import Project, evaluations, jobs
 
 pytestmark = pytest.mark.slow
 RUNS = Path("results/runs/digits/tiny/standard")
-
-
-def trainings(output: str) -> int:
-    planned = jobs(output)
-    return planned.get("train_cell", 0) + planned.get("train_searching_cell", 0)
 
 
 def test_everything_is_where_it_belongs(built: Path) -> None:
@@ -40,9 +35,10 @@ def test_a_copy_at_another_path_with_other_dates_is_up_to_date(finished: Project
 
 def test_one_edited_cell_reruns_alone(finished: Project) -> None:
     finished.params(lambda content: content["methods"]["dropout"].update(rate=0.5))
-    planned = jobs(finished.snakemake("-n").stdout)
-    assert (planned.get("train_cell"), planned.get("train_searching_cell")) == (1, None)
-    assert planned["evaluate_clean"] == planned["evaluate_corruption"] == 1
+    output = finished.snakemake("-n").stdout
+    planned = jobs(output)
+    assert planned["train_cell"] == 1
+    assert evaluations(output) == {"clean": 1, "corruption": 1}
     assert "dataset" not in planned and "corruption" not in planned
     finished.snakemake()
     record = json.loads((finished.folder / RUNS / "dropout/seed0/record.json").read_text())
@@ -52,31 +48,30 @@ def test_one_edited_cell_reruns_alone(finished: Project) -> None:
 
 def test_an_added_method_or_seed_reruns_nothing_that_was_there(finished: Project) -> None:
     finished.params(lambda content: content["studies"]["tiny"].update(seed=[0, 1]))
-    assert trainings(finished.snakemake("-n").stdout) == 3
+    assert jobs(finished.snakemake("-n").stdout)["train_cell"] == 3
 
 
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
         ("methods/dropout/dropout.py", {"train_cell": 1}),
-        ("subnets/controller.py", {"train_searching_cell": 1}),
-        ("train/optim.py", {"train_cell": 2, "train_searching_cell": 1}),
-        ("corruptions/digital.py", {"corruption": 1, "evaluate_corruption": 3}),
-        ("evaluate/clean.py", {"evaluate_clean": 3}),
+        ("subnets/controller.py", {"train_cell": 1}),
+        ("pipeline/train/optim.py", {"train_cell": 3}),
+        ("corruptions/digital.py", {"corruption": 1, "evaluate corruption": 3}),
+        ("pipeline/evaluate/clean.py", {"evaluate clean": 3}),
         ("augment/augmix/augmix.py", {}),
         ("data/download.py", {}),
     ],
 )
 def test_an_edit_of_behaviour_reruns_what_uses_it(finished: Project, module: str, expected: dict[str, int]) -> None:
-    heavy = ("dataset", "corruption", "train_cell", "train_searching_cell")
-    if set(expected) & {"evaluate_clean"}:
-        heavy = (*heavy, "evaluate_clean")
+    assert (finished.folder / "src/ews" / module).is_file()
     with (finished.folder / "src/ews" / module).open("a", encoding="utf-8") as file:
         file.write("\n\nADDED = 1\n")
-    planned = jobs(finished.snakemake("-n").stdout)
-    assert {rule: count for rule, count in planned.items() if rule in heavy} == {
-        rule: count for rule, count in expected.items() if rule in heavy
-    }
+    output = finished.snakemake("-n").stdout
+    found = {rule: count for rule, count in jobs(output).items() if rule in ("dataset", "corruption", "train_cell")}
+    if "train_cell" not in expected:
+        found |= {f"evaluate {kind}": count for kind, count in evaluations(output).items()}
+    assert found == expected
 
 
 def test_an_edit_of_comments_docstrings_and_format_reruns_nothing(finished: Project) -> None:

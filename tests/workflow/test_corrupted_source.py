@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from helpers.workflow import Project, jobs, tiny
+from helpers.workflow import Project, evaluations, jobs, tiny
 
 TEST = 20
 
@@ -78,7 +78,7 @@ def test_both_sources_are_measured_and_told_apart(small: Project) -> None:
         *("contrast.npy", "gaussian_noise.npy", "labels.npy"),
     ]  # what no study asks for stays in the archive
     run = folder / "results/runs/cifar10/tiny/standard/vanilla/seed0"
-    official = run / "eval,corrupted.source=official"
+    official = run / "evaluation--corrupted.source-official"
     assert len(list((folder / "results/runs").rglob("model.safetensors"))) == 1
     one, other = (dict(np.load(place / "corruption.npz")) for place in (run, official))
     assert not np.array_equal(one["confidence"], other["confidence"])
@@ -98,15 +98,17 @@ def test_both_sources_are_measured_and_told_apart(small: Project) -> None:
     # A later default of all studies does not move results of official images to where those of ours lie.
     small.params(lambda content: content["studies"]["both"].pop("overrides"))
     small.params(lambda content: content["datasets"]["cifar10"]["corrupted"].update(source="official"))
-    planned = jobs(small.snakemake("-n").stdout)
-    assert not {"train_cell", "evaluate_corruption", "official_corruption"} & set(planned)
+    output = small.snakemake("-n").stdout
+    assert not {"train_cell", "official_corruption"} & set(jobs(output)) and "corruption" not in evaluations(output)
 
 
 def test_another_archive_makes_its_files_and_results_anew(small: Project) -> None:
     """Planning alone: which jobs depend on the official archive."""
-    planned = jobs(small.snakemake("-n").stdout)
+    output = small.snakemake("-n").stdout
+    planned = jobs(output)
     assert (planned["official_corruption"], planned["corruption"]) == (3, 2)
-    assert (planned["evaluate_corruption"], planned["train_cell"], planned["contact_sheet"]) == (2, 1, 2)
+    assert (planned["train_cell"], planned["contact_sheet"]) == (1, 2)
+    assert evaluations(output)["corruption"] == 2
     planned = jobs(small.snakemake("-n", "corruptions").stdout)
     assert set(planned) <= {
         *("dataset", "corruption", "corruption_labels", "official_corruption", "contact_sheet", "corruptions", "total"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.workflow import Project, copy, jobs, tiny
+from helpers.workflow import Project, copy, jobs, make_runs, tiny
 
 from ews.core.errors import EwsError
 from ews.pipeline.remote.adopt.command import main
@@ -57,7 +57,7 @@ def test_a_teacher_that_no_study_lists_is_trained_first_and_not_measured(project
     project.params(taught)
     output = project.snakemake("-n").stdout
     planned = jobs(output)
-    assert planned["train_cell"] == 2 and planned["evaluate_clean"] == 1
+    assert planned["train_cell"] == 2 and planned["evaluate_cell"] == 1
     assert order(output) == ["digits/tiny/standard/at/seed0", "digits/tiny/standard/mixacm/seed0"]
     # In no set order.
     updated = [set(names.split(", ")) for names in re.findall(r"Input files updated by another job: ([^;\n]*)", output)]
@@ -75,7 +75,7 @@ def test_a_listed_teacher_is_trained_once_and_measured(project: Project) -> None
     project.params(taught)
     project.params(lambda content: content["studies"]["tiny"].update(method=["at", "mixacm"]))
     planned = jobs(project.snakemake("-n").stdout)
-    assert planned["train_cell"] == planned["evaluate_clean"] == 2
+    assert planned["train_cell"] == planned["evaluate_cell"] == 2
 
 
 def test_each_seed_has_a_teacher_of_its_own(project: Project) -> None:
@@ -146,7 +146,7 @@ def test_another_teacher_gets_a_student_of_its_own(student: Project) -> None:
     student.params(lambda content: content["studies"]["tiny"].update(overrides={path: ["at", "vanilla"]}))
     assert order(student.snakemake("-n").stdout) == [
         "digits/tiny/standard/vanilla/seed0",
-        "digits/tiny/standard/mixacm,mixacm.teachers.robust.method=vanilla/seed0",
+        "digits/tiny/standard/mixacm--mixacm.teachers.robust.method-vanilla/seed0",
     ]
 
 
@@ -177,12 +177,14 @@ def test_a_killed_teacher_goes_on_and_the_student_waits_for_it(student: Project)
 
 
 def test_a_student_is_not_adopted_without_the_teacher_that_it_had(
-    learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = copy(tmp_path / "home")
     home.params(taught)
-    shutil.copytree(learned / "data/digits", home.folder / "data/digits")
-    shutil.copytree(learned / "results/runs", tmp_path / "bundle/results/runs")
+    home.snakemake("data/digits/dataset.json")
+    make_runs(home, "tiny")
+    (tmp_path / "bundle/results").mkdir(parents=True)
+    (home.folder / "results/runs").rename(tmp_path / "bundle/results/runs")
     monkeypatch.chdir(home.folder)
     record = tmp_path / "bundle" / TEACHER / "record.json"
     whole = record.read_text()

@@ -1,10 +1,8 @@
-# What params.yaml plans, and the names of files. No science here.
+# What params.yaml plans, and how rules ask for it. What they ask for is worked out in src/ews/pipeline/workflow/.
 import os
-import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
-from snakemake.io import IOFile
 
 # The package beside this workflow is the one that runs, installed or not, here and in the jobs.
 SOURCE = os.path.abspath(os.path.join(str(workflow.current_basedir), "..", "..", "src"))
@@ -12,58 +10,52 @@ sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
 try:
-    from ews.corruptions import NAMES
-    from ews.corruptions.registry import CORRUPTIONS
-    from ews.data.convert import locate
     from ews.core.errors import EwsError
-    from ews.core.fingerprint import fingerprint
-    from ews.pipeline.study.cells import check_sizes, is_measured, manifest, merged, plan, trainings
-    from ews.data.registry import READERS
-    from ews.data.sources import read_manifest
-    from ews.pipeline.study import measuring
-    from ews.pipeline.study.naming import canonical, digest
-    from ews.pipeline.study.params import validate
-    import ews.pipeline.evaluate.uses
-    import ews.pipeline.train.uses
+    from ews.pipeline import commands
+    from ews.pipeline.workflow import data, paths, runs, studies
+    from ews.pipeline.workflow.plan import Plan
 except ImportError as error:
     raise WorkflowError(
         f"A package is missing here ({error}). Run `python3 bootstrap.py setup` and activate .venv, or see environment.yml."
     ) from None
 
-RUNS = "results/runs"
 ENVIRONMENT = "../envs/ews.yaml"
-DATA_FILES = [
-    *("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "validation.npy"),
-    "dataset.json",
-]
-EXTRA_FILES = ["images.npy", "labels.npy", "extra.json"]
-REPORTED = "src/ews/pipeline/report/reported.yaml"
-EVALUATED = {kind: list(names) for kind, names in measuring.FILES.items()}
-TABLES = ["table.csv", "table.md", "table.tex", "table.html"]
-FIGURES = ["training", "corruption", "severity", "sweep", "cost", "controller", "kept"]
-FIGURE_FILES = [f"{name}.svg" for name in FIGURES]
+RUNS = paths.RUNS
 
 try:
-    SOURCES = read_manifest("data/sources.yaml")
-    PARAMS = validate(dict(config), sources=SOURCES)
-    PLANS = {study: plan(PARAMS, study) for study in PARAMS.studies}
-    # Refuses two different cells in one folder.
-    EVALUATIONS = merged(PLANS)
-    check_sizes(PARAMS, PLANS, {name: (source.train, source.test) for name, source in SOURCES.items()})
+    PLAN = Plan.of(config)
 except EwsError as error:
     raise WorkflowError(str(error)) from None
 
-# Those that a listed cell learns from, too: they are trained, and measured only if a study lists them.
-CELLS = trainings(EVALUATIONS.values())
-
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
-if PARAMS.mirror:
-    os.environ.setdefault("EWS_MIRROR", PARAMS.mirror)
+if PLAN.params.mirror:
+    os.environ.setdefault("EWS_MIRROR", PLAN.params.mirror)
 
 
-wildcard_constraints:
-    dataset="|".join(PARAMS.datasets),
-    study="|".join(PARAMS.studies),
-    corruption="[a-z_]+",
-    run=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
-    where=r"(/eval,[^/]+)?",
+def planned(function, *names, **constants):
+    """Return a function of wildcards for a rule to call, which calls `function` with the plan and the values of these."""
+
+    def of(wildcards):
+        try:
+            return function(PLAN, *(getattr(wildcards, name) for name in names), **constants)
+        except EwsError as error:
+            raise WorkflowError(str(error)) from None
+
+    return of
+
+
+def extra_source(wildcards):
+    """No input, but a check: where the file is missing a run stops before its first job, not at this one.
+
+    As an input the file would be demanded of dry runs too, which plan on machines that do not have it.
+    """
+    made = os.path.exists(f"data/{wildcards.dataset}-extra/{paths.EXTRA}")
+    if workflow.executor_plugin and not workflow.dryrun and not made:
+        planned(data.require_extra, "dataset")(wildcards)
+    return []
+
+
+def evaluation_threads(wildcards):
+    """One network uses one core; where many images are made on the way, their makers use all."""
+    many = planned(runs.makes_images, "run", "where", "kind")
+    return workflow.cores or 1 if many(wildcards) else 1

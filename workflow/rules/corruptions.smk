@@ -13,21 +13,27 @@ rule corruption:
         "logs/corruptions/{dataset}/{corruption}.log",
     benchmark:
         "logs/corruptions/{dataset}/{corruption}.tsv"
-    wildcard_constraints:
-        corruption="(?!labels)[a-z_]+",
     conda:
         ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=120,
     params:
-        profile=profile_of,
-        seed=corruption_seed_of,
-        code=corruption_code,
+        profile=planned(data.profile, "dataset"),
+        seed=planned(data.seed, "dataset"),
+        code=planned(data.corruption_code, "corruption"),
     shell:
-        "python -m ews corrupt generate --data data/{wildcards.dataset} --name {wildcards.corruption}"
-        " --profile {params.profile} --seed {params.seed} --workers {threads} --fingerprint {params.code}"
-        " --out {output.images} > {log} 2>&1"
+        commands.rule(
+            commands.corrupt(
+                data="data/{wildcards.dataset}",
+                name="{wildcards.corruption}",
+                profile="{params.profile}",
+                seed="{params.seed}",
+                code="{params.code}",
+                out="{output.images}",
+                workers="{threads}",
+            )
+        )
 
 
 rule corruption_labels:
@@ -41,9 +47,9 @@ rule corruption_labels:
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.pipeline.corrupt.generate"),
+        code=planned(data.labels_code),
     shell:
-        "python -m ews corrupt labels --data data/{wildcards.dataset} --out {output} > {log} 2>&1"
+        commands.rule(commands.corrupted_labels(data="data/{wildcards.dataset}", out="{output}"))
 
 
 rule official_corruption:
@@ -57,26 +63,35 @@ rule official_corruption:
         "logs/corruptions/{dataset}-official/{corruption}.log",
     benchmark:
         "logs/corruptions/{dataset}-official/{corruption}.tsv"
+    wildcard_constraints:
+        corruption="[a-z_]+",
     conda:
         ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=240,
     params:
-        source=official_source_of,
-        content=official_digest,
-        code=fingerprint("ews.pipeline.corrupt.official"),
+        source=planned(data.official_source, "dataset"),
+        content=planned(data.official_content, "dataset"),
+        code=planned(data.official_code),
     shell:
-        "python -m ews corrupt official --data data/{wildcards.dataset} --source {params.source}"
-        " --name {wildcards.corruption} --manifest data/sources.yaml --fingerprint {params.code}"
-        " --out {output.images} > {log} 2>&1"
+        commands.rule(
+            commands.official(
+                data="data/{wildcards.dataset}",
+                source="{params.source}",
+                name="{wildcards.corruption}",
+                manifest=paths.SOURCES,
+                code="{params.code}",
+                out="{output.images}",
+            )
+        )
 
 
 rule contact_sheet:
     input:
         "data/{dataset}/dataset.json",
         "data/{dataset}/test_images.npy",
-        stored=shown_sets,
+        stored=planned(data.shown_files, "dataset", "official"),
     output:
         report(
             "results/{dataset}-c{official}/contact-sheet.png",
@@ -86,16 +101,21 @@ rule contact_sheet:
         ),
     log:
         "logs/corruptions/{dataset}{official}/contact-sheet.log",
-    wildcard_constraints:
-        official="(-official)?",
     conda:
         ENVIRONMENT
     params:
-        stored=shown_names,
-        profile=profile_of,
-        seed=corruption_seed_of,
-        code=sheet_code,
+        stored=planned(data.shown, "dataset", "official"),
+        profile=planned(data.profile, "dataset"),
+        seed=planned(data.seed, "dataset"),
+        code=planned(data.sheet_code),
     shell:
-        "python -m ews corrupt sheet --data data/{wildcards.dataset}"
-        " --corrupted data/{wildcards.dataset}-c{wildcards.official} --stored {params.stored}"
-        " --profile {params.profile} --seed {params.seed} --out {output} > {log} 2>&1"
+        commands.rule(
+            commands.sheet(
+                data="data/{wildcards.dataset}",
+                corrupted="data/{wildcards.dataset}-c{wildcards.official}",
+                stored="{params.stored}",
+                profile="{params.profile}",
+                seed="{params.seed}",
+                out="{output}",
+            )
+        )

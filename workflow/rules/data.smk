@@ -3,7 +3,7 @@
 
 rule dataset:
     output:
-        expand("data/{{dataset}}/{file}", file=DATA_FILES),
+        expand("data/{{dataset}}/{file}", file=paths.DATA_FILES),
     log:
         "logs/data/{dataset}.log",
     benchmark:
@@ -14,13 +14,21 @@ rule dataset:
         mem_mb=4000,
         runtime=60,
     params:
-        source=source_of,
-        content=source_digest,
-        validation=validation_of,
-        code=data_code,
+        source=planned(data.source, "dataset"),
+        content=planned(data.content, "dataset"),
+        validation=planned(data.validation, "dataset"),
+        code=planned(data.code, "dataset"),
     shell:
-        "python -m ews data prepare --dataset {wildcards.dataset} --source {params.source} --validation {params.validation}"
-        " --manifest data/sources.yaml --fingerprint {params.code} --out data/{wildcards.dataset} > {log} 2>&1"
+        commands.rule(
+            commands.prepare(
+                dataset="{wildcards.dataset}",
+                source="{params.source}",
+                validation="{params.validation}",
+                manifest=paths.SOURCES,
+                code="{params.code}",
+                out="data/{wildcards.dataset}",
+            )
+        )
 
 
 # Only for methods that need them; the file behind them has to be fetched by hand (docs/adversarial.md).
@@ -30,7 +38,7 @@ rule extra_images:
         "data/{dataset}/test_images.npy",
         extra_source,
     output:
-        expand("data/{{dataset}}-extra/{file}", file=EXTRA_FILES),
+        expand("data/{{dataset}}-extra/{file}", file=paths.EXTRA_FILES),
     log:
         "logs/data/{dataset}-extra.log",
     conda:
@@ -39,8 +47,7 @@ rule extra_images:
         mem_mb=8000,
         runtime=60,
     params:
-        options=extra_options,
-        code=fingerprint("ews.data.convert"),
+        options=planned(data.extra_options, "dataset"),
+        code=planned(data.extra_code),
     shell:
-        "python -m ews data extra --data data/{wildcards.dataset} {params.options}"
-        " --fingerprint {params.code} > {log} 2>&1"
+        commands.rule(commands.extra(data="data/{wildcards.dataset}", asked=["{params.options}"], code="{params.code}"))

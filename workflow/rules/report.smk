@@ -3,10 +3,9 @@
 
 rule measure:
     input:
-        records=study_records,
-        evaluations=study_evaluations,
-        logs=study_logs,
-        reported=REPORTED,
+        records=planned(studies.study_records, "study"),
+        evaluations=planned(studies.study_evaluations, "study"),
+        reported=paths.REPORTED,
     output:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
@@ -18,14 +17,15 @@ rule measure:
     conda:
         ENVIRONMENT
     params:
-        # The cells themselves would make the metadata as large as the study.
-        digest=study_digest,
-        code=fingerprint("ews.pipeline.report"),
+        digest=planned(studies.study_digest, "study"),
+        code=planned(studies.code),
     shell:
-        "(python -m ews study manifest {wildcards.study} --digest {params.digest} --out {output.study} &&"
-        f" python -m ews report measure --study {{output.study}} --runs {RUNS} --reported {{input.reported}}"
-        " --out {output.measurements} --records {output.records} --metrics {output.metrics}"
-        " --images {output.images}) > {log} 2>&1"
+        commands.rule(
+            commands.manifest("{wildcards.study}", digest="{params.digest}", out="{output.study}"),
+            commands.measure(
+                study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"
+            ),
+        )
 
 
 rule table:
@@ -34,7 +34,9 @@ rule table:
         measurements="results/{study}/measurements.csv",
         records="results/{study}/records.json",
         images="results/{study}/images.csv",
-        reported=REPORTED,
+        reported=paths.REPORTED,
+        # No module, so that the fingerprint does not know it.
+        template=paths.TEMPLATE,
     output:
         "results/{study}/caption.txt",
         "results/{study}/table.csv",
@@ -51,21 +53,18 @@ rule table:
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.pipeline.report"),
+        code=planned(studies.code),
     shell:
-        "python -m ews report table --study {input.study} --measurements {input.measurements}"
-        " --records {input.records} --images {input.images} --reported {input.reported}"
-        " --out-dir results/{wildcards.study} > {log} 2>&1"
+        commands.rule(commands.table(folder="results/{wildcards.study}", reported="{input.reported}"))
 
 
 rule figure:
     input:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
-        records=study_records,
-        teachers=study_teachers,
-        evaluations=study_evaluations,
-        logs=study_logs,
+        records=planned(studies.study_records, "study"),
+        teachers=planned(studies.study_teachers, "study"),
+        evaluations=planned(studies.study_evaluations, "study"),
     output:
         [
             report(
@@ -74,14 +73,13 @@ rule figure:
                 category="{study}",
                 labels={"what": name},
             )
-            for name in FIGURES
+            for name in paths.FIGURES
         ],
     log:
         "logs/report/{study}/figures.log",
     conda:
         ENVIRONMENT
     params:
-        code=fingerprint("ews.pipeline.report"),
+        code=planned(studies.code),
     shell:
-        f"python -m ews report figures --study {{input.study}} --runs {RUNS} --measurements {{input.measurements}}"
-        " --out-dir results/{wildcards.study} > {log} 2>&1"
+        commands.rule(commands.figures(folder="results/{wildcards.study}", runs=RUNS))

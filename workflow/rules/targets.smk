@@ -1,4 +1,5 @@
 # Named targets: the phases of the studies in `reproduce`, and every study by its name.
+CHOSEN = PLAN.params.reproduce
 
 
 localrules:
@@ -13,46 +14,47 @@ localrules:
 
 rule data:
     input:
-        datasets(PARAMS.reproduce),
+        planned(data.datasets, studies=CHOSEN),
 
 
 rule corruptions:
     input:
-        corrupted_sets(PARAMS.reproduce),
-        contact_sheets(PARAMS.reproduce),
+        planned(data.corrupted_sets, studies=CHOSEN),
+        planned(data.contact_sheets, studies=CHOSEN),
 
 
 rule train:
     input:
-        records(PARAMS.reproduce),
+        planned(studies.records, studies=CHOSEN),
 
 
 rule evaluate:
     input:
-        evaluations(PARAMS.reproduce),
+        planned(studies.evaluations, studies=CHOSEN),
 
 
 rule tables:
     input:
         # Tables and figures are committed: in a fresh clone they are there, and only what stands behind them is missing.
-        evaluations(PARAMS.reproduce),
-        expand("results/{study}/{file}", study=PARAMS.reproduce, file=TABLES),
+        planned(studies.evaluations, studies=CHOSEN),
+        planned(studies.tables, studies=CHOSEN),
 
 
 rule figures:
     input:
-        evaluations(PARAMS.reproduce),
-        expand("results/{study}/{file}", study=PARAMS.reproduce, file=FIGURE_FILES),
-        contact_sheets(PARAMS.reproduce),
+        planned(studies.evaluations, studies=CHOSEN),
+        planned(studies.figures, studies=CHOSEN),
+        planned(data.contact_sheets, studies=CHOSEN),
 
 
-for name in PARAMS.studies:
+for study in PLAN.params.studies:
 
     rule:
         name:
-            name
+            study
         input:
-            evaluations([name]),
-            products([name]),
-            contact_sheets([name]),
+            planned(studies.evaluations, studies=[study]),
+            planned(studies.tables, studies=[study]),
+            planned(studies.figures, studies=[study]),
+            planned(data.contact_sheets, studies=[study]),
         localrule: True

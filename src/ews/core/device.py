@@ -34,7 +34,7 @@ def leased(*, threads: int) -> Iterator[torch.device]:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         yield torch.device("cpu")
         return
-    with _lease(torch.cuda.device_count()) as index:
+    with lease_gpu(torch.cuda.device_count()) as index:
         torch.cuda.set_device(index)
         yield torch.device("cuda", index)
 
@@ -71,8 +71,14 @@ def bfloat16(precision: str, device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def _lease(devices: int, folder: Path | None = None) -> Iterator[int]:
-    """Yield the index of a GPU that no process has more leases of than any other GPU."""
+def lease_gpu(devices: int, folder: Path | None = None) -> Iterator[int]:
+    """Yield the index of a GPU that no process has more leases of than any other GPU.
+
+    Args:
+        devices: how many are visible to this process.
+        folder: of the lock files, the same for all processes that share them; None: one of this user's in the
+            temporary folder.
+    """
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     # Lock by the name that is the same in every process; indices are relative to the visible ones.
     names = visible if len(visible) >= devices else [str(index) for index in range(devices)]

@@ -1,4 +1,4 @@
-"""JSON files with a typed content: read strictly, refused with the key that is wrong, sealed by their own checksum."""
+"""JSON files of a known content: read strictly, refused with the key that is wrong, sealed by their own checksum."""
 
 import hashlib
 import json

@@ -54,10 +54,20 @@ def fingerprint(entry: str, uses: Iterable[Use] = ()) -> str:
 
 @cache
 def _fingerprint(entry: str, uses: frozenset[Use]) -> str:
-    trees = {use: ast.parse(textwrap.dedent(inspect.getsource(use))) for use in uses}
+    digest = hashlib.sha256()
+    for module in reached(entry, uses):
+        digest.update(f"{module}={_tree_hash(module)}\n".encode())
+    # By what they do: from which spec a function comes makes no difference.
+    for dump in sorted(_dump(_tree_of(use)) for use in uses):
+        digest.update(f"{dump}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def reached(entry: str, uses: Iterable[Use] = ()) -> list[str]:
+    """Return the dotted names of the modules that :func:`fingerprint` covers, sorted; arguments are its."""
     pending = [entry, f"{entry}.command"]
-    for tree in trees.values():
-        pending += _imported(tree)
+    for use in uses:
+        pending += _imported(_tree_of(use))
     seen: set[str] = set()
     while pending:
         module = pending.pop()
@@ -65,13 +75,7 @@ def _fingerprint(entry: str, uses: frozenset[Use]) -> str:
             continue
         seen.add(module)
         pending += _imports(module)
-    digest = hashlib.sha256()
-    for module in sorted(seen):
-        digest.update(f"{module}={_tree_hash(module)}\n".encode())
-    # By what they do: from which spec a function comes makes no difference.
-    for dump in sorted(_dump(tree) for tree in trees.values()):
-        digest.update(f"{dump}\n".encode())
-    return digest.hexdigest()[:16]
+    return sorted(seen)
 
 
 def check_fingerprint(planned: str | None, actual: str, *, where: str) -> None:
@@ -102,6 +106,11 @@ def _path(module: str) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+@cache
+def _tree_of(use: Use) -> ast.Module:
+    return ast.parse(textwrap.dedent(inspect.getsource(use)))
 
 
 @cache

@@ -3,13 +3,17 @@
 :func:`corrupt` is the whole interface; ``ews corrupt --help`` is the same for files.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ews.corruptions.driver import PROFILES, apply, check_name
+from ews.corruptions.profiles import PROFILES
 from ews.corruptions.registry import CORRUPTIONS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["BENCHMARK", "EXTRA", "NAMES", "PROFILES", "SEVERITIES", "corrupt"]
 
@@ -50,6 +54,9 @@ def corrupt(
         ValueError: an argument is not as above; the message names the valid values.
         EwsError: frost's photographs are not installed.
     """
+    # Here, so that the names can be had without NumPy: planning a study needs no more.
+    from ews.corruptions.driver import apply, check_name
+
     check_name(name, NAMES)
     function = CORRUPTIONS[name].implementation()
     return apply(function, images, name=name, severity=severity, seed=seed, profile=profile, indices=indices)

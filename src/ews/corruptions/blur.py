@@ -99,19 +99,19 @@ def zoom_blur(images: NDArray[np.uint8], *, profile: str, severity: int, streams
     end, step = ZOOM_BLUR[profile][severity - 1]
     if _operator_bytes(height, width, end, step) > LARGEST_OPERATOR:
         return np.stack([_zoom_in_strips(image, end, step) for image in images])
-    operator = _zoom_operator(height, width, end, step)
+    operator = zoom_operator(height, width, end, step)
     pixels = np.moveaxis(images, 0, 2).reshape(height * width, count * channels).astype(np.float64)
     blurred = np.clip(operator @ pixels + TIE, 0, 255).astype(np.uint8)
     return np.moveaxis(blurred.reshape(height, width, count, channels), 2, 0)
 
 
 def _operator_bytes(height: int, width: int, end: float, step: float) -> int:
-    """Return the most bytes that :func:`_zoom_operator` can take: four weights for each zoom and pixel."""
+    """Return the most bytes that :func:`zoom_operator` can take: four weights for each zoom and pixel."""
     return height * width * (4 * len(np.arange(1, end, step)) + 1) * 12
 
 
 @Kept
-def _zoom_operator(height: int, width: int, end: float, step: float) -> sparse.csr_array:
+def zoom_operator(height: int, width: int, end: float, step: float) -> sparse.csr_array:
     """Return the mean of the identity and all zooms on flattened pixels, float64 [H * W, H * W]."""
     factors = np.arange(1, end, step)
     total = sparse.eye_array(height * width, format="csr")
@@ -125,7 +125,7 @@ def _zoom_operator(height: int, width: int, end: float, step: float) -> sparse.c
 def _zoom_in_strips(image: NDArray[np.uint8], end: float, step: float) -> NDArray[np.uint8]:
     """Blur one image [H, W, C] by zooming its axes one after the other, a strip of columns at a time."""
     height, width, channels = image.shape
-    rows, strips = _zoom_axes(height, width, end, step)
+    rows, strips = zoom_axes(height, width, end, step)
     zooms = rows.shape[1] // height
     # Columns first: sparse matrices act on the leading axis.
     turned = np.ascontiguousarray(image.transpose(1, 0, 2)).reshape(width, height * channels).astype(np.float64)
@@ -141,7 +141,7 @@ def _zoom_in_strips(image: NDArray[np.uint8], end: float, step: float) -> NDArra
 
 
 @Kept
-def _zoom_axes(
+def zoom_axes(
     height: int, width: int, end: float, step: float
 ) -> tuple[sparse.csr_array, tuple[sparse.csr_array, ...]]:
     """Return the identity and all zooms, F in number, of the two axes.

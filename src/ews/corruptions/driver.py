@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.errors import EwsError, unknown
+from ews.corruptions.profiles import PROFILES
 from ews.images.streams import Streams
 
-PROFILES: tuple[str, ...] = ("cifar", "tiny", "imagenet")
 SMALLEST_SIDE = 16
 # Elements per block: float64 temporaries of 2 MB stay in the processor's cache.
 BLOCK = 2**18
@@ -36,12 +36,6 @@ def check_name(name: str, valid: Collection[str]) -> None:
     """
     if name not in valid:
         raise InvalidInput(str(unknown("corruption", name, valid)))
-
-
-def profile_for(height: int, width: int) -> str:
-    """Return the profile whose published image size is nearest (as a ratio) to an image's shorter side."""
-    side = min(height, width)
-    return "cifar" if side < 45 else "tiny" if side < 120 else "imagenet"
 
 
 def apply(

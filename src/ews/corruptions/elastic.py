@@ -68,12 +68,12 @@ def _affine(images: NDArray[np.float32], jitter: NDArray[np.float64]) -> NDArray
 
 def _smooth(fields: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Blur fields [N, H, W] with a Gaussian, edges mirrored, cut at 3 sigma."""
-    rows, columns = (_smoothing(size, sigma) for size in fields.shape[1:])
+    rows, columns = (axis_smoothing(size, sigma) for size in fields.shape[1:])
     return rows @ fields @ columns.T
 
 
 @Kept
-def _smoothing(size: int, sigma: float) -> NDArray[np.float64]:
+def axis_smoothing(size: int, sigma: float) -> NDArray[np.float64]:
     """Return the Gaussian blur of an axis as a matrix, float64 [size, size], from SciPy's own filter."""
     matrix: NDArray[np.float64] = ndimage.gaussian_filter1d(np.eye(size), sigma, axis=0, mode="reflect", truncate=3)
     matrix.flags.writeable = False

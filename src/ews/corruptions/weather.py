@@ -111,7 +111,7 @@ def frost(images: NDArray[np.uint8], *, profile: str, severity: int, streams: St
     """Add a random part of a random photograph of frost."""
     image_weight, frost_weight = FROST[profile][severity - 1]
     height, width = images.shape[1:3]
-    photographs = _photographs(FROST_SCALE[profile], height, width)
+    photographs = frost_photographs(FROST_SCALE[profile], height, width)
     chosen = streams.integers(0, (), len(photographs))
     place = streams.uniform(1, (2,))
     crops = np.empty_like(images)
@@ -141,7 +141,7 @@ def frost_folder() -> Path:
 
 
 @Kept
-def _photographs(scale: float, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
+def frost_photographs(scale: float, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
     """Return the photographs as RGB, scaled, and enlarged where they would be too small to crop from."""
     photographs = []
     folder = frost_folder()

@@ -47,6 +47,11 @@ class Kept(Generic[Given, Result]):
                 self._results.popitem(last=False)
         return result
 
+    def forget(self) -> None:
+        """Drop the results at hand."""
+        with self._lock:
+            self._results.clear()
+
     def held(self) -> int:
         """Return the bytes of the results at hand."""
         return sum(map(_bytes, self._results.values()))

@@ -13,14 +13,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from ews.core.errors import EwsError
-from ews.corruptions.driver import SMALLEST_SIDE
 
 # More than 8 bits a channel: Pillow would cut them off at 255.
 DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
-def look_at_all(images: Path, found: Sequence[Path]) -> tuple[dict[str, str | int], tuple[int, int]]:
-    """Check the sizes of all pictures; return what tells these pictures from others, and the first one's (H, W).
+def look_at_all(images: Path, found: Sequence[Path], *, smallest: int) -> tuple[dict[str, str | int], tuple[int, int]]:
+    """Check that all pictures have ``smallest`` pixels or more on both sides.
+
+    Returns:
+        what tells these pictures from others, and the first one's (H, W).
 
     Raises:
         EwsError: a picture is unreadable or too small.
@@ -30,9 +32,9 @@ def look_at_all(images: Path, found: Sequence[Path]) -> tuple[dict[str, str | in
     for path in tqdm(found, desc="looking", unit="image", disable=None):
         with opened(images / path) as (file, picture):
             width, height = picture.size
-            if min(width, height) < SMALLEST_SIDE:
+            if min(width, height) < smallest:
                 raise EwsError(
-                    f"{images / path}: {width} x {height} pixels; valid are pictures of {SMALLEST_SIDE} or more on "
+                    f"{images / path}: {width} x {height} pixels; valid are pictures of {smallest} or more on "
                     "both sides. Take it out of the folder, or enlarge it."
                 )
             first = first or (height, width)

@@ -23,7 +23,7 @@ class Streams:
 
     def __init__(self, *, seed: int, name: str, severity: int, indices: Sequence[int] | NDArray[np.integer]) -> None:
         text = f"{int(seed)}\x1f{name}\x1f{int(severity)}".encode()
-        self._key = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+        self.key = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
         self._indices = np.asarray(indices, dtype=np.uint64)
         self._generator = np.random.Philox(0)
 
@@ -34,7 +34,7 @@ class Streams:
     def words(self, slot: int, count: int) -> NDArray[np.uint64]:
         """Return ``count`` uniform 64-bit words for each image, uint64 [N, count]."""
         words = np.empty((len(self), count), np.uint64)
-        key = np.array([self._key, 0], np.uint64)
+        key = np.array([self.key, 0], np.uint64)
         state: Any = {
             "bit_generator": "Philox",
             "state": {"counter": np.array([0, 0, 0, slot], np.uint64), "key": key},

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.corruptions.driver import PROFILES
+from ews.corruptions.profiles import PROFILES
 from ews.perturbations import blur, geometric, noise, weather
 from ews.perturbations.driver import Perturbation, apply, check_name
 

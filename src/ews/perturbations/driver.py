@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.errors import unknown
-from ews.corruptions.driver import PROFILES, SMALLEST_SIDE, InvalidInput, check
+from ews.corruptions.driver import SMALLEST_SIDE, InvalidInput, check
+from ews.corruptions.profiles import PROFILES
 from ews.images.streams import Streams
 
 # Elements of frames per block.

@@ -75,8 +75,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
         raise EwsError(f"{path}: missing, damaged, or not the weights that {MODEL} names. {AGAIN}")
     # This generator leaves the global one alone: the weights are replaced at once.
     head = Head(classes=len(about.classes), mean=about.mean, std=about.std, generator=torch.Generator())
-    dynamic = about.architecture.dynamic
-    network = models.build(about.architecture.parameters, head, dynamic=dynamic.parameters if dynamic else None)
+    network = models.build(about.architecture.parameters, head, dynamic=about.architecture.dynamic_parameters)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:

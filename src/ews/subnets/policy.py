@@ -33,7 +33,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class Taken:
     """A decision as taken for C subnets; ``asked`` says for which it arose (None: for all)."""
 
     logits: Tensor
@@ -45,9 +45,9 @@ class _Taken:
 class Draws:
     """C subnets and the decisions that made them."""
 
-    def __init__(self, subnets: list[Subnet], taken: list[_Taken], zero: Tensor) -> None:
+    def __init__(self, subnets: list[Subnet], taken: list[Taken], zero: Tensor) -> None:
         self.subnets = subnets
-        self._taken = taken
+        self.taken = taken
         self._zero = zero
 
     def log_likelihood(self) -> Tensor:
@@ -60,8 +60,8 @@ class Draws:
 
     def _sum(self, measure: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:
         # Decisions of one size are measured together: a few calls in place of one for each layer.
-        groups: dict[tuple[int, int], list[_Taken]] = {}
-        for taken in self._taken:
+        groups: dict[tuple[int, int], list[Taken]] = {}
+        for taken in self.taken:
             groups.setdefault((taken.logits.shape[-1], taken.count), []).append(taken)
         total = self._zero
         for (_, count), group in groups.items():
@@ -113,7 +113,7 @@ class Policy(nn.Module, ABC):
         """
         samples = len(path_counts)
         state = self.begin(samples)
-        taken: list[_Taken] = []
+        taken: list[Taken] = []
         paths: list[list[tuple[bool, bool]]] = [[] for _ in range(samples)]
         channels: list[list[tuple[Tensor, ...]]] = [[] for _ in range(samples)]
         for b, (block, kept) in enumerate(zip(self.space.blocks, self.kept, strict=True)):
@@ -142,7 +142,7 @@ class Policy(nn.Module, ABC):
         return Draws(subnets, taken, torch.zeros(samples, device=self.device, dtype=self.dtype))
 
     def _decide(
-        self, state: State, decision: Decision, count: int, asked: list[bool], choose: Choose, taken: list[_Taken]
+        self, state: State, decision: Decision, count: int, asked: list[bool], choose: Choose, taken: list[Taken]
     ) -> tuple[State, Tensor]:
         """Take one decision; the state of subnets for which it does not arise stays as it is."""
         logits, after = self.logits(state, decision)
@@ -155,7 +155,7 @@ class Policy(nn.Module, ABC):
                 torch.where(mask.view(-1, *[1] * (new.dim() - 1)), new, old)
                 for new, old in zip(after, state, strict=True)
             )
-        taken.append(_Taken(logits, order, count, mask))
+        taken.append(Taken(logits, order, count, mask))
         return after, order
 
     @property

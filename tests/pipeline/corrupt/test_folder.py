@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import zlib
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from PIL import Image
 from ews.core.errors import EwsError
 from ews.core.files import exclusive
 from ews.corruptions import corrupt
+from ews.corruptions.weather import frost_photographs
 from ews.pipeline.corrupt.folder import RECORD, SUFFIXES, UNFINISHED, corrupt_folder
 
 SETTINGS = {
@@ -133,7 +133,7 @@ def test_missing_photographs_are_noticed_before_anything_is_written(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ews.corruptions.weather.find_spec", lambda name: None)
-    monkeypatch.setattr("ews.corruptions.weather._photographs._results", OrderedDict())
+    frost_photographs.forget()
     with pytest.raises(EwsError, match="photographs"):
         corrupt_folder(pictures, tmp_path / "out", **(SETTINGS | {"names": ["brightness", "frost"]}))
     assert not (tmp_path / "out").exists()

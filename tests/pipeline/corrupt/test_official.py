@@ -18,7 +18,7 @@ from ews.corruptions import NAMES
 from ews.data.dataset import load
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
-from ews.pipeline.corrupt.official import _array, extract, read
+from ews.pipeline.corrupt.official import decode, extract, read
 from ews.pipeline.evaluate.images import Stored
 from ews.pipeline.study.schema import OFFICIAL
 
@@ -268,7 +268,7 @@ def test_a_flipped_bit_in_an_arrays_header_never_ends_in_a_traceback() -> None:
         content = bytearray(whole)
         content[place // 8] ^= 1 << place % 8
         try:
-            array = _array(Path("x.tar"), "fog", bytes(content), kinds="B", shape=(5 * COUNT, 32, 32, 3))
+            array = decode(Path("x.tar"), "fog", bytes(content), kinds="B", shape=(5 * COUNT, 32, 32, 3))
         except EwsError as error:
             refused += 1
             assert str(error).startswith("x.tar: fog.npy: ")

@@ -45,19 +45,22 @@ class Killed(BaseException):
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch):
     """Return a function that makes the work end after so many pieces, or counts those that are done."""
-    write = pieces._write_piece
+    run_all = pieces.run_all
     done: list[object] = []
 
     def limit(count: int | None) -> list[object]:
         done.clear()
 
-        def piece(item: object, **options: object) -> None:
-            if count is not None and len(done) == count:
-                raise Killed
-            done.append(item)
-            write(item, **options)
+        def limited(task, items, *, workers: int):
+            def piece(item: object) -> None:
+                if count is not None and len(done) == count:
+                    raise Killed
+                done.append(item)
+                task(item)
 
-        monkeypatch.setattr(pieces, "_write_piece", piece)
+            return run_all(piece, items, workers=workers)
+
+        monkeypatch.setattr(pieces, "run_all", limited)
         return done
 
     return limit
@@ -211,25 +214,25 @@ def test_a_disk_that_fills_up_while_pieces_are_written(
     """What is done is kept: with room again the work goes on."""
     out = tmp_path / "set" / "set.npy"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    piece = generate._piece
     made = []
 
     def full(*arguments: object, **options: object) -> np.ndarray:
-        rows = piece(*arguments, **options)
+        rows = corrupt(*arguments, **options)
         made.append(rows)
-        if len(made) == 8:
+        # The first call only checks the arguments.
+        if len(made) == 1 + 8:
             # Room for the notes, none for the end of the array.
             resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
         return rows
 
-    monkeypatch.setattr(generate, "_piece", full)
+    monkeypatch.setattr(generate, "corrupt", full)
     try:
         with pytest.raises(EwsError, match=r"set\.npy: cannot be written: File too large\. .* 307,200 bytes"):
             corrupt_file(images, out, workers=1, **SETTINGS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert names(out.parent) == [".set.npy.partial"]
-    monkeypatch.setattr(generate, "_piece", piece)
+    monkeypatch.setattr(generate, "corrupt", corrupt)
     done = stop_after(None)
     corrupt_file(images, out, workers=1, **SETTINGS)
     assert len(done) == 25 - 7
@@ -260,10 +263,20 @@ def test_code_other_than_planned_is_refused(dataset: Path, tmp_path: Path) -> No
     assert not (tmp_path / "x.npy").exists()
 
 
+# As the command; small pieces, each noted, so that a break finds some done and most to do.
+COMMAND = """
+from ews.cli import entry
+from ews.images import pieces
+from ews.pipeline.corrupt import generate
+generate.PIECE, pieces.NOTE_SECONDS = 4 * 128 * 128 * 3, 0.0
+entry()
+"""
+
+
 def start(images: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
     command = ("npy", "--images", images, "--out", out, "--seed", 1, "--names", "glass_blur", "--workers", workers)
     return subprocess.Popen(
-        [sys.executable, "-m", "ews", "corrupt", *map(str, command)],
+        [sys.executable, "-c", COMMAND, "corrupt", *map(str, command)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
     )
@@ -278,7 +291,7 @@ def children(pid: int) -> list[int]:
 def test_sigkill_costs_a_few_seconds_of_work_and_no_byte(tmp_path: Path, workers: int) -> None:
     """Killed, and gone on with by another number of workers; workers end with the process that started them."""
     images = tmp_path / "images.npy"
-    np.save(images, np.random.default_rng(0).integers(0, 256, (350, 128, 128, 3), dtype=np.uint8))
+    np.save(images, np.random.default_rng(0).integers(0, 256, (80, 128, 128, 3), dtype=np.uint8))
     out = tmp_path / "out"
     state = out / ".glass_blur.npy.partial" / "state.json"
     process = start(images, out, workers)
@@ -306,8 +319,8 @@ def test_sigkill_costs_a_few_seconds_of_work_and_no_byte(tmp_path: Path, workers
     assert process.returncode == 0
     assert f"goes on after {reached} of" in said.decode()
     assert names(out) == ["glass_blur.json", "glass_blur.npy"]
-    made = np.load(out / "glass_blur.npy", mmap_mode="r").reshape(5, 350, 128, 128, 3)
-    for severity, image in ((1, 0), (1, 349), (3, 7), (5, 349)):
+    made = np.load(out / "glass_blur.npy", mmap_mode="r").reshape(5, 80, 128, 128, 3)
+    for severity, image in ((1, 0), (1, 79), (3, 7), (5, 79)):
         clean = np.load(images)[image : image + 1]
         options = {"name": "glass_blur", "severity": severity, "seed": 1, "profile": "imagenet"}
         np.testing.assert_array_equal(made[severity - 1, image], corrupt(clean, indices=[image], **options)[0])

@@ -21,7 +21,7 @@ from ews.core.files import sha256
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
 from ews.pipeline.artifacts.finished import read_record
-from ews.pipeline.evaluate import shards
+from ews.pipeline.evaluate import masking, shards
 from ews.pipeline.evaluate.adaptive import EVALUATOR as adaptive_evaluator
 from ews.pipeline.evaluate.adversarial import EVALUATOR as adversarial_evaluator
 from ews.pipeline.evaluate.command import main
@@ -273,7 +273,7 @@ def test_kept_shards_of_other_settings_or_damaged_ones_are_attacked_again(advers
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shards, "_sweep", stop)
+    monkeypatch.setattr(masking, "radii", stop)
     with pytest.raises(KeyboardInterrupt):
         adversarial()
     assert "last-pgd-0000" in capsys.readouterr().err

@@ -7,23 +7,29 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ews.core.errors import EwsError
-from ews.pipeline.remote.command import main
+from ews.pipeline.remote.command import work as main
+from ews.pipeline.remote.tasks import Task
 from ews.pipeline.remote.work import Outcome, log_of, work
 
 PYTHON = (sys.executable, "-m")
+TRAIN = ("--data", "none", "--out", "{runs}/a", "--threads", "1")
 SLEEP = ["timeit", "-n1", "-r1", "__import__('time').sleep(60)"]
 
 
-def task(name: str, *command: str, after: tuple[str, ...] = (), makes: str = "") -> dict[str, Any]:
-    return {"name": name, "after": list(after), "makes": [makes or f"{name}.json"], "command": list(command)}
+def task(name: str, *command: str, after: tuple[str, ...] = (), makes: str = "") -> Task:
+    return Task(name=name, after=after, makes=(makes or f"{name}.json",), command=command)
 
 
-def copies(name: str, source: str, *after: str) -> dict[str, Any]:
+def written(*tasks: Task) -> str:
+    """The text of a plan with these tasks."""
+    return json.dumps({"study": "made_up", "tasks": [task.model_dump() for task in tasks]})
+
+
+def copies(name: str, source: str, *after: str) -> Task:
     """A task that writes one file from another: it fails if that is not there yet."""
     return task(name, "json.tool", f"{{runs}}/{source}.json", f"{{runs}}/{name}.json", after=after)
 
@@ -36,7 +42,7 @@ def runs(tmp_path: Path) -> Path:
     return folder
 
 
-def do(tasks: list[dict[str, Any]], runs: Path, *, jobs: int = 2, seconds: float | None = None) -> tuple[Outcome, list]:
+def do(tasks: list[Task], runs: Path, *, jobs: int = 2, seconds: float | None = None) -> tuple[Outcome, list]:
     said: list[str] = []
     outcome = work(
         tasks, places={"runs": str(runs)}, runs=runs, logs=runs / "logs", jobs=jobs, seconds=seconds, say=said.append,
@@ -92,7 +98,7 @@ def test_asked_to_end_it_ends_its_tasks(runs: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     # A command that waits for good: nobody writes to the pipe that it reads.
     os.mkfifo(tmp_path / "pipe")
-    plan.write_text(json.dumps({"tasks": [task("long", "remote", "work", str(tmp_path / "pipe"))]}))
+    plan.write_text(written(task("long", "train", "--cell", f"@{tmp_path / 'pipe'}", *TRAIN)))
     command = [sys.executable, "-m", "ews", "remote", "work", str(plan), "--runs", str(runs), "--logs", str(runs)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "begun: long\n"
@@ -107,34 +113,38 @@ def test_asked_to_end_it_ends_its_tasks(runs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("[]", [], "not a plan"),
-        ('{"tasks": [{"name": "a"}]}', [], "not a plan"),
-        (json.dumps({"tasks": [copies("a", "first")]}), ["--match", "b"], r"no task has 'b'"),
-        (json.dumps({"tasks": [copies("a", "first")]}), ["--jobs", "0"], "--jobs 0: must be at least 1"),
-        (json.dumps({"tasks": [copies("a", "first")]}), ["--workers", "-1"], "--workers -1: must be at least 0"),
-        ('{"tasks": []}', [], r"no task has ''"),
-        (json.dumps({"tasks": [copies("a", "missing")]}), [], "1 failed"),
+        ("[]", [], r"plan\.json: .*\n`ews remote plan STUDY --out .*plan\.json` writes a plan"),
+        ('{"study": "a", "tasks": [{"name": "a"}]}', [], r"tasks\.0\.command: Field required"),
+        (written(task("a", "json.tool", "x")), [], r"a: a plan may only train and evaluate, not 'json\.tool'"),
+        (written(task("a")), [], "a plan may only train and evaluate"),
+        (written(task("a", "train")), ["--match", "b"], r"no task has 'b'"),
+        (written(task("a", "train")), ["--jobs", "0"], "--jobs 0: must be at least 1"),
+        (written(task("a", "train")), ["--workers", "-1"], "--workers -1: must be at least 0"),
+        (written(), [], r"no task has ''"),
+        (written(task("a", "train")), [], "1 failed"),
     ],
 )
 def test_what_is_wrong_is_said(content: str, options: list[str], message: str, runs: Path, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(content)
     with pytest.raises(EwsError, match=message):
-        main(["work", str(tmp_path / "plan.json"), "--runs", str(runs), "--logs", str(runs), *options])
+        main([str(tmp_path / "plan.json"), "--runs", str(runs), "--logs", str(runs), *options])
 
 
 def test_a_pattern_that_is_none_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["work", "plan.json", "--match", "("])
+        main(["plan.json", "--match", "("])
     assert "'(' is no regular expression" in capsys.readouterr().err
 
 
-def test_only_what_matches(runs: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    labels = ("corrupt", "labels", "--data", str(dataset), "--out")
-    tasks = [task(name, *labels, f"{{runs}}/{name}.npy", makes=f"{name}.npy") for name in ("a", "b")]
-    (tmp_path / "plan.json").write_text(json.dumps({"tasks": tasks}))
-    words = ["work", str(tmp_path / "plan.json"), "--runs", str(runs), "--logs", str(runs), "--match", "^b"]
+def test_only_what_matches(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plan.json").write_text(written(task("a", "train"), task("b", "train")))
+    words = [str(tmp_path / "plan.json"), "--runs", str(runs), "--logs", str(runs), "--match", "^b"]
     main([*words, "--list"])
     assert capsys.readouterr().out == "b\n"
+    with pytest.raises(EwsError, match="1 failed"):
+        main(words)
+    assert log_of("b", runs).is_file() and not log_of("a", runs).exists()
+    # What it makes is there: nothing is left to do.
+    (runs / "b.json").touch()
     main(words)
-    assert (runs / "b.npy").is_file() and not (runs / "a.npy").is_file()
-    assert capsys.readouterr().out.endswith("0 were done before, 1 are now.\n")
+    assert capsys.readouterr().out.endswith("1 were done before, 0 are now.\n")

@@ -5,35 +5,35 @@ from pathlib import Path
 import pytest
 import torch
 
-from ews.core.device import _lease, bfloat16, exact, leased, search_kernels
+from ews.core.device import bfloat16, exact, lease_gpu, leased, search_kernels
 from ews.core.errors import EwsError
 
 
 def test_leases_spread_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    with _lease(2, tmp_path) as first, _lease(2, tmp_path) as second:
+    with lease_gpu(2, tmp_path) as first, lease_gpu(2, tmp_path) as second:
         assert (first, second) == (0, 1)
-        with _lease(2, tmp_path) as third, _lease(2, tmp_path) as fourth:
+        with lease_gpu(2, tmp_path) as third, lease_gpu(2, tmp_path) as fourth:
             assert (third, fourth) == (0, 1)
-    with _lease(2, tmp_path) as again:
+    with lease_gpu(2, tmp_path) as again:
         assert again == 0
 
 
 def test_a_freed_gpu_is_taken_first(tmp_path: Path) -> None:
-    with _lease(2, tmp_path):
-        with _lease(2, tmp_path) as second:
+    with lease_gpu(2, tmp_path):
+        with lease_gpu(2, tmp_path) as second:
             assert second == 1
-        with _lease(2, tmp_path) as third:
+        with lease_gpu(2, tmp_path) as third:
             assert third == 1
 
 
 def test_leases_know_gpus_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    with _lease(2, tmp_path) as first:
+    with lease_gpu(2, tmp_path) as first:
         assert first == 0
         # Another process sees GPU 2 as its second one.
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,2")
-        with _lease(2, tmp_path) as other, _lease(2, tmp_path) as third:
+        with lease_gpu(2, tmp_path) as other, lease_gpu(2, tmp_path) as third:
             assert (other, third) == (0, 0)
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from ews.core import files
 from ews.core.errors import EwsError
-from ews.core.fingerprint import fingerprint
+from ews.core.fingerprint import fingerprint, reached
 from ews.data.dataset import Dataset
 from ews.methods.registry import METHODS
 from ews.pipeline.train import checkpoint
@@ -155,15 +155,16 @@ def test_components_are_told_the_learning_rate_s_share_of_its_largest_value(make
 
 
 def test_an_epoch_ends_with_the_router_as_it_is_in_training(
-    make_cell: Cell, dataset: Dataset, teachers: Callable[..., Any]
+    make_cell: Cell, dataset: Dataset, teachers: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before validation, and whatever batches of chance its running statistics have seen."""
     cell = make_cell("awnet", learning_rate=0.5)
     taught = {role: one.network for role, one in load(cell, teachers(cell), dataset, CPU).items()}
     training = Training(cell, dataset, device=CPU, workers=0, teachers=taught)
     seen: list[torch.Tensor] = []
-    end = training.method.end_epoch
-    training.method.end_epoch = lambda: (seen.extend(map(torch.cat, training.method.objective._recent)), end())
+    module = sys.modules[type(training.method.objective).__module__]
+    settle = module.settle
+    monkeypatch.setattr(module, "settle", lambda network, images: (seen.append(images), settle(network, images)))
     training.epoch(0)
     images = torch.cat(seen)
     assert len(images) == 2 * 24
@@ -319,14 +320,7 @@ def test_planning_needs_no_torch() -> None:
 
 def test_one_method_s_code_is_not_another_s(make_cell: Cell) -> None:
     """The modules that only ews needs are outside the fingerprints of vanilla and dropout."""
-    from ews.core.fingerprint import _imports
-
-    seen, pending = set(), ["ews.pipeline.train", "ews.pipeline.train.command"]
-    while pending:
-        module = pending.pop()
-        if module not in seen:
-            seen.add(module)
-            pending += _imports(module)
+    seen = set(reached("ews.pipeline.train"))
     private = {"ews.methods.ews.ews", "ews.methods.dropout.dropout", "ews.subnets.controller", "ews.subnets.distil"}
     assert "ews.methods.compose" in seen and not seen & private
 

@@ -35,29 +35,29 @@ class Awp(Wrapper):
         self.weights: list[Tensor] = [
             module.weight for module in context.network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
         ]
-        self._perturbation: list[Tensor] | None = None
+        self.perturbation: list[Tensor] | None = None
 
     def begin(self, batch: Batch, objective: Objective) -> None:
         """Find v on the prepared batch; no ``.grad`` and no running statistics change. Dropout's masks are its own."""
-        self._perturbation = None
+        self.perturbation = None
         if batch.epoch < self.warmup_epochs:
             return
         with attacked(self.context.network, "train"):
             loss = objective(batch).loss
             gradients = torch.autograd.grad(loss, self.weights)
-        self._perturbation = [
+        self.perturbation = [
             gradient * (self.gamma * weight.detach().norm() / (gradient.norm() + TINY))
             for weight, gradient in zip(self.weights, gradients, strict=True)
         ]
 
     def __call__(self, gradients: Gradients, batch: Batch) -> Metrics:
         """Compute the gradients at w + v, and put w back."""
-        if self._perturbation is None:
+        if self.perturbation is None:
             return gradients(batch)
         before = [weight.detach().clone() for weight in self.weights]
         try:
             with torch.no_grad():
-                for weight, change in zip(self.weights, self._perturbation, strict=True):
+                for weight, change in zip(self.weights, self.perturbation, strict=True):
                     weight.add_(change)
             return gradients(batch)
         finally:

@@ -39,6 +39,20 @@ def part_of(images: int, fraction: float) -> int:
     return max(1, math.ceil(images * fraction - MARGIN))
 
 
+def search_settings(parameters: EwsParameters, *, device: torch.device, seed: int) -> SearchSettings:
+    """Return what a search strategy is given of the parameters."""
+    policy = PolicySettings(
+        samples=parameters.samples,
+        learning_rate=parameters.learning_rate,
+        betas=parameters.betas,
+        entropy_bonus=parameters.entropy_bonus,
+        baseline_decay=parameters.baseline_decay,
+        gradient_clip=parameters.gradient_clip,
+        hidden=parameters.hidden,
+    )
+    return SearchSettings(width=parameters.width, rounding=parameters.rounding, device=device, seed=seed, policy=policy)
+
+
 class Ews(Extra):
     """Algorithm 1 and Eq. (2): loss + lambda * KL(full || subnet), the full network a detached teacher.
 
@@ -71,22 +85,7 @@ class Ews(Extra):
         self.loss = parameters.distillation
         self.reduction = parameters.reduction
         self.batch_fraction = parameters.batch_fraction
-        policy = PolicySettings(
-            samples=parameters.samples,
-            learning_rate=parameters.learning_rate,
-            betas=parameters.betas,
-            entropy_bonus=parameters.entropy_bonus,
-            baseline_decay=parameters.baseline_decay,
-            gradient_clip=parameters.gradient_clip,
-            hidden=parameters.hidden,
-        )
-        settings = SearchSettings(
-            width=parameters.width,
-            rounding=parameters.rounding,
-            device=context.device,
-            seed=context.seed,
-            policy=policy,
-        )
+        settings = search_settings(parameters, device=context.device, seed=context.seed)
         self.search = build(parameters.search, context.network, settings)
         self._kept = [
             [torch.zeros(channels, dtype=torch.int64, device=context.device) for channels in block.channels]
@@ -113,8 +112,8 @@ class Ews(Extra):
 
             row = self.search.update(reward, self._generator)
             self._update = (batch, row) if row else None
-        self._subnet = self.search.sample(self._generator)
-        self._count(self._subnet)
+        self.subnet = self.search.sample(self._generator)
+        self._count(self.subnet)
 
     def gradients(self, batch: Batch, full: Pass) -> Metrics:
         """Add the gradient of lambda times the distillation term, one backward per target."""
@@ -124,7 +123,7 @@ class Ews(Extra):
         for target in full.targets:
             images = part_of(len(target.labels), self.batch_fraction)
             views = len(target.images)
-            logits = self.context.view_logits(target.images[:, :images], self._subnet)
+            logits = self.context.view_logits(target.images[:, :images], self.subnet)
             term = target.weight * distillation(
                 logits.flatten(0, 1),
                 target.logits[:, :images].flatten(0, 1),

@@ -56,8 +56,7 @@ def read_network(run: FinishedRun, name: str, *, dataset: Dataset, device: torch
     architecture = run.record.cell.architecture
     # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.
     head = Head(classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=torch.Generator())
-    dynamic = architecture.dynamic.parameters if architecture.dynamic else None
-    network = models.build(architecture.parameters, head, dynamic=dynamic)
+    network = models.build(architecture.parameters, head, dynamic=architecture.dynamic_parameters)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:

@@ -15,7 +15,7 @@ from ews.core.errors import EwsError, unknown
 from ews.core.files import atomic, exclusive, read_json, write_json
 from ews.core.fingerprint import fingerprint
 from ews.corruptions import NAMES, SEVERITIES, corrupt
-from ews.corruptions.driver import InvalidInput, check_name
+from ews.corruptions.driver import SMALLEST_SIDE, InvalidInput, check_name
 from ews.corruptions.registry import CORRUPTIONS
 from ews.images.pictures import look_at_all, read_picture
 from ews.images.workers import check_workers, run_all
@@ -111,7 +111,7 @@ def corrupt_folder(
     targets = {path.with_suffix(f".{encoding}") for path in found}
     if len(targets) != len(found):
         raise EwsError(f"{images}: two pictures have the same path but for the ending; rename one.")
-    identity, first = look_at_all(images, found)
+    identity, first = look_at_all(images, found, smallest=SMALLEST_SIDE)
     profile = profile or choose(*first)
     try_all(names, severities, seed=seed, profile=profile)
     settings = {**identity, "encoding": encoding, "profile": profile, "seed": seed}

@@ -83,8 +83,7 @@ def _check_source(source: str, dataset: Dataset) -> None:
     Raises:
         EwsError: it is, or the dataset does not say where its images are from.
     """
-    described = dataset.info.get("source")
-    own = described.get("name") if isinstance(described, dict) else None
+    own = dataset.info.source.name
     if source != f"{own}_c":
         raise EwsError(
             f"--source {source}: {dataset.folder} was made of the source {own!r}, whose published corrupted set would "
@@ -112,7 +111,7 @@ def _checked(archive: Path, dataset: Dataset, name: str) -> NDArray[Any]:
     if missing:
         raise EwsError(f"{archive}: {', '.join(missing)} missing. There: {', '.join(sorted(there)) or 'no .npy file'}.")
     count, blocks = len(dataset.test_labels), SEVERITIES
-    labels = _array(archive, LABELS, found.pop(LABELS), kinds="iu", shape=(blocks * count,)).astype(np.int64)
+    labels = decode(archive, LABELS, found.pop(LABELS), kinds="iu", shape=(blocks * count,)).astype(np.int64)
     expected = np.tile(dataset.test_labels, blocks)
     if not np.array_equal(labels, expected):
         first = int(np.flatnonzero(labels != expected)[0])
@@ -122,15 +121,21 @@ def _checked(archive: Path, dataset: Dataset, name: str) -> NDArray[Any]:
         )
     if name == LABELS:
         return labels
-    return _array(archive, name, found[name], kinds="B", shape=(blocks * count, *dataset.test_images.shape[1:]))
+    return decode(archive, name, found[name], kinds="B", shape=(blocks * count, *dataset.test_images.shape[1:]))
 
 
-def _array(archive: Path, stem: str, content: bytes, *, kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:
+def decode(archive: Path, stem: str, content: bytes, *, kinds: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """Read an ``.npy`` from memory; its header is checked before room is made for what it promises.
 
     Args:
+        archive: where it is from, for messages.
+        stem: its name there, less ``.npy``.
+        content: the file.
         kinds: letters, each a NumPy kind (``iu``) or type (``B`` for uint8), that are accepted.
         shape: the only one that is accepted.
+
+    Raises:
+        EwsError: it is damaged, or an array of another shape or type.
     """
     where = f"{archive}: {stem}.npy"
     stream = io.BytesIO(content)

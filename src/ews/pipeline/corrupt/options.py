@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ews.corruptions import BENCHMARK, NAMES, PROFILES, corrupt
-from ews.corruptions.driver import SMALLEST_SIDE, profile_for
+from ews.corruptions.driver import SMALLEST_SIDE
+from ews.corruptions.profiles import profile_for
 
 
 def command_parser(command: str, description: str) -> ArgumentParser:

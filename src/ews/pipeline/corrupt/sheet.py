@@ -14,7 +14,7 @@ from ews.core.arrays import read_npy
 from ews.core.errors import EwsError
 from ews.core.files import atomic
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
-from ews.corruptions.driver import profile_for
+from ews.corruptions.profiles import profile_for
 from ews.data.dataset import Dataset, load
 from ews.pipeline.corrupt.stored import TEST_IMAGES, read_record, verify
 
@@ -86,7 +86,7 @@ def sheet(
         stored = [name for name in NAMES if (corrupted / f"{name}.npy").is_file()]
         if not stored:
             raise EwsError(f"{corrupted}: no corrupted sets here. Make them with 'ews corrupt generate'.")
-    images = {"images_sha256": dataset.info["files"][TEST_IMAGES]}
+    images = {"images_sha256": dataset.info.files[TEST_IMAGES]}
     records = (
         {name: read_record(corrupted, name, {**images, "corruption": name}) for name in stored} if corrupted else {}
     )

@@ -80,6 +80,11 @@ def every(cell: Cell) -> bool:
     return True
 
 
+def no_subsets(options: Options) -> Mapping[str, int | None]:
+    """Say that an evaluation takes all test images that are measured."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSpec(Generic[S, O, F]):
     """A kind of evaluation.
@@ -93,6 +98,8 @@ class EvaluationSpec(Generic[S, O, F]):
             ``"adversary"``: such keys cannot be swept.
         options: what it is asked for.
         asked: returns that, given all settings.
+        subsets: of its options, how many of the measured test images each part of it takes, by key below its section;
+            None: all.
         applies: whether it says something about a cell.
         findings: the type of its result.
         implementation: imports and returns what measures. The code fingerprint of a result follows the imports in this
@@ -117,6 +124,7 @@ class EvaluationSpec(Generic[S, O, F]):
     implementation: Callable[[], Evaluate[O, F]]
     scoring: Callable[[], Scoring[O, F]]
     components: Callable[[O], Sequence[Use]] = lambda _: ()
+    subsets: Callable[[O], Mapping[str, int | None]] = no_subsets
     applies: Callable[[Cell], bool] = every
     stored: bool = False
     workers: bool = False

@@ -15,6 +15,6 @@ def code(cell: Cell, kind: str, options: Options) -> str:
         kind: of evaluation, e.g. ``"clean"``.
         options: what decides its result.
     """
-    spec, dynamic = EVALUATIONS[kind], cell.architecture.dynamic
-    network = models.uses(cell.architecture.parameters, dynamic.parameters if dynamic else None)
+    spec = EVALUATIONS[kind]
+    network = models.uses(cell.architecture.parameters, cell.architecture.dynamic_parameters)
     return fingerprint("ews.pipeline.evaluate.command", [spec.implementation, *spec.components(options), *network])

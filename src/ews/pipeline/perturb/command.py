@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.arrays import check_output
-from ews.corruptions.driver import profile_for
+from ews.corruptions.profiles import profile_for
 from ews.images.reading import open_images
 from ews.perturbations import NAMES, PROFILES
 from ews.pipeline.perturb.generate import generate

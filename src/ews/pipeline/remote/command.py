@@ -1,7 +1,7 @@
-"""Train and measure a study on a machine without Snakemake: ``ews remote {plan,work}``.
+"""Train and measure a study on a machine without Snakemake: ``ews remote plan`` and ``ews remote work``.
 
 At home ``plan STUDY --out plan.json``; there, with the same revision of this package and the same data, ``work
-plan.json``, as often as it takes: what is done is not done again. Then ``ews adopt`` at home
+plan.json``, as often as it takes: what is done is not done again. Then ``ews remote adopt`` at home
 (docs/elsewhere.md).
 """
 
@@ -12,48 +12,52 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
-from ews.core.files import read_json, write_json
-from ews.pipeline.remote.work import work
-
-KEYS = {"name", "after", "makes", "command"}
+from ews.pipeline.remote.tasks import read
+from ews.pipeline.remote.work import work as do
 
 
-def main(argv: Sequence[str]) -> None:
-    """Parse the command line and do what it says."""
-    parser = argparse.ArgumentParser(
-        prog="ews remote", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    planning = commands.add_parser("plan", help="write what a study asks for")
-    planning.add_argument("study")
-    planning.add_argument("--params", type=Path, default=Path("params.yaml"), help="(default: %(default)s)")
-    planning.add_argument("--out", type=Path, required=True, help="the plan, JSON")
-    doing = commands.add_parser("work", help="do what a plan lists and is not done")
-    doing.add_argument("plan", type=Path)
-    doing.add_argument(
+def plan(argv: Sequence[str]) -> None:
+    """Run ``ews remote plan``: write what a study asks for."""
+    # Only planning needs what reads params.yaml.
+    from ews.pipeline.remote.plan import tasks
+    from ews.pipeline.study.params import load
+
+    parser = _parser("plan", "Write what a study asks for.")
+    parser.add_argument("study")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, help="the plan, JSON")
+    arguments = parser.parse_args(argv)
+    params = load(arguments.params)
+    if arguments.study not in params.studies:
+        raise unknown("study", arguments.study, params.studies)
+    write_document(arguments.out, tasks(params, arguments.study))
+
+
+def work(argv: Sequence[str]) -> None:
+    """Run ``ews remote work``: do what a plan lists and is not done."""
+    parser = _parser("work", "Do what a plan lists and is not done.")
+    parser.add_argument("plan", type=Path)
+    parser.add_argument(
         "--match", type=_pattern, metavar="REGEX", default="", help="only tasks whose names have this in them"
     )
-    doing.add_argument("--list", action="store_true", help="only print the tasks' names")
-    doing.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
-    doing.add_argument("--runs", type=Path, default=Path("results/runs"), help="(default: %(default)s)")
-    doing.add_argument("--logs", type=Path, default=Path("logs/elsewhere"), help="(default: %(default)s)")
-    doing.add_argument("--jobs", type=int, default=1, help="tasks at a time; GPUs are shared out among them")
-    doing.add_argument("--threads", type=int, default=1, help="of torch, for each task (default: %(default)s)")
-    doing.add_argument("--workers", type=int, help="that make images, for each task; default: all cores shared out")
-    doing.add_argument("--seconds", type=float, help="end after so long; the next time goes on from there")
+    parser.add_argument("--list", action="store_true", help="only print the tasks' names")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="(default: %(default)s)")
+    parser.add_argument("--logs", type=Path, default=Path("logs/elsewhere"), help="(default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="tasks at a time; GPUs are shared out among them")
+    parser.add_argument("--threads", type=int, default=1, help="of torch, for each task (default: %(default)s)")
+    parser.add_argument("--workers", type=int, help="that make images, for each task; default: all cores shared out")
+    parser.add_argument("--seconds", type=float, help="end after so long; the next time goes on from there")
     arguments = parser.parse_args(argv)
-    if arguments.command == "plan":
-        write_json(arguments.out, _plan(arguments.params, arguments.study))
-        return
-    tasks = [task for task in _read(arguments.plan) if arguments.match.search(task["name"])]
+    tasks = [task for task in read(arguments.plan).tasks if arguments.match.search(task.name)]
     if not tasks:
         pattern = arguments.match.pattern
         raise EwsError(f"{arguments.plan}: no task has {pattern!r} (--match) in its name; --list prints all of them.")
     if arguments.list:
-        print("\n".join(task["name"] for task in tasks))
+        print("\n".join(task.name for task in tasks))
         return
     for option, least in (("jobs", 1), ("threads", 1), ("workers", 0)):
         value = getattr(arguments, option)
@@ -65,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
     if workers is None:
         workers = max(1, len(os.sched_getaffinity(0)) // arguments.jobs)
     places = {"data": arguments.data, "runs": arguments.runs, "threads": arguments.threads, "workers": workers}
-    outcome = work(
+    outcome = do(
         tasks,
         places={name: str(value) for name, value in places.items()},
         runs=arguments.runs,
@@ -81,27 +85,12 @@ def main(argv: Sequence[str]) -> None:
         raise EwsError(f"{counts}. The same command goes on; output of each task is in {arguments.logs}.")
 
 
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"ews remote {command}", description=description)
+
+
 def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
-
-
-def _plan(path: Path, study: str) -> dict[str, Any]:
-    # Only planning needs what reads params.yaml.
-    from ews.pipeline.remote.plan import tasks
-    from ews.pipeline.study.params import load
-
-    params = load(path)
-    if study not in params.studies:
-        raise unknown("study", study, params.studies)
-    return {"study": study, "tasks": tasks(params, study)}
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    found = read_json(path)
-    listed = found.get("tasks") if isinstance(found, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(task, dict) and task.keys() >= KEYS for task in listed):
-        raise EwsError(f"{path}: not a plan; `ews remote plan STUDY --out {path}` writes one.")
-    return listed

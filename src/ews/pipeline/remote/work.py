@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-Task = Mapping[str, Any]
+from ews.pipeline.remote.tasks import Task
+
 EWS = (sys.executable, "-m", "ews")
 PAUSE = 0.2  # seconds between looks at the running processes
 PATIENCE = 10.0  # seconds that a process has to end when asked to
@@ -56,10 +56,10 @@ def work(
     outcome = Outcome()
     waiting = {}
     for task in tasks:
-        if all((runs / name).is_file() for name in task["makes"]):
-            outcome.there.append(task["name"])
+        if all((runs / name).is_file() for name in task.makes):
+            outcome.there.append(task.name)
         else:
-            waiting[task["name"]] = task
+            waiting[task.name] = task
     logs.mkdir(parents=True, exist_ok=True)
     running: dict[str, tuple[subprocess.Popen[bytes], float]] = {}
 
@@ -68,13 +68,11 @@ def work(
 
     try:
         while running or waiting:
-            while lost := [
-                n for n, task in waiting.items() if {*outcome.failed, *outcome.blocked} & set(task["after"])
-            ]:
+            while lost := [n for n, task in waiting.items() if {*outcome.failed, *outcome.blocked} & set(task.after)]:
                 outcome.blocked += lost
                 waiting = {name: task for name, task in waiting.items() if name not in lost}
             undone = waiting.keys() | running.keys()
-            ready = [name for name, task in waiting.items() if not undone & set(task["after"])]
+            ready = [name for name, task in waiting.items() if not undone & set(task.after)]
             if over() or (waiting and not ready and not running):
                 break
             for name in ready[: jobs - len(running)]:
@@ -95,11 +93,16 @@ def log_of(name: str, logs: Path) -> Path:
     return logs / (re.sub(r"[^\w.=+-]+", "_", name) + ".log")
 
 
-def _begin(task: Task, program: Sequence[str], places: Mapping[str, str], logs: Path) -> subprocess.Popen[bytes]:
+def filled(task: Task, places: Mapping[str, str]) -> list[str]:
+    """Return a task's command with its places filled in, see :func:`work`."""
     # A cell is JSON: its braces are not to be taken for places.
     fill = re.compile("|".join(re.escape(f"{{{place}}}") for place in places))
-    command = [fill.sub(lambda found: places[found[0][1:-1]], word) for word in task["command"]]
-    with log_of(task["name"], logs).open("ab") as log:
+    return [fill.sub(lambda found: places[found[0][1:-1]], word) for word in task.command]
+
+
+def _begin(task: Task, program: Sequence[str], places: Mapping[str, str], logs: Path) -> subprocess.Popen[bytes]:
+    command = filled(task, places)
+    with log_of(task.name, logs).open("ab") as log:
         return subprocess.Popen([*program, *command], stdout=log, stderr=subprocess.STDOUT)
 
 

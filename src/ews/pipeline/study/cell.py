@@ -13,6 +13,7 @@ from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_vali
 from ews.augment.registry import AUGMENTATIONS
 from ews.augment.spec import AugmentationParameters, Crop
 from ews.core.errors import EwsError
+from ews.core.files import read_json
 from ews.core.registry import Described, DescribedRegistry
 from ews.core.values import Section, Seed
 from ews.methods.registry import METHODS
@@ -21,6 +22,7 @@ from ews.models.registry import ARCHITECTURES, DYNAMIC
 from ews.models.spec import ArchitectureParameters, DynamicParameters
 from ews.pipeline.study.recipe_spec import Recipe
 
+REMEDY = "Give JSON or @FILE; `ews study cell RUN` prints a whole cell."
 Weights = Literal["last", "best"]
 
 
@@ -42,6 +44,11 @@ class ArchitectureCell(Section):
     name: str
     parameters: SerializeAsAny[ArchitectureParameters]
     dynamic: DynamicCell | None = None
+
+    @property
+    def dynamic_parameters(self) -> DynamicParameters | None:
+        """What makes it depend on its input, as networks are built with it."""
+        return None if self.dynamic is None else self.dynamic.parameters
 
     @field_validator("parameters", mode="before")
     @classmethod
@@ -121,28 +128,23 @@ class Cell(Section):
     seed: Seed
 
 
-def read_cell(text: str, *, where: str) -> Cell:
-    """Return the cell that a text, JSON, spells out.
-
-    Args:
-        text: the JSON.
-        where: option or file that it comes from, for messages.
+def read_cell(given: str) -> Cell:
+    """Return the cell that the option ``--cell`` gives: JSON, or ``@FILE``.
 
     Raises:
-        EwsError: not JSON, or not a whole cell; one line for each key that is wrong.
+        EwsError: no such file, not JSON, or not a whole cell; one line for each key that is wrong.
     """
+    where, text = "--cell", given
+    if given.startswith("@"):
+        where, text = given[1:], json.dumps(read_json(given[1:]))
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise EwsError(f"{where}: not valid JSON ({error}); give JSON or @FILE.") from None
-    try:
-        return Cell.model_validate_json(json.dumps(content))
+        return Cell.model_validate_json(text)
     except ValidationError as error:
         lines = [
             f"{where}: {'.'.join(map(str, problem['loc'])) or 'the cell'}: {problem['msg']}"
             for problem in error.errors(include_url=False)
         ]
-        raise EwsError("\n".join([*lines, "`ews study cell RUN` prints a whole cell."])) from None
+        raise EwsError("\n".join([*lines, REMEDY])) from None
 
 
 def _as_registered(registry: DescribedRegistry[Any], name: object, value: Any) -> Any:

@@ -3,12 +3,19 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+
+from pydantic import JsonValue
 
 from ews.core.errors import EwsError
-from ews.pipeline.study.naming import EVALUATION, canonical, differences, spell, tagged
+from ews.pipeline.evaluate.corruption.corruption_spec import stored
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.spec import CorruptedSet, Options, Settings
+from ews.pipeline.study.cell import Cell
+from ews.pipeline.study.flat import Flat, flat_section
+from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
+from ews.pipeline.study.naming import EVALUATION, differences, spell, tagged
 from ews.pipeline.study.overrides import combinations, is_sweep, override
-from ews.pipeline.study.resolve import DYNAMIC, check, resolve, touches
+from ews.pipeline.study.resolve import Names, Resolver, check, touches
 from ews.pipeline.study.schema import Params, Study
 
 GENERATED, OFFICIAL = "generated", "official"
@@ -20,29 +27,35 @@ class Planned:
 
     Attributes:
         run: folder below results/runs.
-        cell: resolved parameters, JSON types only.
+        cell: the resolved parameters.
         evaluation: subfolder of the run for evaluation settings that differ from the defaults; "" for the defaults.
-        settings: resolved evaluation settings: those of `evaluation`, and `corrupted.source` of the dataset.
+        settings: all that decides how it is measured, and ways to do so.
+        asked: the study's evaluations that apply to it, in the study's order.
         label: dataset, architecture, augmentation and method as tables name them.
         differs: the parameters that are not the defaults, which a hash in the folder's name stands for.
-        stored: whether corrupted images are read from disk (official ones always are) or made while they are measured;
-            no result depends on it.
+        stored: whether corrupted images are read from disk (official ones always are) or made while they are measured.
         teachers: the cells by run folder that it learns from, directly or not, whether a study lists them or not.
     """
 
     run: str
-    cell: dict[str, Any]
+    cell: Cell
     evaluation: str
-    settings: dict[str, Any]
-    label: dict[str, str]
-    differs: dict[str, Any]
+    settings: Settings
+    asked: tuple[Asked, ...]
+    label: Label
+    differs: Mapping[str, JsonValue]
     stored: bool
-    teachers: dict[str, dict[str, Any]]
+    teachers: Mapping[str, Cell]
 
     @property
     def results(self) -> str:
         """Folder of the evaluations below results/runs."""
         return f"{self.run}/{self.evaluation}" if self.evaluation else self.run
+
+    def options(self, kind: str) -> Options:
+        """Return what an evaluation of this cell is asked for, whether the study wants it or not."""
+        options: Options = EVALUATIONS.find(kind).asked(self.settings)
+        return options
 
 
 def plan(params: Params, study: str) -> list[Planned]:
@@ -52,34 +65,38 @@ def plan(params: Params, study: str) -> list[Planned]:
         EwsError: an override names an unknown key, has a bad value, or touches no cell of the study.
     """
     spec = params.studies[study]
-    raw = params.model_dump()
+    base = Resolver(params)
     planned: dict[str, Planned] = {}
     touched: set[str] = set()
-    for overrides in combinations(spec, raw, study):
-        changed = override(raw, overrides, study) if overrides else params
-        for dataset, architecture, augmentation, method, seed in _axes(spec, params):
-            training = resolve(changed, params, dataset, architecture, augmentation, method, seed)
+    axes = list(_axes(spec, params))
+    swept = {path for path, value in spec.overrides.items() if is_sweep(value, path, params)}
+    for overrides in combinations(spec, params, study):
+        changed = override(params, overrides, study) if overrides else params
+        resolver = Resolver(changed, base) if overrides else base
+        measured = {dataset: _Measured.of(changed, params, spec, dataset) for dataset in spec.dataset}
+        for names, seed in axes:
+            training = resolver.resolve(names, seed)
             for part in training.chain():
                 check(part.cell, changed)
-            settings = _settings(changed, changed.datasets[dataset].corrupted.source)
-            # Official images are told apart from generated ones even where params.yaml makes them the default.
-            evaluation = differences(_flat(settings), _flat(_settings(params, GENERATED)))
-            swept = {path: value for path, value in overrides.items() if touches(path, training)}
-            touched |= set(swept)
-            sweep = {path: value for path, value in swept.items() if is_sweep(spec.overrides[path], path, raw)}
+            used = [path for path in overrides if touches(path, training)]
+            touched.update(used)
+            dataset, architecture, augmentation, method = names
+            varied = [f"{_short(path)}={spell(overrides[path])}" for path in used if path in swept]
+            how = measured[dataset]
             entry = Planned(
                 run=training.run,
                 cell=training.cell,
-                evaluation=tagged(EVALUATION, evaluation) if evaluation else "",
-                settings=settings,
-                label={
-                    "dataset": dataset,
-                    "architecture": architecture,
-                    "augmentation": augmentation,
-                    "method": ", ".join([method, *(f"{_short(path)}={spell(value)}" for path, value in sweep.items())]),
-                },
+                evaluation=how.folder,
+                settings=how.settings,
+                asked=tuple(asked for asked in how.asked if EVALUATIONS[asked.kind].applies(training.cell)),
+                label=Label(
+                    dataset=dataset,
+                    architecture=architecture,
+                    augmentation=augmentation,
+                    method=", ".join([method, *varied]),
+                ),
                 differs=training.differs,
-                stored=changed.evaluation.corruption.stored or settings["corrupted"]["source"] == OFFICIAL,
+                stored=how.stored,
                 teachers={other.run: other.cell for other in training.chain() if other is not training},
             )
             _place(planned, entry, f"params.yaml: studies.{study}")
@@ -87,54 +104,40 @@ def plan(params: Params, study: str) -> list[Planned]:
         if path not in touched:
             raise EwsError(f"params.yaml: studies.{study}.overrides: {path!r} changes no cell of this study.")
     for kind in spec.evaluations:
-        if not any(is_measured(kind, entry.cell) for entry in planned.values()):
-            raise EwsError(
-                f"params.yaml: studies.{study}.evaluations: {kind!r} deceives a router, and no cell of this study has "
-                f"one; a method with {' or '.join(DYNAMIC)} has."
-            )
+        if not any(asked.kind == kind for entry in planned.values() for asked in entry.asked):
+            raise EwsError(f"params.yaml: studies.{study}.evaluations: {kind!r} {EVALUATIONS[kind].otherwise}.")
     return list(planned.values())
 
 
-def is_measured(kind: str, cell: Mapping[str, Any]) -> bool:
-    """Tell whether an evaluation that a study asks for applies to a cell: `adaptive` does to networks with a router."""
-    return kind != "adaptive" or "dynamic" in cell["architecture"]
+def manifest(params: Params, study: str, planned: list[Planned] | None = None) -> Manifest:
+    """Return what the reports need to know of a study: results/<study>/study.json.
 
-
-def manifest(params: Params, study: str) -> dict[str, Any]:
-    """Return what the reports need to know of a study: results/<study>/study.json."""
+    Args:
+        params: of everything.
+        study: its name.
+        planned: what :func:`plan` returns for it, if that is known already.
+    """
     spec = params.studies[study]
-    cells = plan(params, study)
-    settings = cells[0].settings
+    cells = plan(params, study) if planned is None else planned
     listed = {entry.run for entry in cells}
-    teachers = {run: cell for entry in cells for run, cell in entry.teachers.items() if run not in listed}
-    imagenet = [name for name in spec.dataset if params.datasets[name].corrupted.profile == "imagenet"]
-    return {
-        "study": study,
-        "title": spec.title,
-        "evaluations": list(spec.evaluations),
-        "corruptions": list(settings["corruption"]["names"]),
-        "test_images": settings["test_images"],
-        # Only where they matter, so that the manifests of other studies stay as they are.
-        **({"perturbations": list(settings["perturbation"]["names"])} if "perturbation" in spec.evaluations else {}),
-        **({"imagenet": imagenet} if imagenet else {}),
-        **({"adversarial": settings["adversarial"]} if "adversarial" in spec.evaluations else {}),
-        **({"adaptive": _adaptive(settings)} if "adaptive" in spec.evaluations else {}),
-        # Trained, and measured in no row: what they cost is part of what their students cost.
-        **({"teachers": teachers} if teachers else {}),
-        "cells": [
-            {
-                "run": entry.run,
-                "evaluation": entry.evaluation,
-                "label": entry.label,
-                "seed": entry.cell["seed"],
-                "cell": entry.cell,
-                "differs": entry.differs,
-                # Only where it is not the rule, so that the manifests of other studies stay as they are.
-                **({"corrupted": OFFICIAL} if entry.settings["corrupted"]["source"] == OFFICIAL else {}),
-            }
+    return Manifest(
+        study=study,
+        title=spec.title,
+        evaluations=tuple(spec.evaluations),
+        entries=tuple(
+            Entry(
+                run=entry.run,
+                evaluation=entry.evaluation,
+                label=entry.label,
+                cell=entry.cell,
+                differs=dict(entry.differs),
+                corrupted=entry.settings.corrupted,
+                asked=entry.asked,
+            )
             for entry in cells
-        ],
-    }
+        ),
+        teachers={run: cell for entry in cells for run, cell in entry.teachers.items() if run not in listed},
+    )
 
 
 def all_cells(params: Params) -> dict[str, Planned]:
@@ -154,22 +157,22 @@ def merged(plans: Mapping[str, Iterable[Planned]]) -> dict[str, Planned]:
         EwsError: two different cells would share a folder.
     """
     found: dict[str, Planned] = {}
-    runs: dict[str, str] = {}
+    runs: dict[str, Cell] = {}
     for study, entries in plans.items():
         for entry in entries:
             _place(found, entry, f"params.yaml: studies.{study}")
             if not entry.stored:
                 found[entry.results] = entry
             for run, cell in trainings([entry]).items():
-                content = canonical(cell)
-                if runs.setdefault(run, content) != content:
+                other = runs.setdefault(run, cell)
+                if other is not cell and other != cell:
                     raise EwsError(f"params.yaml: studies.{study}: two different cells would share {run}.")
     return found
 
 
-def trainings(planned: Iterable[Planned]) -> dict[str, dict[str, Any]]:
+def trainings(planned: Iterable[Planned]) -> dict[str, Cell]:
     """Return what is trained, by run folder: the cells of studies, and those that they learn from."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Cell] = {}
     for entry in planned:
         found |= {entry.run: entry.cell, **entry.teachers}
     return found
@@ -181,66 +184,84 @@ def check_sizes(
     """Refuse subsets larger than what they are taken from, before anything is downloaded or trained.
 
     Args:
-        params: for the datasets' sources and validation shares, and for what the studies measure.
+        params: for the datasets' sources and validation shares.
         plans: the cells of studies.
         sizes: source -> numbers of its training and test images; None where the manifest has none.
 
     Raises:
         EwsError: a subset is too large.
     """
-    for study, entry in ((study, entry) for study, planned in plans.items() for entry in planned):
-        attacked = "adversarial" in params.studies[study].evaluations
-        dataset = params.datasets[entry.cell["dataset"]]
+    for entry in (entry for planned in plans.values() for entry in planned):
+        dataset = params.datasets[entry.cell.dataset]
         train, test = sizes[dataset.source]
         kept = None if train is None else train - round(train * dataset.validation)
+        subset = entry.settings.test_images
         wanted = {
-            **{
-                f"{run}: recipe train_images": (cell["recipe"]["train_images"], kept)
-                for run, cell in entry.teachers.items()
-            },
-            "recipe train_images": (entry.cell["recipe"]["train_images"], kept),
-            "evaluation.test_images": (entry.settings["test_images"], test),
-            "evaluation.adversarial.autoattack.n_examples": (
-                entry.settings["adversarial"]["autoattack"]["n_examples"] if attacked else None,
-                test if entry.settings["test_images"] is None else entry.settings["test_images"],
-            ),
+            f"{run}: recipe train_images": (cell.recipe.train_images, kept) for run, cell in entry.teachers.items()
         }
+        wanted["recipe train_images"] = (entry.cell.recipe.train_images, kept)
+        wanted["evaluation.test_images"] = (subset, test)
+        for asked in entry.asked:
+            for key, count in EVALUATIONS[asked.kind].subsets(asked.options).items():
+                wanted[f"evaluation.{asked.kind}.{key}"] = (count, test if subset is None else subset)
         for key, (value, available) in wanted.items():
             if value is not None and available is not None and value > available:
                 raise EwsError(f"params.yaml: {entry.results}: {key} = {value}: at most {available} images are there.")
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """How the cells of a dataset are measured under one combination of overrides; see :class:`Planned`."""
+
+    settings: Settings
+    folder: str
+    asked: tuple[Asked, ...]
+    stored: bool
+
+    @classmethod
+    def of(cls, params: Params, base: Params, spec: Study, dataset: str) -> "_Measured":
+        """Derive it from the parameters with and without overrides."""
+        settings = _settings(params, params.datasets[dataset].corrupted)
+        # Official images are told apart from generated ones even where params.yaml makes them the default.
+        usual = params.datasets[dataset].corrupted.model_copy(update={"source": GENERATED})
+        differs = differences(_decisive(settings), _decisive(_settings(base, usual)))
+        return cls(
+            settings=settings,
+            folder=tagged(EVALUATION, differs) if differs else "",
+            asked=tuple(Asked(kind=kind, options=EVALUATIONS[kind].asked(settings)) for kind in spec.evaluations),
+            stored=stored(settings),
+        )
+
+
+def _settings(params: Params, corrupted: CorruptedSet) -> Settings:
+    sections = {kind: params.evaluation.of(kind) for kind, spec in EVALUATIONS.items() if spec.section.model_fields}
+    return Settings(test_images=params.evaluation.test_images, sections=sections, corrupted=corrupted)
+
+
+def _decisive(settings: Settings) -> Flat:
+    """Spell out everything that decides how a trained network is measured, by key path below `evaluation`."""
+    flat: Flat = {"test_images": settings.test_images, "corrupted.source": settings.corrupted.source}
+    for kind, section in settings.sections.items():
+        ways = EVALUATIONS[kind].ways
+        flat |= {f"{kind}.{key}": value for key, value in flat_section(section).items() if key not in ways}
+    return flat
+
+
 def _place(planned: dict[str, Planned], entry: Planned, where: str) -> None:
     """Add a cell to those by results folder; the same one again is no other."""
     other = planned.setdefault(entry.results, entry)
-    if canonical([other.cell, other.settings]) != canonical([entry.cell, entry.settings]):
+    if other is not entry and (other.cell != entry.cell or _decisive(other.settings) != _decisive(entry.settings)):
         raise EwsError(f"{where}: two different cells would share {entry.results}.")
 
 
-def _axes(spec: Study, params: Params) -> Iterator[tuple[str, str, str, str, int]]:
+def _axes(spec: Study, params: Params) -> Iterator[tuple[Names, int]]:
     for dataset in spec.dataset:
         architectures = spec.architecture or [params.datasets[dataset].architecture]
         seeds = params.seeds if spec.seed is None else spec.seed
-        yield from product([dataset], architectures, spec.augmentation, spec.method, seeds)
-
-
-def _settings(params: Params, source: str) -> dict[str, Any]:
-    """Spell out everything that decides how a trained network is measured."""
-    return {**params.evaluation.model_dump(exclude={"corruption": {"stored"}}), "corrupted": {"source": source}}
+        for names in product([dataset], architectures, spec.augmentation, spec.method):
+            yield from ((names, seed) for seed in seeds)
 
 
 def _short(path: str) -> str:
     """Shorten a key path for a table's row: the last key is what a reader looks for, of a teacher with its role."""
     return path.rpartition(".teachers.")[2] if ".teachers." in path else path.rsplit(".", 1)[1]
-
-
-def _adaptive(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the adaptive attacks' settings, with what they have in common with the other attacks."""
-    return {**{key: settings["adversarial"][key] for key in ("epsilon", "step_size", "steps")}, **settings["adaptive"]}
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -5,8 +5,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
-from ews.core.files import write_json, write_text
+from ews.core.files import write_text
 from ews.pipeline.study.cells import all_cells, manifest, plan, trainings
 from ews.pipeline.study.naming import digest
 from ews.pipeline.study.params import load
@@ -58,10 +59,10 @@ def main(argv: Sequence[str]) -> None:
                 f"{arguments.params} is not what the workflow planned with: it changed since, or --config "
                 "overrides it. Edit the file, then run snakemake again."
             )
-        write_json(arguments.out, content)
+        write_document(arguments.out, content)
     else:
         planned = all_cells(params)
         found = trainings(planned.values()) | {results: entry.cell for results, entry in planned.items()}
         if arguments.run not in found:
             raise EwsError(f"{arguments.run}: no study plans this run; `ews study list STUDY` names them.")
-        print(json.dumps(found[arguments.run], indent=2))
+        print(found[arguments.run].model_dump_json(indent=2))

@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-Cell = Mapping[str, Any]
+from pydantic import BaseModel
+
+from ews.pipeline.study.cell import Cell
+
 LONGEST = 100
 EVALUATION = "evaluation"  # begins the name of a folder of evaluations
 # What Snakemake's targets, shells, DVC, tar and URLs leave alone; no capitals, as some file systems ignore case.
@@ -23,32 +26,13 @@ def run_path(cell: Cell, differs: Mapping[str, Any]) -> str:
         differs: its parameters that are not those that params.yaml gives without a study's overrides.
     """
     parts = (
-        cell["dataset"],
-        cell["architecture"]["name"],
-        cell["augmentation"]["name"],
-        tagged(cell["method"]["name"], differs),
-        f"seed{cell['seed']}",
+        cell.dataset,
+        cell.architecture.name,
+        cell.augmentation.name,
+        tagged(cell.method.name, differs),
+        f"seed{cell.seed}",
     )
     return "/".join(parts)
-
-
-def flatten(cell: Cell) -> dict[str, Any]:
-    """Return a cell's parameters as one mapping: `ews.width`, `recipe.epochs`, `augmentation.severity`, ..."""
-    flat = {
-        f"{section}.{key}": value
-        for section in ("architecture", "augmentation", "recipe")
-        for key, value in cell[section].items()
-        if key != "dynamic"
-    }
-    flat |= {f"architecture.dynamic.{key}": value for key, value in cell["architecture"].get("dynamic", {}).items()}
-    for component in cell["method"]["components"]:
-        flat |= {f"{component['name']}.{key}": value for key, value in component.items() if key != "teachers"}
-        for role, teacher in component.get("teachers", {}).items():
-            place = f"{component['name']}.teachers.{role}"
-            values = {"architecture": teacher["architecture"]["name"]}
-            values |= {key: teacher[key] for key in ("method", "augmentation", "seed", "weights")}
-            flat |= {f"{place}.{key}": value for key, value in values.items()}
-    return {key: value for key, value in flat.items() if not key.endswith(".name")}
 
 
 def differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +54,7 @@ def tagged(name: str, values: Mapping[str, Any]) -> str:
 
 def spell(value: Any) -> str:
     """Write a parameter's value as it stands in tables, and in folder names where it can."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "-".join(spell(part) for part in value)
     if value is None or isinstance(value, bool):
         return str(value).lower()
@@ -79,7 +63,8 @@ def spell(value: Any) -> str:
 
 
 def canonical(value: Any) -> str:
-    """Return JSON that is the same text for the same content."""
+    """Return JSON that is the same text for the same content, typed or not."""
+    value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from ews.augment.registry import AUGMENTATIONS
 from ews.core.errors import EwsError, unknown
 from ews.pipeline.study import teachers
 from ews.pipeline.study.methods import components
@@ -72,18 +73,30 @@ def validate(raw: Any, *, where: str = "params.yaml", sources: Iterable[str] | N
     """
     if not isinstance(raw, dict):
         raise EwsError(f"{where}: must be a mapping of sections, not {type(raw).__name__}.")
-    try:
-        params = Params.model_validate(raw)
-    except ValidationError as error:
-        raise EwsError("\n".join(f"{where}: {line}" for line in _explain(error, raw))) from None
-    _check_references(params, where=where, sources=sources)
+    params = typed(raw, where=where)
+    check_references(params, where=where, sources=sources)
+    _check_studies(params, where=where)
     return params
 
 
-def _check_references(params: Params, *, where: str, sources: Iterable[str] | None) -> None:
-    """Check the names by which the sections refer to each other."""
-    for name in params.reproduce:
-        _known(name, params.studies, "study", f"{where}: reproduce")
+def typed(raw: dict[str, Any], *, where: str) -> Params:
+    """Return the content of params.yaml as its types; sections that are typed already stay as they are.
+
+    Raises:
+        EwsError: one line per mistake: key path, value, valid values.
+    """
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise EwsError("\n".join(f"{where}: {line}" for line in _explain(error, raw))) from None
+
+
+def check_references(params: Params, *, where: str, sources: Iterable[str] | None = None) -> None:
+    """Check the names by which the sections, studies apart, refer to each other.
+
+    Raises:
+        EwsError: names the first that does not fit.
+    """
     for name, dataset in params.datasets.items():
         _check_corrupted(dataset, f"{where}: datasets.{name}")
         if sources is not None:
@@ -96,6 +109,12 @@ def _check_references(params: Params, *, where: str, sources: Iterable[str] | No
     for name in params.recipes:
         _known(name, params.datasets, "dataset", f"{where}: recipes")
     teachers.check(params, where=where)
+
+
+def _check_studies(params: Params, *, where: str) -> None:
+    """Check the names in studies."""
+    for name in params.reproduce:
+        _known(name, params.studies, "study", f"{where}: reproduce")
     for name, study in params.studies.items():
         at = f"{where}: studies.{name}"
         if name in {f"{dataset}{suffix}" for dataset in params.datasets for suffix in ("-c", "-c-official")}:
@@ -105,7 +124,7 @@ def _check_references(params: Params, *, where: str, sources: Iterable[str] | No
         for architecture in study.architecture or []:
             _known(architecture, params.architectures, "architecture", f"{at}.architecture")
         for augmentation in study.augmentation:
-            _known(augmentation, type(params.augmentations).model_fields, "augmentation", f"{at}.augmentation")
+            AUGMENTATIONS.find(augmentation, where=f"{at}.augmentation")
         for method in study.method:
             components(method, where=f"{at}.method")
         for axis in ("dataset", "architecture", "augmentation", "method", "seed", "evaluations"):

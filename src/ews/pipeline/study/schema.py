@@ -1,88 +1,39 @@
 """The types of params.yaml: every key with its meaning, range and valid values; unknown keys are refused.
 
-The JSON Schema for editors, `workflow/schemas/params.schema.json`, is generated from these classes
-(``ews study schema``). Defaults of hyper-parameters stand in params.yaml alone.
+What belongs to a component - a method's, an augmentation, a kind of network, an evaluation - is derived from the
+registries (:mod:`ews.pipeline.study.sections`). The JSON Schema for editors, `workflow/schemas/params.schema.json`, is
+generated from these classes (``ews study schema``).
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from ews.core.values import (
-    Count,
-    Fraction,
-    Level,
-    Name,
-    Names,
-    NonNegative,
-    Positive,
-    Section,
-    Seed,
-    StepSize,
+from ews.augment.spec import Crop
+from ews.core.values import Name, Names, Section, Seed
+from ews.models.spec import ArchitectureParameters
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.spec import CorruptedSet, one_of
+from ews.pipeline.study.sections import (
+    Architecture,
+    AugmentationSections,
+    EvaluationSections,
+    Measuring,
+    MethodSections,
+    RecipeSections,
+    Sections,
+    read_as,
 )
-from ews.pipeline.study.method_schema import Methods
 
-Corruption = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "speckle_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "gaussian_blur",
-    "snow",
-    "frost",
-    "fog",
-    "spatter",
-    "brightness",
-    "contrast",
-    "saturate",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-]
-Perturbation = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "brightness",
-    "translate",
-    "rotate",
-    "tilt",
-    "scale",
-]
-Evaluation = Literal["clean", "corruption", "perturbation", "adversarial", "adaptive"]
+Evaluation = Annotated[str, one_of(list(EVALUATIONS))]
 # Sources whose corrupted test images are published, as the source `<source>_c` of the manifest.
 OFFICIAL = ("cifar10", "cifar100")
 # Names of the workflow's own rules; a study of that name would hide one (a test holds the two together).
 RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
-    | {"dataset", "extra_images", "corruption", "corruption_labels", "train_cell", "train_searching_cell"}
-    | {"official_corruption", "contact_sheet"}
-    | {"evaluate_clean", "evaluate_corruption", "evaluate_perturbation", "evaluate_adversarial", "evaluate_adaptive"}
-    | {"measure", "table", "figure"}
+    | {"dataset", "extra_images", "corruption", "corruption_labels", "official_corruption", "contact_sheet"}
+    | {"train_cell", "evaluate_cell", "measure", "table", "figure"}
 )
-
-
-class Standard(Section):
-    """What `standard` augmentation means for one dataset."""
-
-    padding: int = Field(ge=0, le=64, description="Zero padding before the random crop, pixels; 0: no crop.")
-    flip: bool = Field(description="Random horizontal flip with probability 1/2.")
-
-
-class CorruptedSet(Section):
-    """Where the corrupted test set of a dataset comes from, and how it is made."""
-
-    source: Literal["generated", "official"] = Field(
-        default="generated", description="generated: made here; official: the published files (cifar10, cifar100)."
-    )
-    profile: Literal["cifar", "tiny", "imagenet"] = Field(description="Whose severity constants: 32, 64 or 224 pixels.")
-    seed: Seed = Field(description="Seed of the random corruptions.")
 
 
 class ExtraImages(Section):
@@ -107,206 +58,9 @@ class Dataset(Section):
         description="Share of the training images held out for validation, stratified; 0: none, last epoch only.",
     )
     architecture: Name = Field(description="Architecture of studies that name none.")
-    standard: Standard = Field(description="The `standard` augmentation of this dataset.")
+    standard: Crop = Field(description="The `standard` augmentation of this dataset.")
     corrupted: CorruptedSet = Field(description="The corrupted test set.")
     extra: ExtraImages | None = Field(default=None, description="Extra images for the method rst.")
-
-
-class CifarResNet(Section):
-    """The thin ResNets for 32x32 images (He et al. 2016, section 4.2): depth 6n + 2."""
-
-    stages: ClassVar[int] = 3
-    network: Literal["cifar_resnet"] = Field(description="Family.")
-    depth: int = Field(ge=8, description="Layers: 6n + 2.")
-    width: Count = Field(description="Channels of the first stage; doubled in each of the two next.")
-
-    @field_validator("depth")
-    @classmethod
-    def _depth(cls, depth: int) -> int:
-        if (depth - 2) % 6:
-            raise ValueError(f"must be 6n + 2 (8, 14, 20, 32, ...), not {depth}")
-        return depth
-
-
-class ResNet(Section):
-    """ResNet-18, -34, -50 with four stages and the CIFAR stem (3x3 convolution, no pooling)."""
-
-    stages: ClassVar[int] = 4
-    network: Literal["resnet"] = Field(description="Family.")
-    depth: Literal[18, 34, 50] = Field(description="Layers; 18 and 34 have basic blocks, 50 bottlenecks.")
-    width: Count = Field(description="Channels of the first stage; 64 in the paper.")
-
-
-class PreActResNet(Section):
-    """Pre-activation ResNet-18 for 32x32 images (He et al. 2016b)."""
-
-    stages: ClassVar[int] = 4
-    network: Literal["preact_resnet"] = Field(description="Family.")
-    depth: Literal[18] = Field(description="Layers.")
-    width: Count = Field(description="Channels of the first stage; 64 in the paper.")
-
-
-class WideResNet(Section):
-    """Wide residual networks (Zagoruyko and Komodakis 2016): WRN-depth-widen."""
-
-    stages: ClassVar[int] = 3
-    network: Literal["wide_resnet"] = Field(description="Family.")
-    depth: int = Field(ge=10, description="Layers: 6n + 4.")
-    widen: Count = Field(description="Factor of the widths 16, 32, 64.")
-
-    @field_validator("depth")
-    @classmethod
-    def _depth(cls, depth: int) -> int:
-        if (depth - 4) % 6:
-            raise ValueError(f"must be 6n + 4 (10, 16, 28, 34, ...), not {depth}")
-        return depth
-
-
-Architecture = Annotated[CifarResNet | ResNet | PreActResNet | WideResNet, Field(discriminator="network")]
-
-
-class NoParameters(Section):
-    """An entry without parameters of its own."""
-
-
-class AutoAugment(Section):
-    """AutoAugment (Cubuk et al. 2019)."""
-
-    policy: Literal["cifar10", "svhn"] = Field(description="Learned policy; the paper uses CIFAR's for both CIFARs.")
-
-
-class AugMix(Section):
-    """AugMix (Hendrycks et al. 2020), without the operations that overlap with the test corruptions."""
-
-    width: Count = Field(description="Chains that are mixed.")
-    depth_min: Count = Field(description="Shortest chain, operations.")
-    depth_max: Count = Field(description="Longest chain, operations.")
-    severity: float = Field(ge=0.1, le=10, description="Largest strength of an operation, 0 to 10.")
-    alpha: Positive = Field(description="Parameter of the Dirichlet and Beta distributions of the mixing weights.")
-    jsd_weight: NonNegative = Field(description="Weight of the Jensen-Shannon term over the three views.")
-
-    @model_validator(mode="after")
-    def _depths(self) -> "AugMix":
-        if self.depth_max < self.depth_min:
-            raise ValueError(f"depth_max ({self.depth_max}) is below depth_min ({self.depth_min})")
-        return self
-
-
-class Augmentations(Section):
-    """Training augmentations by name."""
-
-    standard: NoParameters = Field(description="Crop and flip as the dataset says.")
-    autoaugment: AutoAugment
-    augmix: AugMix
-
-
-class Recipe(Section):
-    """Optimiser and schedule of one dataset and kind of training."""
-
-    epochs: Count = Field(description="Passes over the training images.")
-    batch_size: Annotated[int, Field(ge=2)] = Field(description="Images per iteration.")
-    train_images: Count | None = Field(description="Stratified subset of the training images; null: all.")
-    learning_rate: Positive = Field(description="Largest learning rate (SGD).")
-    momentum: float = Field(ge=0, lt=1, description="SGD momentum.")
-    nesterov: bool = Field(description="Nesterov momentum.")
-    weight_decay: NonNegative = Field(description="L2 penalty on all parameters.")
-    schedule: Literal["step", "cosine"] = Field(description="step: times gamma at each milestone; cosine: to zero.")
-    milestones: list[Fraction] = Field(description="Of the step schedule: shares of the epochs.")
-    gamma: Fraction = Field(description="Of the step schedule: factor at each milestone.")
-    warmup_epochs: Annotated[int, Field(ge=0)] = Field(description="Epochs of linear warm-up.")
-    gradient_clip: Positive | None = Field(description="Largest norm of the network's gradient; null: none.")
-    label_smoothing: float = Field(ge=0, lt=1, description="Label smoothing.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(description="auto: bfloat16 autocast on CUDA only.")
-
-    @model_validator(mode="after")
-    def _nesterov(self) -> "Recipe":
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov: true needs momentum above 0")
-        if self.milestones != sorted(self.milestones):
-            raise ValueError("milestones must ascend")
-        return self
-
-
-class Recipes(Section):
-    """Recipes of one dataset by kind of training."""
-
-    standard: Recipe = Field(description="Training on clean or augmented images.")
-    adversarial: Recipe | None = Field(default=None, description="Training for robustness: at, trades, mixacm.")
-
-
-class CorruptionEvaluation(Section):
-    """Which corruptions are evaluated."""
-
-    names: Annotated[list[Corruption], Field(min_length=1)] = Field(description="Corruptions, all at 5 severities.")
-    # No part of a result, and so of no folder's name.
-    stored: bool = Field(
-        default=True,
-        description="true: sets on disk, made once; false: images are corrupted while they are measured.",
-    )
-
-    @field_validator("names")
-    @classmethod
-    def _distinct(cls, names: list[str]) -> list[str]:
-        if len(set(names)) < len(names):
-            raise ValueError("a corruption stands twice")
-        return names
-
-
-class PerturbationEvaluation(Section):
-    """Which perturbation sequences are evaluated."""
-
-    names: Annotated[list[Perturbation], Field(min_length=1)] = Field(description="Perturbations; mFP: over all ten.")
-
-    @field_validator("names")
-    @classmethod
-    def _distinct(cls, names: list[str]) -> list[str]:
-        if len(set(names)) < len(names):
-            raise ValueError("a perturbation stands twice")
-        return names
-
-
-class AutoAttackEvaluation(Section):
-    """How AutoAttack is run."""
-
-    n_examples: Count | None = Field(description="Attack a stratified choice of that many test images; null: all.")
-    batch_size: Count = Field(description="Images at a time, of PGD too; AutoAttack's draws depend on it.")
-    version: Literal["standard", "plus"] = Field(description="standard: 4 attacks; plus: 6 with more restarts.")
-
-
-class AdversarialEvaluation(Section):
-    """Attacks in the maximum norm."""
-
-    epsilon: Level = Field(description="Largest change of a pixel: in [0, 1], or as 8/255.")
-    step_size: StepSize = Field(description="Step of PGD: above 0, at most 1, or as 2/255.")
-    steps: Count = Field(description="Steps of PGD; names the column pgd-<steps> error.")
-    restarts: Count = Field(description="Uniform starts of PGD; an image counts as wrong if one of them fools it.")
-    autoattack: AutoAttackEvaluation
-
-
-class AdaptiveEvaluation(Section):
-    """Attacks that also deceive the router of a dynamic network; radius, step and steps are those of adversarial."""
-
-    weights: Annotated[list[Positive], Field(min_length=1)] = Field(
-        description="Of the router's cross-entropy beside that of the class: an attack for each."
-    )
-    restarts: Count = Field(description="Uniform starts of each attack.")
-
-    @field_validator("weights")
-    @classmethod
-    def _distinct(cls, weights: list[float]) -> list[float]:
-        if len(set(weights)) < len(weights):
-            raise ValueError("a weight stands twice")
-        return weights
-
-
-class EvaluationSettings(Section):
-    """How trained networks are measured."""
-
-    test_images: Count | None = Field(description="Stratified subset of the test images; null: all.")
-    corruption: CorruptionEvaluation
-    perturbation: PerturbationEvaluation
-    adversarial: AdversarialEvaluation
-    adaptive: AdaptiveEvaluation
 
 
 class Study(Section):
@@ -335,11 +89,13 @@ class Params(Section):
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="Seeds of studies that name none.")
     studies: dict[Name, Study]
     datasets: dict[Name, Dataset]
-    architectures: dict[Name, Architecture]
-    augmentations: Augmentations
-    methods: Methods
-    recipes: dict[Name, Recipes]
-    evaluation: EvaluationSettings
+    architectures: dict[
+        Name, Annotated[ArchitectureParameters, read_as(Annotated[Architecture, Field(discriminator="network")])]
+    ]
+    augmentations: Annotated[Sections, read_as(AugmentationSections)] = Field(default_factory=AugmentationSections)
+    methods: Annotated[Sections, read_as(MethodSections)] = Field(default_factory=MethodSections)
+    recipes: dict[Name, Annotated[Sections, read_as(RecipeSections)]]
+    evaluation: Annotated[Measuring, read_as(EvaluationSections)] = Field(default_factory=EvaluationSections)
 
     @field_validator("datasets")
     @classmethod

@@ -1,19 +1,17 @@
 """Command line of the training step: ``ews train --cell @cell.json --data data/digits --out RUN ...``."""
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ews.core import files
 from ews.core.device import leased
 from ews.core.errors import EwsError
-from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.fingerprint import check_fingerprint
 from ews.data.dataset import load
+from ews.pipeline.study.cell import read_cell
+from ews.pipeline.train import uses
 from ews.pipeline.train.loop import fit
-from ews.pipeline.train.uses import uses
 
 
 def main(argv: Sequence[str]) -> None:
@@ -38,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
     )
     arguments = parser.parse_args(argv)
     cell = read_cell(arguments.cell)
-    code = fingerprint("ews.pipeline.train", uses(cell))
+    code = uses.code(cell)
     check_fingerprint(arguments.fingerprint, code, where=arguments.out)
     with leased(threads=arguments.threads) as device:
         # On a CPU the workers would take the cores from the network.
@@ -53,26 +51,6 @@ def main(argv: Sequence[str]) -> None:
             workers=automatic if arguments.workers is None else arguments.workers,
             teachers=read_teachers(arguments.teacher),
         )
-
-
-def read_cell(text: str) -> dict[str, Any]:
-    """Return the cell that ``--cell`` gives, JSON or ``@FILE``.
-
-    Raises:
-        EwsError: not JSON, or not a whole cell.
-    """
-    if text.startswith("@"):
-        cell = files.read_json(text[1:])
-    else:
-        try:
-            cell = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise EwsError(f"--cell: not valid JSON ({error}); give JSON or @FILE.") from None
-    needed = {"dataset", "architecture", "augmentation", "method", "recipe", "seed"}
-    if not isinstance(cell, dict) or set(cell) != needed:
-        given = sorted(cell) if isinstance(cell, dict) else type(cell).__name__
-        raise EwsError(f"--cell: needs exactly the keys {sorted(needed)}, not {given}.")
-    return cell
 
 
 def read_teachers(given: list[str]) -> dict[str, Path]:

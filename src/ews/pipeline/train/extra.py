@@ -1,7 +1,6 @@
 """The extra images of each batch: which ones, augmented, beside the labelled ones."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,15 +12,13 @@ from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, stream_seed
 from ews.data import extra
 from ews.data.dataset import Dataset
-from ews.pipeline.study import typed
+from ews.pipeline.study.cell import Cell
 
 
 class ExtraImages:
     """A share of each batch from `data/<dataset>-extra/`, in an order that is a function of (seed, epoch)."""
 
-    def __init__(
-        self, cell: Mapping[str, Any], dataset: Dataset, *, share: float, device: torch.device, workers: int
-    ) -> None:
+    def __init__(self, cell: Cell, dataset: Dataset, *, share: float, device: torch.device, workers: int) -> None:
         """Open the images; nothing is trained without them.
 
         Args:
@@ -34,19 +31,18 @@ class ExtraImages:
         Raises:
             EwsError: there are no such images, or the share leaves a batch without one kind of images.
         """
-        size = cell["recipe"]["batch_size"]
+        size = cell.recipe.batch_size
         self.size = round(share * size)
         self.labelled = size - self.size
         if not 0 < self.size < size:
             raise EwsError(f"method rst: share {share} of batches of {size} images leaves {self.labelled} labelled.")
-        self.seed = cell["seed"]
+        self.seed = cell.seed
         self.device = device
         self.source = extra.load(dataset)
         # With the cell's seed the extra image of the same number would be cropped as the labelled one is.
         seed = stream_seed(self.seed, "extra")
         source = Source(images=self.source.images, seed=seed, device=device, workers=workers)
-        augmentation, crop = typed.augmentation(cell["augmentation"])
-        self.augment = augment.build(augmentation, source, crop)
+        self.augment = augment.build(cell.augmentation.parameters, source, cell.augmentation.crop)
 
     def count(self, labelled: int) -> int:
         """Return how many extra images stand beside that many labelled ones; in proportion in the last batch."""

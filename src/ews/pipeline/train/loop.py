@@ -1,7 +1,6 @@
 """Train a cell to its end: epochs, checkpoints, selection by validation error, and the run's files."""
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,14 +18,16 @@ from ews.methods.component import Batch
 from ews.pipeline.artifacts import names
 from ews.pipeline.artifacts.run import clear
 from ews.pipeline.artifacts.weights import checksum
+from ews.pipeline.study.cell import Cell
+from ews.pipeline.study.naming import canonical
 from ews.pipeline.train import checkpoint, outputs
-from ews.pipeline.train.teachers import Teacher, load
+from ews.pipeline.train.teachers import TeacherNetwork, load
 from ews.pipeline.train.training import Stopwatch, Training
 
 
 def fit(
     *,
-    cell: Mapping[str, Any],
+    cell: Cell,
     dataset: Dataset,
     out: Path,
     code: str,
@@ -35,7 +36,7 @@ def fit(
     workers: int,
     teachers: Mapping[str, Path] | None = None,
 ) -> None:
-    """Train a cell and write its run folder; go on from ``state.pt`` if one fits.
+    """Train a cell and write its run folder; resume from ``state.pt`` if one fits.
 
     Killed at any moment and started again, it ends with the same bytes on a CPU (same number of
     threads) as an undisturbed run, timing.csv and record.json's costs apart.
@@ -62,10 +63,10 @@ def fit(
 
 
 def _fit(
-    cell: Mapping[str, Any],
+    cell: Cell,
     dataset: Dataset,
     out: Path,
-    teachers: Mapping[str, Teacher],
+    teachers: Mapping[str, TeacherNetwork],
     *,
     code: str,
     device: torch.device,
@@ -88,9 +89,9 @@ def _fit(
         training.load_state_dict(state["training"])
         logs = state["logs"]
         logs["starts"] += 1
-        _say(f"going on after epoch {len(logs['epochs'])} of {cell['recipe']['epochs']}")
-    for epoch in range(len(logs["epochs"]), cell["recipe"]["epochs"]):
-        _epoch(training, epoch, cell["recipe"]["epochs"], logs, threads)
+        _say(f"resuming after epoch {len(logs['epochs'])} of {cell.recipe.epochs}")
+    for epoch in range(len(logs["epochs"]), cell.recipe.epochs):
+        _epoch(training, epoch, cell.recipe.epochs, logs, threads)
         logs["wall_clock"] += watch.lap()
         for kind, size in machine.peak_memory(device).items():
             logs["peak_memory"][kind] = max(size, logs["peak_memory"].get(kind, 0))
@@ -115,12 +116,10 @@ def _new_logs() -> dict[str, Any]:
 def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], threads: int) -> None:
     """Train and validate for one epoch and add to the logs."""
     watch, processor = Stopwatch(), Stopwatch(time.process_time)
-    row: dict[str, float | str] = dict(
-        training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
-    )
+    means = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
     seconds, busy = watch.lap(), processor.lap()
     errors = training.validate()
-    row |= {**errors, "weights_sha256": checksum(training.network.state_dict())}
+    row = {**means, **errors, "weights_sha256": checksum(training.network.state_dict())}
     error = errors.get("validation_error")
     if error is not None:
         if logs["best"] is None or error < logs["best"]["validation_error"]:
@@ -139,14 +138,14 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
     )
     validation = "" if error is None else f"  validation error {error:.2%}"
     _say(
-        f"epoch {epoch + 1}/{epochs}  rate {row['learning_rate']:.4g}  loss {row['train_loss']:.4f}  "
-        f"train error {row['train_error']:.2%}{validation}  {seconds:.1f} s"
+        f"epoch {epoch + 1}/{epochs}  rate {means['learning_rate']:.4g}  loss {means['train_loss']:.4f}  "
+        f"train error {means['train_error']:.2%}{validation}  {seconds:.1f} s"
     )
 
 
-def parameters_hash(cell: Mapping[str, Any]) -> str:
+def parameters_hash(cell: Cell) -> str:
     """Return the SHA-256 of a cell's parameters, independent of the order of keys."""
-    return hashlib.sha256(json.dumps(cell, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(canonical(cell).encode()).hexdigest()
 
 
 def _on_cpu(value: Tensor) -> Tensor:

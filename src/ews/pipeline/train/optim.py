@@ -1,18 +1,15 @@
 """The optimiser and its learning rate, a pure function of the epoch."""
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
-from ews.core.errors import unknown
-
-SCHEDULES = ("step", "cosine")
+from ews.pipeline.study.recipe_spec import Recipe
 
 
-def learning_rate(recipe: Mapping[str, Any], epoch: int) -> float:
+def learning_rate(recipe: Recipe, epoch: int) -> float:
     """Return the learning rate of an epoch.
 
     - Warm-up: over the first w = ``warmup_epochs`` epochs it rises linearly, base (epoch + 1) / (w + 1),
@@ -26,24 +23,18 @@ def learning_rate(recipe: Mapping[str, Any], epoch: int) -> float:
         recipe: ``learning_rate``, ``epochs``, ``warmup_epochs``, ``schedule`` and, for step,
             ``milestones`` and ``gamma``.
         epoch: counted from 0.
-
-    Raises:
-        EwsError: unknown schedule.
     """
-    base, warmup = float(recipe["learning_rate"]), int(recipe["warmup_epochs"])
-    schedule = recipe["schedule"]
-    if schedule not in SCHEDULES:
-        raise unknown("schedule", schedule, SCHEDULES, where="recipe")
+    base, warmup = recipe.learning_rate, recipe.warmup_epochs
     if epoch < warmup:
         return base * (epoch + 1) / (warmup + 1)
-    if schedule == "step":
-        passed = sum(epoch >= math.floor(share * recipe["epochs"] + 0.5) for share in recipe["milestones"])
-        return base * float(recipe["gamma"]) ** passed
-    progress = (epoch - warmup) / (recipe["epochs"] - warmup)
+    if recipe.schedule == "step":
+        passed = sum(epoch >= math.floor(share * recipe.epochs + 0.5) for share in recipe.milestones)
+        return base * recipe.gamma**passed
+    progress = (epoch - warmup) / (recipe.epochs - warmup)
     return base * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def optimiser(parameters: Iterable[nn.Parameter], recipe: Mapping[str, Any]) -> torch.optim.SGD:
+def optimiser(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.SGD:
     """Return SGD with momentum; weight decay acts on all parameters, as in the paper's code.
 
     Args:
@@ -52,10 +43,10 @@ def optimiser(parameters: Iterable[nn.Parameter], recipe: Mapping[str, Any]) -> 
     """
     return torch.optim.SGD(
         parameters,
-        lr=recipe["learning_rate"],
-        momentum=recipe["momentum"],
-        nesterov=recipe["nesterov"],
-        weight_decay=recipe["weight_decay"],
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
     )
 
 

@@ -14,14 +14,14 @@ from ews.pipeline.artifacts.record import EpochSeconds, Record
 from ews.pipeline.artifacts.run import write_record
 from ews.pipeline.artifacts.tables import write_rows
 from ews.pipeline.artifacts.weights import save_weights
-from ews.pipeline.study import typed
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train.training import Training
 
 
 def write(
     out: Path,
     *,
-    cell: Mapping[str, Any],
+    cell: Cell,
     training: Training,
     logs: Mapping[str, Any],
     code: str,
@@ -59,8 +59,8 @@ def write(
         metrics["best_validation_clean_error"] = best["validation_clean_error"]
     written = [names.LAST, *([names.BEST] if best else []), *tables]
     content = Record(
-        cell=typed.cell(cell),
-        seed=cell["seed"],
+        cell=cell,
+        seed=cell.seed,
         data=training.dataset.checksum,
         extra_data=training.extra.source.checksum if training.extra else None,
         teachers=dict(teachers),

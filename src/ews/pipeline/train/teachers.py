@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,28 +12,22 @@ from ews.models.network import Network
 from ews.pipeline.artifacts.names import WEIGHTS
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.artifacts.weights import read_network
-from ews.pipeline.study import typed
-from ews.pipeline.study.cell import Cell
-from ews.pipeline.train.uses import teachers
+from ews.pipeline.study.cell import Cell, TeacherRun
 
 
 @dataclass(frozen=True, eq=False)
-class Teacher:
+class TeacherNetwork:
     """A network in evaluation mode, without gradients, and the SHA-256 of its weights."""
 
     network: Network
     checksum: str
 
 
-def load(
-    cell: Mapping[str, Any], runs: Mapping[str, Path], dataset: Dataset, device: torch.device
-) -> dict[str, Teacher]:
+def load(cell: Cell, runs: Mapping[str, Path], dataset: Dataset, device: torch.device) -> dict[str, TeacherNetwork]:
     """Return the teachers that a cell's method names, by role.
 
     Args:
-        cell: the student's resolved parameters; a component's ``teachers`` holds, by role, ``run`` (the teacher's
-            folder below the folder of runs), ``weights`` (``last``, or ``best``: of the epoch that validation images
-            selected), ``architecture``, and the names of its ``augmentation`` and ``method`` and its ``seed``.
+        cell: the student's resolved parameters, which say of each teacher what it is.
         runs: the teachers' folders by role.
         dataset: what both are trained on.
         device: where the training runs.
@@ -43,34 +36,32 @@ def load(
         EwsError: other roles are given than are needed, or a run is not finished, is of another architecture,
             augmentation, method or seed than the cell names, learned from other data or has no such weights.
     """
-    wanted = teachers(cell)
-    if set(runs) != set(wanted):
+    if set(runs) != set(cell.teachers):
         given = f"{sorted(runs)} given" if runs else "none is given"
-        raise EwsError(f"teachers: the cell's method needs {sorted(wanted) or 'none'}, {given}; see --teacher.")
+        raise EwsError(f"teachers: the cell's method needs {sorted(cell.teachers) or 'none'}, {given}; see --teacher.")
     found = {}
-    for role, entry in wanted.items():
+    for role, wanted in cell.teachers.items():
         run = FinishedRun.open(runs[role])
-        architecture = typed.architecture(entry["architecture"])
-        if run.record.cell.architecture != architecture:
-            raise EwsError(
-                f"{run.folder}: cannot be the teacher {role!r}: its architecture is "
-                f"{run.record.cell.architecture.model_dump()}, the cell expects {architecture.model_dump()}."
-            )
-        _check_names(run.folder, run.record.cell, role, entry)
+        _check(run.folder, run.record.cell, role, wanted)
         run.check_data(dataset)
-        name = WEIGHTS[entry["weights"]]
+        name = WEIGHTS[wanted.weights]
         network = read_network(run, name, dataset=dataset, device=device).requires_grad_(False)
         network.to(memory_format=torch.channels_last)
-        found[role] = Teacher(network, run.record.files[name])
+        found[role] = TeacherNetwork(network, run.record.files[name])
     return found
 
 
-def _check_names(run: Path, cell: Cell, role: str, wanted: Mapping[str, Any]) -> None:
-    """Hold a run's record to the names that the student's cell has of it, whatever folder it was found in."""
-    found = {"augmentation": cell.augmentation.name, "method": cell.method.name, "seed": cell.seed}
-    for key, value in found.items():
-        if value != wanted[key]:
-            raise EwsError(
-                f"{run}: cannot be the teacher {role!r}: its {key} is {value}, the cell expects {wanted[key]}, as in "
-                f"{wanted['run']}."
-            )
+def _check(run: Path, cell: Cell, role: str, wanted: TeacherRun) -> None:
+    """Hold a run's record to what the student's cell says of it, whatever folder it was found in."""
+    where = f"{run}: cannot be the teacher {role!r}"
+    if cell.architecture != wanted.architecture:
+        found, expected = cell.architecture.model_dump(), wanted.architecture.model_dump()
+        raise EwsError(f"{where}: its architecture is {found}, the cell expects {expected}.")
+    names = {
+        "augmentation": (cell.augmentation.name, wanted.augmentation),
+        "method": (cell.method.name, wanted.method),
+        "seed": (cell.seed, wanted.seed),
+    }
+    for key, (is_, expected_) in names.items():
+        if is_ != expected_:
+            raise EwsError(f"{where}: its {key} is {is_}, the cell expects {expected_}, as in {wanted.run}.")

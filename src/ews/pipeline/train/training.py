@@ -19,7 +19,7 @@ from ews.data.dataset import Dataset
 from ews.methods.component import Batch, Context
 from ews.methods.compose import compose
 from ews.models.network import Head, Network
-from ews.pipeline.study import typed
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import optim
 from ews.pipeline.train.extra import ExtraImages
 from ews.pipeline.train.validate import validation_error
@@ -37,7 +37,7 @@ class Training:
 
     def __init__(
         self,
-        cell: Mapping[str, Any],
+        cell: Cell,
         dataset: Dataset,
         *,
         device: torch.device,
@@ -56,40 +56,39 @@ class Training:
         Raises:
             EwsError: a parameter out of range, or the dataset lacks the extra images that the method needs.
         """
-        self.seed: int = cell["seed"]
-        self.recipe: Mapping[str, Any] = cell["recipe"]
+        self.seed = cell.seed
+        self.recipe = cell.recipe
         self.dataset = dataset
         self.device = device
-        self.indices = dataset.training_indices(self.recipe["train_images"])
+        self.indices = dataset.training_indices(self.recipe.train_images)
 
         head = Head(
             classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=torch_stream(self.seed, "init")
         )
-        architecture, dynamic = typed.network(cell["architecture"])
-        self.network = models.build(architecture, head, dynamic=dynamic).to(device)
+        network = models.build(cell.architecture.parameters, head, dynamic=cell.architecture.dynamic_parameters)
+        self.network = network.to(device)
         # Faster than NCHW on CUDA's tensor cores and, measured, by a quarter to a third on CPUs.
         self.network.to(memory_format=torch.channels_last)
         source = Source(images=dataset.train_images, seed=self.seed, device=device, workers=workers)
-        augmentation, crop = typed.augmentation(cell["augmentation"])
-        self.augment = augment.build(augmentation, source, crop)
+        self.augment = augment.build(cell.augmentation.parameters, source, cell.augmentation.crop)
         self.context = Context(
             network=self.network,
             augmentation_loss=self.augment.loss,
             seed=self.seed,
-            label_smoothing=self.recipe["label_smoothing"],
+            label_smoothing=self.recipe.label_smoothing,
             device=device,
-            bfloat16=devices.bfloat16(self.recipe["precision"], device),
+            bfloat16=devices.bfloat16(self.recipe.precision, device),
             channels_last=True,
             teachers=teachers or {},
-            schedule=lambda epoch: optim.learning_rate(self.recipe, epoch) / self.recipe["learning_rate"],
+            schedule=lambda epoch: optim.learning_rate(self.recipe, epoch) / self.recipe.learning_rate,
         )
-        self.method = compose(typed.components(cell["method"]), self.context)
+        self.method = compose(list(cell.method.parameters.values()), self.context)
         self.validation = dataset.validation_indices(self.method.objective.validation_count)
         share = self.method.extra_share
         self.extra = ExtraImages(cell, dataset, share=share, device=device, workers=workers) if share > 0 else None
         # Labelled images in a batch and in an epoch; the last batch holds what remains. With a single image a batch
         # has no spread to normalise by; which image is left out differs by epoch.
-        self.size = self.extra.labelled if self.extra else self.recipe["batch_size"]
+        self.size = self.extra.labelled if self.extra else self.recipe.batch_size
         total = len(self.indices)
         self.labelled = total - (1 if total % self.size == 1 and total > 1 and self.extra is None else 0)
         self.iterations = math.ceil(self.labelled / self.size)
@@ -114,9 +113,9 @@ class Training:
         self.network.train()
         sums: dict[str, Tensor] = {}
         for batch in progress(self.batches(epoch)):
-            devices.search_kernels(len(batch.labels) >= self.recipe["batch_size"])
+            devices.search_kernels(len(batch.labels) >= self.recipe.batch_size)
             metrics = self.method.gradients(batch)
-            optim.step(self.optimizer, clip=self.recipe["gradient_clip"])
+            optim.step(self.optimizer, clip=self.recipe.gradient_clip)
             for name, value in metrics.items():
                 # On the device and in float64; converted once per epoch, so that no step waits for the host.
                 weighted = value.detach().double() * len(batch.labels)
@@ -197,8 +196,8 @@ class Training:
         if bad:
             raise EwsError(
                 f"the training diverged in epoch {epoch + 1}: {', '.join(bad)}. Lower recipe.learning_rate "
-                f"({self.recipe['learning_rate']}), add recipe.warmup_epochs, or set recipe.gradient_clip "
-                f"(now {self.recipe['gradient_clip']}); then run again."
+                f"({self.recipe.learning_rate}), add recipe.warmup_epochs, or set recipe.gradient_clip "
+                f"(now {self.recipe.gradient_clip}); then run again."
             )
 
 

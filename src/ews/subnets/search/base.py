@@ -49,14 +49,14 @@ class SearchSettings:
         rounding: ``ceil`` or ``expected``, see :mod:`ews.models.space`.
         device: the network's device; generators given to the strategy are on it too.
         seed: of a policy's first parameters.
-        policy: read by strategies that learn one.
+        policy: how a policy is learned, for strategies that do.
     """
 
     width: float
     rounding: str
     device: torch.device | str
-    seed: int
-    policy: PolicySettings
+    seed: int = 0
+    policy: PolicySettings | None = None
 
 
 class Search(ABC):

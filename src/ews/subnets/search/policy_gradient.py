@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.models.network import Network
 from ews.models.subnet import Subnet
@@ -19,8 +20,14 @@ class PolicyGradient(Search):
     learns: ClassVar[bool] = True
 
     def __init__(self, network: Network, settings: SearchSettings) -> None:
-        """Build the policy and its optimiser, see :class:`ews.subnets.search.base.Search`."""
+        """Build the policy and its optimiser, see :class:`ews.subnets.search.base.Search`.
+
+        Raises:
+            EwsError: the settings do not say how the policy is learned.
+        """
         super().__init__(network, settings)
+        if settings.policy is None:
+            raise EwsError(f"search: {type(self).__name__} learns a policy, and its settings say nothing of one.")
         self.settings = settings.policy
         self.policy = self.make_policy(torch_stream(settings.seed, "policy")).to(self.device)
         first, second = self.settings.betas
@@ -37,7 +44,7 @@ class PolicyGradient(Search):
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> Subnet:
         """Draw a subnet from the policy."""
-        return self._draw(1, generator).subnets[0]
+        return self.draw(1, generator).subnets[0]
 
     def update(self, reward: Reward, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw C subnets, measure them, and step down the gradient of their expected accuracy.
@@ -50,7 +57,7 @@ class PolicyGradient(Search):
             scalars: reward (mean of the C), baseline (as used), entropy, loss, gradient_norm (before clipping).
         """
         settings = self.settings
-        draws = self._draw(settings.samples, generator)
+        draws = self.draw(settings.samples, generator)
         rewards = reward(draws.subnets).to(self.baseline).detach()
         mean = rewards.mean()
         baseline = self.baseline if self.updates else mean
@@ -72,7 +79,8 @@ class PolicyGradient(Search):
             "gradient_norm": norm.detach(),
         }
 
-    def _draw(self, samples: int, generator: torch.Generator) -> Draws:
+    def draw(self, samples: int, generator: torch.Generator) -> Draws:
+        """Draw subnets from the policy, with the decisions that made them."""
         # The policy is small and its likelihood a long sum: full precision even where the training has half.
         with torch.autocast(self.device.type, enabled=False):
             return self.policy.draw(self.path_counts(samples, generator), sampler(generator))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -147,6 +148,11 @@ def asked(settings: Settings) -> AdversarialOptions:
     )
 
 
+def subsets(options: AdversarialOptions) -> Mapping[str, int | None]:
+    """Return on how many images AutoAttack is run."""
+    return {"autoattack.n_examples": options.n_examples}
+
+
 def implementation() -> Evaluate[AdversarialOptions, AdversarialFindings]:
     """Return what measures."""
     from ews.pipeline.evaluate.adversarial.adversarial import evaluate
@@ -168,6 +174,7 @@ SPEC = EvaluationSpec(
     one="adversary",
     options=AdversarialOptions,
     asked=asked,
+    subsets=subsets,
     findings=AdversarialFindings,
     implementation=implementation,
     scoring=scoring,

@@ -88,6 +88,11 @@ def asked(settings: Settings) -> CorruptionOptions:
     )
 
 
+def stored(settings: Settings) -> bool:
+    """Tell whether corrupted images are read from disk, as published ones always are, or made when measured."""
+    return settings.corrupted.source == "official" or section_of(settings, "corruption", CorruptionSection).stored
+
+
 def components(options: CorruptionOptions) -> list[Use]:
     """Return the corruptions that this package makes the images with, stored or not; none of published images."""
     made = options.seed is not None and options.profile is not None

@@ -8,13 +8,25 @@ from pydantic import Field, field_validator
 
 from ews.core.documents import Document
 from ews.core.values import Section, Seed
-from ews.perturbations import NAMES
 from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, one_of, section_of
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
+# As `ews.perturbations.NAMES`, which planning does not import: it brings SciPy. A test holds the two together.
+NAMES = (
+    "gaussian_noise",
+    "shot_noise",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "brightness",
+    "translate",
+    "rotate",
+    "tilt",
+    "scale",
+)
 Perturbation = Annotated[str, one_of(NAMES)]
 
 

@@ -1,4 +1,4 @@
-"""Place runs that were made elsewhere: ``ews adopt runs.tar``.
+"""Place runs that were made elsewhere: ``ews remote adopt runs.tar``.
 
 Each is checked against params.yaml, this code and this data first: parameters, fingerprints, checksums of the data and
 of every file. If any run or evaluation is refused, nothing is placed, unless ``--skip`` says to leave those out. What
@@ -26,7 +26,7 @@ HIDDEN = ".adopt-"  # begins the name of the folder into which a bundle is unpac
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and check, place and say what became of each run."""
     parser = argparse.ArgumentParser(
-        prog="ews adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="ews remote adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("source", type=Path, help="tar (gz, bz2, xz), zip or folder with .../dataset/.../seedK/ in it")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="the plan (default: %(default)s)")

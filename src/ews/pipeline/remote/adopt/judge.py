@@ -109,10 +109,6 @@ def _evaluations(verdict: Verdict, own: Files, entry: Planned, params: Params, *
             verdict.place += place
 
 
-def _alike(here: Path, brought: Path) -> bool:
-    return here.is_file() and files.sha256(here) == files.sha256(brought)
-
-
 def _published(entry: Planned, data: Path) -> dict[str, str]:
     """Return the checksums here of the published corrupted sets that a cell is measured on; none for sets made here."""
     if entry.settings["corrupted"]["source"] == GENERATED:

@@ -1,4 +1,4 @@
-"""What all attacks have in common, and that the registry holds all of them."""
+"""What all attacks have in common: every public function of the package that takes a radius and images."""
 
 import inspect
 import itertools
@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.science import build_network
 from torch import Tensor
 
-from ews import attacks, models
-from ews.attacks import REGISTRY
-from ews.core.registry import lookup
+from ews import attacks
 from ews.core.seeds import torch_stream
 
 # What each attack has to be given beside radius, step and steps.
 OWN: dict[str, dict[str, Any]] = {
     "adaptive": {"weight": 1.0, "initial": None},
-    "autoattack": {"version": "standard", "batch_size": 2, "seed": 0, "device": torch.device("cpu")},
+    "ensemble": {"version": "standard", "batch_size": 2, "seed": 0, "device": torch.device("cpu")},
     "pgd": {"start": "none", "loss": "cross_entropy", "generator": None},
     "restarts": {"restarts": 1, "seed": 0, "indices": [0, 1]},
 }
@@ -30,25 +29,27 @@ def names(attack: Callable[..., Any]) -> list[str]:
     return list(inspect.signature(attack).parameters)
 
 
-def public_attacks() -> set[str]:
-    """Every public function of the package's modules that takes a radius and images, as "module:name"."""
-    found = set()
+def public_attacks() -> dict[str, Callable[..., Any]]:
+    """Return the attacks by their modules' names."""
+    found = {}
     for module in (import_module(f"ews.attacks.{entry.name}") for entry in pkgutil.iter_modules(attacks.__path__)):
         for name, value in vars(module).items():
             own = inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
             if own and {"epsilon", "images"} <= set(names(value)):
-                found.add(f"{module.__name__}:{name}")
+                found[module.__name__.rpartition(".")[2]] = value
     return found
 
 
-def test_the_registry_holds_every_attack() -> None:
-    assert public_attacks() == set(REGISTRY.values())
-    assert len(REGISTRY) == 4 and set(OWN) == set(REGISTRY)
+ATTACKS = public_attacks()
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+def test_every_attack_is_known_here() -> None:
+    assert set(OWN) == set(ATTACKS)
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_every_attack_is_a_function_of_keywords_after_what_it_attacks_images_and_labels(name: str) -> None:
-    attack = lookup(REGISTRY, name, kind="attack")
+    attack = ATTACKS[name]
     parameters = inspect.signature(attack).parameters.values()
     groups = [(kind, len(list(group))) for kind, group in itertools.groupby(one.kind.name for one in parameters)]
     assert [kind for kind, _ in groups] == ["POSITIONAL_OR_KEYWORD", "KEYWORD_ONLY"] and groups[0][1] == 3
@@ -57,9 +58,9 @@ def test_every_attack_is_a_function_of_keywords_after_what_it_attacks_images_and
 
 
 @pytest.mark.parametrize("epsilon", [-0.1, 8, float("nan")])
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", OWN)
 def test_every_attack_refuses_a_radius_outside_the_range_before_the_network_runs(name: str, epsilon: float) -> None:
-    attack = lookup(REGISTRY, name, kind="attack")
+    attack = ATTACKS[name]
     given = {key: value for key, value in (SIZES | {"epsilon": epsilon}).items() if key in names(attack)}
 
     def never(_: Tensor) -> Tensor:
@@ -69,16 +70,16 @@ def test_every_attack_refuses_a_radius_outside_the_range_before_the_network_runs
         attack(never, torch.zeros(2, 3, 8, 8), torch.tensor([0, 1]), **given, **OWN[name])
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", OWN)
 def test_every_attack_leaves_what_it_is_given_as_it_was_and_stays_in_the_ball(name: str) -> None:
     architecture = {"name": "thin", "network": "cifar_resnet", "depth": 8, "width": 4}
     if name == "adaptive":
         architecture["dynamic"] = {"name": "awnet", "extractor": [4]}
     scale: dict[str, Any] = {"classes": 5, "mean": [0.4] * 3, "std": [0.2] * 3}
-    network = models.build(architecture, **scale, generator=torch_stream("network")).eval().requires_grad_(False)
+    network = build_network(architecture, **scale, generator=torch_stream("network")).eval().requires_grad_(False)
     images, labels = torch.rand(2, 3, 8, 8, generator=torch_stream("images")), torch.tensor([0, 1])
     before = [value.clone() for value in (images, labels, *network.state_dict().values())]
-    attack = lookup(REGISTRY, name, kind="attack")
+    attack = ATTACKS[name]
     given = {key: value for key, value in SIZES.items() if key in names(attack)} | OWN[name]
     if name == "adaptive":
         given["initial"] = images

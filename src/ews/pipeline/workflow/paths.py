@@ -1,0 +1,31 @@
+"""Where the workflow's files lie, below the project's top folder."""
+
+RUNS = "results/runs"
+SOURCES = "data/sources.yaml"
+REPORTED = "src/ews/pipeline/report/reported.yaml"
+TEMPLATE = "src/ews/pipeline/report/table.html"
+DATASET = "dataset.json"
+DATA_FILES = (
+    *("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "validation.npy"),
+    DATASET,
+)
+EXTRA = "extra.json"
+EXTRA_FILES = ("images.npy", "labels.npy", EXTRA)
+RECORD = "record.json"
+TABLES = ("table.csv", "table.md", "table.tex", "table.html")
+FIGURES = ("training", "corruption", "severity", "sweep", "cost", "controller", "kept")
+
+
+def record(run: str) -> str:
+    """Return the path of a run's record."""
+    return f"{RUNS}/{run}/{RECORD}"
+
+
+def dataset(name: str) -> str:
+    """Return the path of the file that vouches for a dataset."""
+    return f"data/{name}/{DATASET}"
+
+
+def figures() -> list[str]:
+    """Return the names of a study's figures."""
+    return [f"{name}.svg" for name in FIGURES]

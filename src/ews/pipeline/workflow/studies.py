@@ -1,0 +1,61 @@
+"""The rules that report, and what the targets collect of some studies."""
+
+from ews.core.fingerprint import fingerprint
+from ews.pipeline.artifacts import names
+from ews.pipeline.study.cells import manifest
+from ews.pipeline.study.naming import digest
+from ews.pipeline.workflow import paths
+from ews.pipeline.workflow.plan import Plan
+
+
+def code(plan: Plan) -> str:
+    """Return the fingerprint of what reports."""
+    return fingerprint("ews.pipeline.report")
+
+
+def study_digest(plan: Plan, study: str) -> str:
+    """Return a digest of a study's manifest: the cells themselves would make Snakemake's metadata as large."""
+    return digest(manifest(plan.params, study, plan.studies[study]))
+
+
+def study_records(plan: Plan, study: str) -> list[str]:
+    """Return the records of a study's runs."""
+    return records(plan, [study])
+
+
+def study_teachers(plan: Plan, study: str) -> list[str]:
+    """Return the records of the runs that a study's cells learn from: a student costs its teachers too."""
+    return sorted({paths.record(run) for entry in plan.listed([study]) for run in entry.teachers})
+
+
+def study_evaluations(plan: Plan, study: str) -> list[str]:
+    """Return the files of a study's evaluations."""
+    return evaluations(plan, [study])
+
+
+def records(plan: Plan, studies: list[str]) -> list[str]:
+    """Return the records of the runs of some studies."""
+    return sorted({paths.record(entry.run) for entry in plan.listed(studies)})
+
+
+def evaluations(plan: Plan, studies: list[str]) -> list[str]:
+    """Return the files of the evaluations of some studies."""
+    return sorted(
+        {
+            f"{paths.RUNS}/{entry.results}/{file}"
+            for study in studies
+            for entry in plan.studies[study]
+            for asked in entry.asked
+            for file in (names.result(asked.kind), names.arrays(asked.kind))
+        }
+    )
+
+
+def tables(plan: Plan, studies: list[str]) -> list[str]:
+    """Return the tables of some studies."""
+    return [f"results/{study}/{file}" for study in studies for file in paths.TABLES]
+
+
+def figures(plan: Plan, studies: list[str]) -> list[str]:
+    """Return the figures of some studies."""
+    return [f"results/{study}/{file}" for study in studies for file in paths.figures()]
