@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ews.core.errors import EwsError
+from ews.pipeline.artifacts.evaluation import write_arrays
 from ews.pipeline.evaluate.metrics import correct, error, mce
-from ews.pipeline.evaluate.output import write_arrays
 from ews.pipeline.evaluate.predict import BATCH, predict
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from ews.core.levels import as_levels
 from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveFindings, AdaptiveOptions
 from ews.pipeline.evaluate.scores import SELECTED, Score, Scoring
 
@@ -24,9 +25,26 @@ def _scores(findings: AdaptiveFindings, options: AdaptiveOptions) -> Mapping[str
     return scores
 
 
+def _explain(options: AdaptiveOptions, counts: Mapping[str, str]) -> list[str]:
+    starts = "one uniform start" if options.restarts == 1 else f"{options.restarts} uniform starts"
+    weights = ", ".join(f"{weight:g}" for weight in options.weights)
+    images = next(images for name, images in counts.items() if name.startswith(ADAPTIVE))
+    return [
+        f"Adaptive error in percent, lower is better, of networks with a router: PGD-{options.steps}, then as "
+        "many steps up the cross-entropy plus a weight times the router's, so that it takes the adversarial image "
+        f"for clean, with the weights {weights} and {starts} each; steps of {as_levels(options.step_size)}, "
+        f"within {as_levels(options.epsilon)} of the image in the maximum norm; the worst case, image by image, "
+        f"on {images} test images. "
+        "AutoAttack tries more steps and targets: where its error is higher, this one is no worst case. What the "
+        "router makes of these images, in percent: clean ones that it suspects to be adversarial; of those that "
+        "were attacked, being right before, the ones that it trusts as clean."
+    ]
+
+
 SCORING = Scoring(
     scores=_scores,
     headline=lambda _: (),
     further=(ADAPTIVE, SUSPECTED, TRUSTED),
+    explain=_explain,
     define=lambda metric, options, count: "",
 )

@@ -50,6 +50,14 @@ def _define(metric: str, options: AdversarialOptions, count: str) -> str:
     return f"PGD-{options.steps} error: {starts}, steps of {as_levels(options.step_size)}, {radius}."
 
 
+def _explain(options: AdversarialOptions, counts: Mapping[str, str]) -> list[str]:
+    own = ", ".join(f"{name.removeprefix(WEIGHTED)}: {images}" for name, images in counts.items())
+    return [
+        "Weighted robust accuracy in percent, higher is better: (accuracy without an attack + accuracy under it) / "
+        f"2, both on the test images that the attack was tried on ({own})."
+    ]
+
+
 def _wrong(arrays: Arrays, options: AdversarialOptions) -> Mapping[str, Wrong]:
     # An ensemble's flags are cumulative: what no attack up to this one has fooled.
     robust = {
@@ -66,6 +74,7 @@ SCORING = Scoring(
     scores=_scores,
     headline=lambda options: (pgd(options.steps), AUTOATTACK),
     further=(WEIGHTED,),
+    explain=_explain,
     define=_define,
     wrong=_wrong,
     compared=lambda options: (pgd(options.steps), AUTOATTACK),

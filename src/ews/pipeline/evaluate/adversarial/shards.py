@@ -214,7 +214,7 @@ def _sweep(plan: Plan, network: Network, part: Part) -> Arrays:
     """Follow PGD, without restarts, to radii at which no network can be right; steps grow with the radius."""
     errors = []
     for epsilon in masking.radii(plan.options.epsilon):
-        size = plan.options.step_size * epsilon / plan.epsilon
+        size = plan.options.step_size * epsilon / plan.options.epsilon
         found = [
             _worst(plan, network, batch, epsilon=epsilon, step_size=size, restarts=1)
             for batch in batches(plan, part.indices)
