@@ -10,7 +10,9 @@ from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.core.fingerprint import fingerprint
 from ews.data.dataset import load
+from ews.models.registry import ARCHITECTURES
 from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.evaluate.uses import uses
 
 
@@ -130,8 +132,11 @@ def test_planned_code_is_held_to(clean, run):
 
 
 def test_uses_names_the_evaluation_and_the_network_only():
-    cell = {"architecture": {"name": "resnet8", "network": "cifar_resnet"}}
-    assert uses(cell, "corruption") == [("ews.pipeline.evaluate", "corruption"), ("ews.models", "cifar_resnet")]
+    cell = {"architecture": {"name": "resnet8", "network": "cifar_resnet", "depth": 8, "width": 4}}
+    assert uses(cell, "corruption") == [
+        EVALUATIONS["corruption"].implementation,
+        ARCHITECTURES["cifar_resnet"].implementation,
+    ]
     assert fingerprint("ews.pipeline.evaluate", uses(cell, "clean")) != fingerprint(
         "ews.pipeline.evaluate", uses(cell, "corruption")
     )

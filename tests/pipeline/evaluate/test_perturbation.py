@@ -238,7 +238,7 @@ def test_images_that_are_too_small_are_refused(run, data):
 
 @pytest.mark.parametrize("module_name", ["ews.perturbations.geometric", "ews.images.filters", "ews.perturbations"])
 def test_an_edit_of_a_perturbation_reruns_this_evaluation_and_no_other(module_name):
-    cell = {"architecture": {"network": "resnet"}}
+    cell = {"architecture": {"network": "resnet", "depth": 18, "width": 4}}
     kinds = ("clean", "corruption", "perturbation")
     assert [kind for kind in kinds if module_name in reached("ews.pipeline.evaluate", uses(cell, kind))] == [
         "perturbation"

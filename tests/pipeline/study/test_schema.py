@@ -1,13 +1,18 @@
 """The schema file for editors and the registries say the same as the schema's classes."""
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from ews.augment.registry import AUGMENTATIONS
+from ews.core.registry import Registry
+from ews.corruptions.registry import CORRUPTIONS
+from ews.methods.registry import METHODS
+from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.study import method_schema, schema
+from ews.subnets.search.registry import SEARCHES
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,15 +30,15 @@ def fields(*models: Any) -> set[str]:
 @pytest.mark.parametrize(
     ("registry", "names"),
     [
-        ("ews.methods", fields(method_schema.Methods)),
-        ("ews.augment", fields(schema.Augmentations)),
-        ("ews.subnets.search", set(get_args(method_schema.Ews.model_fields["search"].annotation))),
-        ("ews.corruptions", set(get_args(schema.Corruption))),
-        ("ews.pipeline.evaluate", set(get_args(schema.Evaluation))),
+        (METHODS, fields(method_schema.Methods)),
+        (AUGMENTATIONS, fields(schema.Augmentations)),
+        (SEARCHES, set(get_args(method_schema.Ews.model_fields["search"].annotation))),
+        (CORRUPTIONS, set(get_args(schema.Corruption))),
+        (EVALUATIONS, set(get_args(schema.Evaluation))),
     ],
 )
-def test_schema_and_registry_name_the_same(registry: str, names: set[str]) -> None:
-    assert set(importlib.import_module(registry).REGISTRY) == names
+def test_schema_and_registry_name_the_same(registry: Registry[Any], names: set[str]) -> None:
+    assert set(registry) == names
 
 
 def test_every_key_is_described() -> None:
