@@ -15,10 +15,11 @@ import yaml
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.corruptions import NAMES
+from ews.data.cifar_c import read
 from ews.data.dataset import load
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
-from ews.pipeline.corrupt.official import decode, extract, read
+from ews.pipeline.corrupt.official import decode, extract
 from ews.pipeline.evaluate.images import Stored
 from ews.pipeline.study.schema import OFFICIAL
 

@@ -14,6 +14,7 @@ from ews.core.console import finished
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
 from ews.methods.registry import METHODS
+from ews.models.registry import ARCHITECTURES
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.command import main
 from ews.pipeline.train.loop import fit
@@ -242,9 +243,13 @@ def test_what_a_student_learns_beside_its_network_is_trained(
 
 def test_the_code_fingerprint_covers_the_teacher_s_network(make_cell: Cell) -> None:
     cell = make_cell(STUDENT)
-    cell["method"]["components"][0]["teachers"]["robust"]["architecture"] = {"network": "wide_resnet"}
-    assert ("ews.models", "wide_resnet") in uses(cell)
-    assert ("ews.models", "wide_resnet") not in uses(make_cell(STUDENT))
+    cell["method"]["components"][0]["teachers"]["robust"]["architecture"] = {
+        "network": "wide_resnet",
+        "depth": 10,
+        "widen": 1,
+    }
+    assert ARCHITECTURES["wide_resnet"].implementation in uses(cell)
+    assert ARCHITECTURES["wide_resnet"].implementation not in uses(make_cell(STUDENT))
 
 
 def test_every_component_with_teachers_names_them(components: dict[str, dict[str, Any]]) -> None:

@@ -15,16 +15,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ews.augment.registry import AUGMENTATIONS
 from ews.core import files
 from ews.core.errors import EwsError
 from ews.core.fingerprint import fingerprint, reached
 from ews.data.dataset import Dataset
 from ews.methods.registry import METHODS
+from ews.models.registry import ARCHITECTURES
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.teachers import load
 from ews.pipeline.train.training import Training
 from ews.pipeline.train.uses import uses
 from ews.pipeline.train.validate import validation_error
+from ews.subnets.search.registry import SEARCHES
 
 Cell = Callable[..., dict[str, Any]]
 Train = Callable[..., Path]
@@ -300,19 +303,15 @@ def test_bad_cells_are_refused(cell: str, message: str, data: Path, tmp_path: Pa
 
 
 def test_uses_follow_the_cell(make_cell: Cell) -> None:
-    assert uses(make_cell("dropout+ews", "augmix")) == [
-        ("ews.models", "cifar_resnet"),
-        ("ews.augment", "augmix"),
-        ("ews.methods", "dropout"),
-        ("ews.methods", "ews"),
-        ("ews.subnets.search", "learned"),
-    ]
-    assert uses(make_cell()) == [("ews.models", "cifar_resnet"), ("ews.augment", "standard")]
+    network = ARCHITECTURES["cifar_resnet"]
+    entries = [network, AUGMENTATIONS["augmix"], METHODS["dropout"], METHODS["ews"], SEARCHES["learned"]]
+    assert set(uses(make_cell("dropout+ews", "augmix"))) == {entry.implementation for entry in entries}
+    assert set(uses(make_cell())) == {network.implementation, AUGMENTATIONS["standard"].implementation}
 
 
 def test_planning_needs_no_torch() -> None:
     code = (
-        "import sys; import ews.pipeline.train.uses, ews.methods, ews.models, ews.augment, ews.subnets.search;"
+        "import sys; import ews.pipeline.train.uses, ews.methods.registry, ews.models, ews.augment, ews.subnets.search;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
