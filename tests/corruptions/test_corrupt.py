@@ -11,7 +11,7 @@ import pytest
 
 from ews.core.errors import EwsError
 from ews.corruptions import BENCHMARK, EXTRA, NAMES, PROFILES, corrupt
-from ews.corruptions.driver import profile_for
+from ews.corruptions.profiles import profile_for
 from ews.corruptions.registry import CORRUPTIONS
 from ews.corruptions.weather import FROST_FILES, frost_folder
 from ews.images.streams import Streams

@@ -14,7 +14,7 @@ import pytest
 from ews.core.errors import EwsError
 from ews.data import arrays_pickle
 from ews.data.convert import convert, locate, main
-from ews.data.dataset import Dataset
+from ews.data.dataset import Dataset, DatasetInfo
 from ews.data.extra import folder_of, load
 
 SIZE, CLASSES = 8, 3
@@ -24,7 +24,17 @@ SIZE, CLASSES = 8, 3
 def dataset(tmp_path: Path) -> Dataset:
     images = np.random.default_rng(0).integers(0, 256, (12, SIZE, SIZE, 3)).astype(np.uint8)
     labels = np.arange(6) % CLASSES
-    info = {"name": "blobs", "classes": list("abc"), "image_size": SIZE}
+    info = DatasetInfo(
+        name="blobs",
+        classes=("a", "b", "c"),
+        image_size=SIZE,
+        train=6,
+        test=len(images) - 6,
+        validation=0,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.2, 0.2, 0.2),
+        files={},
+    )
     return Dataset(tmp_path / "blobs", info, images[:6], labels, images[6:], labels, np.empty(0, np.int64))
 
 
@@ -254,7 +264,7 @@ def test_converted_images_can_be_loaded(kind: str, dataset: Dataset, tmp_path: P
     extra = load(dataset)
     assert np.array_equal(extra.images, made["data"]) and extra.labels.tolist() == made["extrapolated_targets"].tolist()
     assert extra.labels.dtype == np.int64
-    again = convert(source, dataset=dataset, out=folder_of(dataset.folder), expected=info["source"]["sha256"])
+    again = convert(source, dataset=dataset, out=folder_of(dataset.folder), expected=info.source.sha256)
     assert again == info and load(dataset).checksum == extra.checksum
     with pytest.raises(EwsError, match="another file, or a damaged one"):
         convert(source, dataset=dataset, out=folder_of(dataset.folder), expected="0" * 64)

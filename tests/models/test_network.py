@@ -18,6 +18,7 @@ THIN = {"network": "cifar_resnet", "depth": 8, "width": 8}
         # Published counts: He et al. 2016 (0.27 M), the usual CIFAR networks, and WRN-28-10 (36.5 M).
         ({"network": "cifar_resnet", "depth": 20, "width": 16}, 269_722),
         ({"network": "resnet", "depth": 18, "width": 64}, 11_173_962),
+        ({"network": "resnet", "depth": 34, "width": 64}, 21_282_122),
         ({"network": "resnet", "depth": 50, "width": 64}, 23_520_842),
         ({"network": "wide_resnet", "depth": 28, "widen": 10}, 36_479_194),
         # 11,171,146 for the version without the last normalisation, plus that one's scale and shift.

@@ -22,20 +22,20 @@ DONE = {"train_cell", "evaluate_cell"}
 
 
 @pytest.fixture
-def bundle(built: Path, tmp_path: Path) -> Path:
+def bundle(measured: Path, tmp_path: Path) -> Path:
     """The tiny study's runs, unpacked, to change."""
-    shutil.copytree(built / "results/runs", tmp_path / "bundle/results/runs")
+    shutil.copytree(measured / "results/runs", tmp_path / "bundle/results/runs")
     return tmp_path / "bundle"
 
 
 @pytest.fixture
-def here(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def here(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project that plans the same, with the data and without a run; the working directory."""
     project = copy(tmp_path / "here")
     project.params(tiny)
     # The corrupted sets too: evaluations on sets that are still to be made could not be older than these.
     for name in ("digits", "digits-c"):
-        shutil.copytree(built / "data" / name, project.folder / "data" / name)
+        shutil.copytree(measured / "data" / name, project.folder / "data" / name)
     monkeypatch.chdir(project.folder)
     return project
 
@@ -61,7 +61,7 @@ def test_adopted_runs_count_as_done(here: Project, bundle: Path, capsys: pytest.
     for path in (bundle / RUN).glob("*.*"):
         if path.name not in ("state.pt",):
             assert (here.folder / RUN / path.name).read_bytes() == path.read_bytes()
-    here.snakemake()
+    here.snakemake("results/tiny/table.md")
     assert "ews" in (here.folder / "results/tiny/table.md").read_text()
     # Again, with one more evaluation lost in between: only that is placed.
     (RUN / "clean.json").unlink()
@@ -167,10 +167,12 @@ def test_a_refused_evaluation_leaves_its_training(
 
 
 def test_what_snakemake_remembers_of_these_names_is_forgotten(
-    here: Project, built: Path, bundle: Path, tmp_path: Path
+    here: Project, measured: Path, bundle: Path, tmp_path: Path
 ) -> None:
     # A project that has made these runs itself, with other code, of which one was killed half-way.
-    shutil.copytree(built / ".snakemake", here.folder / ".snakemake", ignore=shutil.ignore_patterns("log", "locks"))
+    shutil.copytree(measured / "results/runs", here.folder / "results/runs")
+    here.snakemake("--touch", "--forceall", "evaluate")
+    shutil.rmtree(here.folder / "results/runs")
     for path in (here.folder / ".snakemake/metadata").rglob("*"):
         if path.is_file() and '"train_' in path.read_text():
             change(path, params=["'other code'"])

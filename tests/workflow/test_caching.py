@@ -56,14 +56,15 @@ def test_an_added_method_or_seed_reruns_nothing_that_was_there(finished: Project
     [
         ("methods/dropout/dropout.py", {"train_cell": 1}),
         ("subnets/controller.py", {"train_cell": 1}),
-        ("train/optim.py", {"train_cell": 3}),
+        ("pipeline/train/optim.py", {"train_cell": 3}),
         ("corruptions/digital.py", {"corruption": 1, "evaluate corruption": 3}),
-        ("evaluate/clean.py", {"evaluate clean": 3}),
+        ("pipeline/evaluate/clean.py", {"evaluate clean": 3}),
         ("augment/augmix/augmix.py", {}),
         ("data/download.py", {}),
     ],
 )
 def test_an_edit_of_behaviour_reruns_what_uses_it(finished: Project, module: str, expected: dict[str, int]) -> None:
+    assert (finished.folder / "src/ews" / module).is_file()
     with (finished.folder / "src/ews" / module).open("a", encoding="utf-8") as file:
         file.write("\n\nADDED = 1\n")
     output = finished.snakemake("-n").stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.workflow import Project, copy, jobs, tiny
+from helpers.workflow import Project, copy, jobs, make_runs, tiny
 
 from ews.core.errors import EwsError
 from ews.pipeline.remote.adopt.command import main
@@ -177,12 +177,14 @@ def test_a_killed_teacher_goes_on_and_the_student_waits_for_it(student: Project)
 
 
 def test_a_student_is_not_adopted_without_the_teacher_that_it_had(
-    learned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = copy(tmp_path / "home")
     home.params(taught)
-    shutil.copytree(learned / "data/digits", home.folder / "data/digits")
-    shutil.copytree(learned / "results/runs", tmp_path / "bundle/results/runs")
+    home.snakemake("data/digits/dataset.json")
+    make_runs(home, "tiny")
+    (tmp_path / "bundle/results").mkdir(parents=True)
+    (home.folder / "results/runs").rename(tmp_path / "bundle/results/runs")
     monkeypatch.chdir(home.folder)
     record = tmp_path / "bundle" / TEACHER / "record.json"
     whole = record.read_text()

@@ -35,6 +35,8 @@ rule table:
         records="results/{study}/records.json",
         images="results/{study}/images.csv",
         reported=paths.REPORTED,
+        # No module, so that the fingerprint does not know it.
+        template=paths.TEMPLATE,
     output:
         "results/{study}/caption.txt",
         "results/{study}/table.csv",

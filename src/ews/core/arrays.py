@@ -17,7 +17,7 @@ SUFFIX = ".npy"
 
 
 def read_npy(path: Path | str, *, mapped: bool) -> NDArray[Any]:
-    """Read the array of a ``.npy`` file: the one place where such files are opened. Pickles are never loaded.
+    """Read the array of a ``.npy`` file; one that holds a pickle is refused.
 
     Args:
         path: the file.
@@ -50,7 +50,7 @@ def read_npy(path: Path | str, *, mapped: bool) -> NDArray[Any]:
 
 
 def read_npz(path: Path | str) -> dict[str, NDArray[Any]]:
-    """Read all arrays of an ``.npz`` file by name. Pickles are never loaded.
+    """Read all arrays of an ``.npz`` file by name; one that holds a pickle is refused.
 
     Raises:
         EwsError: missing, damaged, not of the format, or with objects in it.

@@ -31,3 +31,9 @@ def level(text: str) -> float:
     if not math.isfinite(found):
         raise ArgumentTypeError(f"{text!r} is neither a number in [0, 1] nor grey levels such as 8/255")
     return found
+
+
+def as_levels(value: float) -> str:
+    """Write a distance in grey levels where it is a whole number of them: ``8/255``."""
+    whole = round(255 * value)
+    return f"{whole}/255" if abs(255 * value - whole) < 1e-9 else f"{value:g}"

@@ -40,6 +40,6 @@ def main(argv: Sequence[str]) -> None:
         mirror=arguments.mirror,
     )
     print(
-        f"{arguments.out}: {info['train']} training images ({info['validation']} of them for validation), "
-        f"{info['test']} test images, {len(info['classes'])} classes, {info['image_size']}x{info['image_size']} pixels"
+        f"{arguments.out}: {info.train} training images ({info.validation} of them for validation), "
+        f"{info.test} test images, {len(info.classes)} classes, {info.image_size}x{info.image_size} pixels"
     )

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import read_npz, write_npy
+from ews.core.documents import write_document
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, sha256, write_json
+from ews.core.files import exclusive, sha256
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data import arrays_pickle
 from ews.data.dataset import Dataset, load
-from ews.data.extra import IMAGES, INFO, LABELS, check, folder_of
+from ews.data.extra import IMAGES, INFO, LABELS, ExtraInfo, ExtraSource, check, folder_of
 
 DOWNLOADS = Path("data/.downloads")
 # How the published file (Carmon et al. 2019) and files of one's own name their two arrays.
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
     check_fingerprint(arguments.fingerprint, fingerprint("ews.data.convert"), where=str(out))
     source = locate(arguments.file, mirror=arguments.mirror, page=arguments.page)
     info = convert(source, dataset=load(arguments.data), out=out, expected=arguments.sha256)
-    print(f"{out}: {info['images']} images of {source.name}, SHA-256 {info['source']['sha256']}")
+    print(f"{out}: {info.images} images of {source.name}, SHA-256 {info.source.sha256}")
 
 
 def locate(name: str, *, mirror: Path | None, page: str) -> Path:
@@ -54,7 +55,7 @@ def locate(name: str, *, mirror: Path | None, page: str) -> Path:
     raise EwsError(f"{name}: not found in {', '.join(map(str, places))}. {where} put it into {DOWNLOADS}.")
 
 
-def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) -> dict[str, Any]:
+def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) -> ExtraInfo:
     """Write images.npy, labels.npy and, last, extra.json; the same source gives the same bytes.
 
     Args:
@@ -85,13 +86,13 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
         files = {}
         for name, array in ((IMAGES, images), (LABELS, labels)):
             files[name] = write_npy(out / name, array)
-        info = {
-            "dataset": dataset.name,
-            "images": len(images),
-            "source": {"file": source.name, "sha256": digest},
-            "files": files,
-        }
-        write_json(out / INFO, info)
+        info = ExtraInfo(
+            dataset=dataset.name,
+            images=len(images),
+            source=ExtraSource(file=source.name, sha256=digest),
+            files=files,
+        )
+        write_document(out / INFO, info)
     return info
 
 

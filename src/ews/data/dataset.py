@@ -3,16 +3,21 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
-from ews.core.files import read_json, sha256
+from ews.core.files import sha256
 from ews.data.split import stratified
 
 INFO = "dataset.json"
+REMEDY = "Delete its folder and build the dataset again."
+Count = Annotated[int, Field(ge=0)]
+Channels = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 # File -> type, number of dimensions. Images are mapped into memory, the small rest is read.
 ARRAYS: dict[str, tuple[type[np.generic], int]] = {
     "train_images": (np.uint8, 4),
@@ -23,13 +28,56 @@ ARRAYS: dict[str, tuple[type[np.generic], int]] = {
 }
 
 
+class SourceInfo(Document):
+    """Where a prepared dataset came from.
+
+    Attributes:
+        name: its entry of data/sources.yaml; what follows is from there.
+        sha256: of the archive; None where there was none.
+    """
+
+    name: str = ""
+    title: str = ""
+    licence: str = ""
+    citation: str = ""
+    sha256: str | None = None
+
+
+class DatasetInfo(Document):
+    """The content of ``dataset.json``, beside the arrays of a prepared dataset (docs/data.md).
+
+    Attributes:
+        name: the dataset's.
+        classes: their names, in the order of the labels.
+        image_size: pixels a side.
+        train: number of training images, validation included.
+        test: number of test images.
+        validation: how many of the training images are held out.
+        mean: of R, G, B over the training images less validation, in [0, 1].
+        std: their standard deviations, likewise.
+        source: where the images came from.
+        files: SHA-256 of each array's file by its name.
+    """
+
+    name: str
+    classes: Annotated[tuple[str, ...], Field(min_length=1)]
+    image_size: Annotated[int, Field(ge=1)]
+    train: Count
+    test: Count
+    validation: Count
+    mean: Channels
+    std: Channels
+    source: SourceInfo = SourceInfo()
+    files: dict[str, str]
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A prepared dataset; the arrays are read-only.
 
     Attributes:
         folder: where it lies.
-        info: the content of ``dataset.json`` (docs/data.md).
+        info: the content of ``dataset.json``.
         train_images: uint8 [N, H, W, 3], RGB, the validation images among them.
         train_labels: int64 [N].
         test_images: uint8 [M, H, W, 3].
@@ -38,7 +86,7 @@ class Dataset:
     """
 
     folder: Path
-    info: dict[str, Any]
+    info: DatasetInfo
     train_images: NDArray[np.uint8]
     train_labels: NDArray[np.int64]
     test_images: NDArray[np.uint8]
@@ -48,32 +96,32 @@ class Dataset:
     @property
     def name(self) -> str:
         """The dataset's name."""
-        return str(self.info["name"])
+        return self.info.name
 
     @property
     def classes(self) -> list[str]:
         """The classes' names, in the order of the labels."""
-        return list(self.info["classes"])
+        return list(self.info.classes)
 
     @property
     def image_size(self) -> int:
         """Pixels a side."""
-        return int(self.info["image_size"])
+        return self.info.image_size
 
     @property
     def mean(self) -> tuple[float, ...]:
         """Mean of R, G, B over the training images less validation, in [0, 1]."""
-        return tuple(self.info["mean"])
+        return self.info.mean
 
     @property
     def std(self) -> tuple[float, ...]:
         """Standard deviation of R, G, B over the training images less validation, in [0, 1]."""
-        return tuple(self.info["std"])
+        return self.info.std
 
     @property
     def checksum(self) -> str:
         """SHA-256 over the files' names and checksums: the data's identity, whatever its source."""
-        text = "".join(f"{name}={self.info['files'][name]}\n" for name in sorted(self.info["files"]))
+        text = "".join(f"{name}={checksum}\n" for name, checksum in sorted(self.info.files.items()))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def training_indices(self, count: int | None = None) -> NDArray[np.int64]:
@@ -132,14 +180,10 @@ def load(folder: Path | str, *, verify: bool = True) -> Dataset:
     folder = Path(folder)
     if not (folder / INFO).is_file():
         raise EwsError(f"{folder}: no prepared dataset here ({INFO} is missing). Build it with the target `data`.")
-    info = read_json(folder / INFO)
-    try:
-        counts = {"train": int(info["train"]), "test": int(info["test"]), "validation": int(info["validation"])}
-        size, classes, files = int(info["image_size"]), len(info["classes"]), dict(info["files"])
-        _ = (info["name"], info["mean"][2], info["std"][2])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _damaged(folder / INFO, f"key missing or of the wrong type ({error})") from None
-    arrays = {name: _array(folder / f"{name}.npy", files.get(f"{name}.npy"), verify) for name in ARRAYS}
+    info = read_document(folder / INFO, DatasetInfo, remedy=REMEDY)
+    counts = {"train": info.train, "test": info.test, "validation": info.validation}
+    size, classes = info.image_size, len(info.classes)
+    arrays = {name: _array(folder / f"{name}.npy", info.files.get(f"{name}.npy"), verify) for name in ARRAYS}
     for name, array in arrays.items():
         split, what = [*name.split("_"), "labels"][:2]
         expected = (counts[split], size, size, 3) if what == "images" else (counts[split],)

@@ -2,19 +2,37 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
-from ews.core.files import read_json, sha256
+from ews.core.files import sha256
 from ews.data.dataset import Dataset
 
 INFO = "extra.json"
 IMAGES = "images.npy"
 LABELS = "labels.npy"
 HOW = "`ews data extra --help` and docs/adversarial.md say how to make it"
+
+
+class ExtraSource(Document):
+    """The file that extra images were converted from."""
+
+    file: str
+    sha256: str
+
+
+class ExtraInfo(Document):
+    """The content of ``extra.json``: whose extra images these are, how many, from what, and SHA-256 by file."""
+
+    dataset: str
+    images: Annotated[int, Field(ge=1)]
+    source: ExtraSource
+    files: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +64,11 @@ def load(dataset: Dataset) -> Extra:
     folder = folder_of(dataset.folder)
     if not (folder / INFO).is_file():
         raise EwsError(f"{folder}: no extra images here ({INFO} is missing), and the method needs them; {HOW}.")
-    info: dict[str, Any] = read_json(folder / INFO)
+    info = read_document(folder / INFO, ExtraInfo, remedy=f"Make it again: {HOW}.")
     arrays = []
     for name in (IMAGES, LABELS):
         path = folder / name
-        if not path.is_file() or sha256(path) != info.get("files", {}).get(name):
+        if not path.is_file() or sha256(path) != info.files.get(name):
             raise EwsError(f"{path}: missing or damaged: not the file that {INFO} describes. Make it again: {HOW}.")
         arrays.append(np.load(path, mmap_mode="r" if name == IMAGES else None, allow_pickle=False))
     images, labels = arrays

@@ -1,6 +1,7 @@
 """From a source to the folder format: fetch, read, split, measure, write."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import write_npy
+from ews.core.documents import write_document
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, sha256, write_json
-from ews.data.dataset import INFO
+from ews.core.files import exclusive, sha256
+from ews.data.dataset import INFO, DatasetInfo, SourceInfo
 from ews.data.download import fetch
 from ews.data.raw import Raw
 from ews.data.registry import READERS
@@ -27,7 +29,7 @@ def prepare(
     downloads: Path,
     out: Path,
     mirror: str | None = None,
-) -> dict[str, Any]:
+) -> DatasetInfo:
     """Build a dataset's folder; the same source and arguments give the same bytes.
 
     Args:
@@ -68,24 +70,29 @@ def prepare(
             "test_labels": raw.test_labels,
             "validation": held_out,
         }
-        info = {
-            "name": dataset,
-            "classes": list(raw.classes),
-            "image_size": raw.train_images.shape[1],
-            "train": len(raw.train_labels),
-            "test": len(raw.test_labels),
-            "validation": len(held_out),
-            "mean": mean,
-            "std": std,
-            "source": {
-                "name": source,
-                "title": entry.title,
-                "licence": entry.licence,
-                "citation": entry.citation,
-                "sha256": sha256(archive) if archive is not None and archive.is_file() else None,
-            },
-        }
-        return _write(out, arrays, info)
+        about = SourceInfo(
+            name=source,
+            title=entry.title,
+            licence=entry.licence,
+            citation=entry.citation,
+            sha256=sha256(archive) if archive is not None and archive.is_file() else None,
+        )
+
+        def describe(files: dict[str, str]) -> DatasetInfo:
+            return DatasetInfo(
+                name=dataset,
+                classes=tuple(raw.classes),
+                image_size=raw.train_images.shape[1],
+                train=len(raw.train_labels),
+                test=len(raw.test_labels),
+                validation=len(held_out),
+                mean=tuple(mean),
+                std=tuple(std),
+                source=about,
+                files=files,
+            )
+
+        return _write(out, arrays, describe)
 
 
 def moments(images: NDArray[np.uint8]) -> tuple[list[float], list[float]]:
@@ -133,16 +140,14 @@ def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str) -> NDArr
     return stratified(labels, count, key="validation split")
 
 
-def _write(out: Path, arrays: dict[str, NDArray[Any]], info: dict[str, Any]) -> dict[str, Any]:
+def _write(
+    out: Path, arrays: dict[str, NDArray[Any]], describe: Callable[[dict[str, str]], DatasetInfo]
+) -> DatasetInfo:
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
-        files = {}
-        for name, array in arrays.items():
-            path = out / f"{name}.npy"
-            files[path.name] = write_npy(path, array)
-        info = info | {"files": files}
-        write_json(out / INFO, info)
+        info = describe({f"{name}.npy": write_npy(out / f"{name}.npy", array) for name, array in arrays.items()})
+        write_document(out / INFO, info)
     except OSError as error:
         raise EwsError(
             f"{out}: cannot be written ({error.strerror}). Check the disk's room and the permissions."

@@ -116,7 +116,9 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     with files.atomic(out / WEIGHTS) as temporary:
         shutil.copyfile(run / name, temporary)
-    files.write_json(out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {}))
+    files.write_json(
+        out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
+    )
     write_document(
         out / MODEL,
         Exported(

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import torch
+from helpers.runs import a_cell, finish
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -136,12 +137,8 @@ def finished(run: Path, data: Path, *, shifts: dict[str, float]) -> None:
     run.mkdir(parents=True, exist_ok=True)
     for name, shift in shifts.items():
         save_file({"shift": torch.tensor([shift])}, run / name)
-    record = {
-        "cell": {"dataset": "grey", "architecture": {"name": "ruler", "network": "ruler"}, "seed": 0},
-        "data": load(data).checksum,
-        "files": {name: sha256(run / name) for name in shifts},
-    }
-    (run / "record.json").write_text(json.dumps(record))
+    architecture = {"name": "ruler", "parameters": {"network": "ruler"}, "dynamic": None}
+    finish(run, a_cell(architecture=architecture), files=shifts, data=load(data).checksum)
 
 
 @pytest.fixture
@@ -166,21 +163,21 @@ def clean(run: Path, data: Path) -> Evaluate:
     """Run the command ``clean``; returns the content of clean.json and the arrays."""
 
     def call(*more: str) -> tuple[Any, dict[str, np.ndarray]]:
-        out, npz = run / "clean.json", run / "clean.npz"
-        main(["clean", "--run", str(run), "--data", str(data), "--out", str(out), "--predictions", str(npz), *more])
-        return json.loads(out.read_text()), dict(np.load(npz, allow_pickle=False))
+        main(["clean", "--run", str(run), "--data", str(data), "--out", str(run), *more])
+        content = json.loads((run / "clean.json").read_text())
+        return content, dict(np.load(run / "clean.npz", allow_pickle=False))
 
     return call
 
 
 @pytest.fixture
 def corruption(run: Path, data: Path, corrupted: Path) -> Evaluate:
-    """Run the command ``corruption``; returns the lines of corruption.csv and the arrays."""
+    """Run the command ``corruption``; returns the content of corruption.json and the arrays."""
 
     def call(*names: str, more: Sequence[str] = ()) -> tuple[Any, dict[str, np.ndarray]]:
-        out, npz = run / "corruption.csv", run / "corruption.npz"
         places = ["--run", str(run), "--data", str(data), "--corrupted", str(corrupted)]
-        main(["corruption", *places, "--out", str(out), "--predictions", str(npz), "--names", *names, *more])
-        return out.read_text().splitlines(), dict(np.load(npz, allow_pickle=False))
+        main(["corruption", *places, "--out", str(run), "--names", *names, *more])
+        content = json.loads((run / "corruption.json").read_text())
+        return content, dict(np.load(run / "corruption.npz", allow_pickle=False))
 
     return call

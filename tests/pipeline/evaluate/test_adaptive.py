@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.runs import a_cell, finish, method
 from helpers.science import build_network
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ from ews.core.seeds import numpy_stream, torch_stream
 from ews.data.dataset import load
 from ews.models.awnet.awnet import routing
 from ews.models.network import Network
-from ews.pipeline.evaluate import adaptive, kept
+from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate.adaptive import adaptive
 from ews.pipeline.evaluate.command import main
 
 EPSILON = 8 / 255
@@ -32,6 +34,11 @@ TEST = 24
 ARCHITECTURE = {
     **{"name": "gate", "network": "wide_resnet", "depth": 10, "widen": 1},
     "dynamic": {"name": "awnet", "extractor": [1]},
+}
+GATE = {
+    "name": "gate",
+    "parameters": {"network": "wide_resnet", "depth": 10, "widen": 1},
+    "dynamic": {"name": "awnet", "parameters": {"extractor": [1]}},
 }
 SCALE: dict[str, Any] = {"classes": 4, "mean": [0.5] * 3, "std": [0.25] * 3}
 
@@ -115,12 +122,8 @@ def gated(tmp_path: Path, data: Path) -> Path:
 
 def write_record(folder: Path, data: Path) -> None:
     names = [path.name for path in folder.glob("*.safetensors")]
-    record = {
-        "cell": {"dataset": "grey", "architecture": ARCHITECTURE, "method": {"name": "awnet"}, "seed": 0},
-        "data": load(data).checksum,
-        "files": {name: sha256(folder / name) for name in names},
-    }
-    (folder / "record.json").write_text(json.dumps(record))
+    cell = a_cell(architecture=GATE, method=method("awnet"), seed=0)
+    finish(folder, cell, files=names, data=load(data).checksum)
 
 
 Measured = Callable[..., tuple[dict[str, Any], dict[str, np.ndarray]]]
@@ -132,12 +135,13 @@ def measure(gated: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> Measure
     monkeypatch.setattr(adaptive, "SHARD", 10)
 
     def call(*, run: Path = gated, weights: tuple[float, ...] = (0.1, 10.0), **changes: Any) -> Any:
-        out, npz = run / "adaptive.json", run / "adaptive.npz"
         options = {"epsilon": EPSILON, "step_size": 2 / 255, "steps": 8, "restarts": 2, "batch_size": 10} | changes
         words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-        places = ["--run", str(run), "--data", str(data), "--out", str(out), "--predictions", str(npz)]
+        places = ["--run", str(run), "--data", str(data), "--out", str(run)]
         main(["adaptive", *places, *words, "--weights", *map(str, weights)])
-        return json.loads(out.read_text()), dict(np.load(npz, allow_pickle=False))
+        content = json.loads((run / "adaptive.json").read_text())
+        found = {**content["result"]["last"], **content["result"], "options": content["options"]}
+        return found, dict(np.load(run / "adaptive.npz", allow_pickle=False))
 
     return call
 
@@ -161,7 +165,7 @@ def test_it_finds_what_pgd_does_not(measure: Measured, fooled: np.ndarray) -> No
         "percent": pytest.approx(100 * (TEST // 2 + fooled.sum() - 1) / (TEST - 1)),
         "n": TEST - 1,
     }
-    assert found["settings"]["weights"] == [0.1, 10.0] and found["settings"]["restarts"] == 2
+    assert found["options"]["weights"] == [0.1, 10.0] and found["options"]["restarts"] == 2
     assert found["versions"]["torch"] and found["hardware"]["device"] == "cpu"
 
 
@@ -183,11 +187,11 @@ def test_the_ordinary_attacks_go_through_the_router(
     monkeypatch.setattr(ensemble, "AutoAttack", Quick)
     save_file(gate(margin=2.0).state_dict(), gated / "model.safetensors")
     write_record(gated, data)
-    places = ["--run", str(gated), "--data", str(data), "--out", str(gated / "adversarial.json")]
+    places = ["--run", str(gated), "--data", str(data), "--out", str(gated)]
     attack = ["--epsilon", str(EPSILON), "--step-size", str(2 / 255), "--steps", "8", "--restarts", "1"]
-    more = ["--batch-size", "24", "--version", "standard", "--predictions", str(gated / "adversarial.npz")]
+    more = ["--batch-size", "24", "--version", "standard"]
     main(["adversarial", *places, *attack, *more])
-    found = json.loads((gated / "adversarial.json").read_text())
+    found = json.loads((gated / "adversarial.json").read_text())["result"]["last"]
     assert found["clean"]["error"] == pytest.approx(100 / TEST)
     for kind in ("pgd", "autoattack"):
         assert found[kind]["error"] == pytest.approx(100 * fooled.mean())
@@ -273,18 +277,19 @@ def test_a_killed_evaluation_goes_on_and_ends_in_the_same_bytes(
 
 
 def test_a_network_without_router_is_refused(measure: Measured, run: Path) -> None:
-    with pytest.raises(EwsError, match=r"deceives a router, and the network of method None has none"):
+    with pytest.raises(EwsError, match=r"deceives a router, and the network of method 'vanilla' has none"):
         measure(run=run)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weights": (0.0,)}, r"evaluation\.adaptive\.weights: \[0\.0\]"),
-        ({"weights": (float("inf"),)}, r"evaluation\.adaptive\.weights"),
-        ({"restarts": 0}, r"evaluation\.adaptive\.restarts: 0"),
-        ({"epsilon": 8}, r"evaluation\.adversarial\.epsilon: 8"),
-        ({"steps": 0}, r"evaluation\.adversarial\.steps: 0"),
+        ({"weights": (0.0,)}, r"--weights 0\.0: .*greater than 0"),
+        ({"weights": (1.0, float("inf"))}, "--weights inf: "),
+        ({"weights": (1.0, 1.0)}, "--weights 1.0 1.0: .*stands twice"),
+        ({"restarts": 0}, "--restarts 0: "),
+        ({"epsilon": 8}, "--epsilon 8: "),
+        ({"steps": 0}, "--steps 0: "),
     ],
 )
 def test_bad_options_are_named(measure: Measured, gated: Path, changes: dict[str, Any], message: str) -> None:

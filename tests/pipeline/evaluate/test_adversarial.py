@@ -2,11 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
-from ews.pipeline.artifacts.finished import read_record
-from ews.pipeline.evaluate import masking, shards
-from ews.pipeline.evaluate.adaptive import EVALUATOR as adaptive_evaluator
-from ews.pipeline.evaluate.adversarial import EVALUATOR as adversarial_evaluator
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.artifacts.weights import read_network
+from ews.pipeline.evaluate import options
+from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveOptions
+from ews.pipeline.evaluate.adversarial import masking, shards
+from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
 from ews.pipeline.evaluate.command import main
-from ews.pipeline.evaluate.subject import Subject
 
 EPSILON = 8 / 255
 GREY = 60
@@ -100,24 +101,12 @@ def adversarial(run: Path, data: Path, quick: None) -> Attacked:
     """Run the command; returns the content of adversarial.json and the arrays. Options by name; None leaves one out."""
 
     def call(**changes: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        out, npz = run / "adversarial.json", run / "adversarial.npz"
         options = SETTINGS | {"--batch-size": 16} | {f"--{key.replace('_', '-')}": changes[key] for key in changes}
         words = [str(word) for pair in options.items() for word in pair if pair[1] is not None]
-        main(
-            [
-                "adversarial",
-                "--run",
-                str(run),
-                "--data",
-                str(data),
-                "--out",
-                str(out),
-                "--predictions",
-                str(npz),
-                *words,
-            ]
-        )
-        return json.loads(out.read_text()), dict(np.load(npz, allow_pickle=False))
+        main(["adversarial", "--run", str(run), "--data", str(data), "--out", str(run), *words])
+        content = json.loads((run / "adversarial.json").read_text())
+        found = {**content["result"]["last"], **content["result"], "options": content["options"]}
+        return found, dict(np.load(run / "adversarial.npz", allow_pickle=False))
 
     return call
 
@@ -136,17 +125,14 @@ def test_all_errors_are_the_closed_form_of_the_worst_case(adversarial, margins):
     names = [attack["attack"] for attack in found["autoattack"]["attacks"]]
     assert names == ["apgd-ce", "apgd-t", "fab-t", "square"]
     assert sum(attack["fooled"] for attack in found["autoattack"]["attacks"]) == expected.sum() - 3
-    assert found["settings"]["pgd"]["restarts"] == 2 and found["settings"]["autoattack"]["batch_size"] == 16
+    assert found["options"]["restarts"] == 2 and found["options"]["batch_size"] == 16
     assert found["versions"]["pyautoattack"] and found["versions"]["torch"]
 
 
 def test_stored_images_lie_in_the_ball_and_give_the_same_errors_in_a_pass_of_their_own(adversarial, data, run):
     found, arrays = adversarial()
     dataset = load(data)
-    network = Subject(
-        **{"run": run, "record": read_record(run), "dataset": dataset, "test_images": None},
-        **{"device": torch.device("cpu"), "code": "", "work": run},
-    ).network("model.safetensors")
+    network = read_network(FinishedRun.open(run), "model.safetensors", dataset=dataset, device=torch.device("cpu"))
     for kind in ("pgd", "autoattack"):
         images = arrays[f"{kind}_images"]
         index, count = arrays[f"{kind}_index"][: len(images)], len(images)
@@ -213,7 +199,7 @@ import conftest, test_adversarial
 from ews.models.registry import ARCHITECTURES
 ARCHITECTURES.entries["ruler"] = conftest.RULER
 from ews.attacks import ensemble
-from ews.pipeline.evaluate import shards
+from ews.pipeline.evaluate.adversarial import shards
 ensemble.AutoAttack, shards.SHARD = test_adversarial.Quick, 20
 from ews.pipeline.evaluate.command import main
 main({words!r})
@@ -224,16 +210,7 @@ def test_killed_and_resumed_is_undisturbed(run, data, tmp_path):
     """Killed by the system as soon as the first of AutoAttack's shards is whole."""
 
     def start(out: Path) -> subprocess.Popen[bytes]:
-        places = [
-            "--run",
-            str(run),
-            "--data",
-            str(data),
-            "--out",
-            str(out),
-            "--predictions",
-            str(out.with_suffix(".npz")),
-        ]
+        places = ["--run", str(run), "--data", str(data), "--out", str(out.parent)]
         options = [str(word) for pair in (SETTINGS | {"--batch-size": 16}).items() for word in pair]
         script = KILLED.format(tests=str(Path(__file__).parent), words=["adversarial", *places, *options])
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -289,16 +266,18 @@ def test_kept_shards_of_other_settings_or_damaged_ones_are_attacked_again(advers
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epsilon": 8}, r"evaluation\.adversarial\.epsilon: 8\.0 is not in \[0, 1\]"),
-        ({"epsilon": -0.1}, r"epsilon: -0\.1 is not in \[0, 1\]"),
-        ({"epsilon": "300/255"}, r"epsilon: 1\.17\d* is not in \[0, 1\]"),
-        ({"step_size": "0/255"}, r"step_size: 0\.0 is not a positive number"),
-        ({"step_size": 0}, r"step_size: 0\.0 is not a positive number"),
-        ({"steps": 0}, "steps: 0 is not a whole number of at least 1"),
-        ({"restarts": 0}, "restarts: 0 is not a whole number of at least 1"),
-        ({"batch_size": 0}, "batch_size: 0 is not a whole number of at least 1"),
+        ({"epsilon": 8}, "--epsilon 8: .*less than or equal to 1"),
+        ({"epsilon": -0.1}, r"--epsilon -0\.1: .*greater than or equal to 0"),
+        ({"epsilon": "300/255"}, "--epsilon 300/255: "),
+        ({"step_size": "0/255"}, "--step-size 0/255: .*greater than 0"),
+        ({"step_size": 0}, "--step-size 0: .*greater than 0"),
+        ({"steps": 0}, "--steps 0: .*greater than or equal to 1"),
+        ({"steps": 1.5}, r"--steps 1\.5: .*valid integer"),
+        ({"restarts": 0}, "--restarts 0: .*greater than or equal to 1"),
+        ({"batch_size": 0}, "--batch-size 0: .*greater than or equal to 1"),
         ({"n_examples": 49}, "n_examples: 49 of 48 test images; valid: 1 to 48, or null"),
-        ({"n_examples": 0}, "n_examples: 0 of 48"),
+        ({"n_examples": 0}, "--n-examples 0: .*greater than or equal to 1"),
+        ({"version": "rand"}, "--version rand: .*'standard' or 'plus'"),
     ],
 )
 def test_bad_settings_are_one_message_before_anything_is_attacked(adversarial, run, changes, message, capsys):
@@ -311,24 +290,20 @@ def test_bad_settings_are_one_message_before_anything_is_attacked(adversarial, r
 @pytest.mark.parametrize("option", ["epsilon", "step_size"])
 @pytest.mark.parametrize("text", ["8/0", "x/255", "nan", "inf", "8/256", "1e999", "/255", "8 / 255", ""])
 def test_what_is_no_size_of_a_change_is_one_message(adversarial, run, option, text, capsys):
-    with pytest.raises(SystemExit):
+    with pytest.raises(EwsError, match=f"^--{option.replace('_', '-')} {re.escape(text)}: "):
         adversarial(**{option: text})
-    last = capsys.readouterr().err.splitlines()[-1]
-    name = f"--{option.replace('_', '-')}"
-    assert f"argument {name}: {text!r} is neither a number in [0, 1] nor grey levels such as 8/255" in last
+    assert capsys.readouterr().err == ""
     assert not list(run.glob("*adversarial*"))
 
 
 @pytest.mark.parametrize(
-    ("evaluator", "own"), [(adversarial_evaluator, ["--version", "standard"]), (adaptive_evaluator, ["--weights", "1"])]
+    ("kind", "own"), [(AdversarialOptions, {"version": "standard"}), (AdaptiveOptions, {"weights": ["1"]})]
 )
-def test_grey_levels_are_the_number_that_params_makes_of_them(evaluator, own):
-    parser = ArgumentParser()
-    evaluator.options(parser)
-    effort = ["--steps", "8", "--restarts", "1", "--batch-size", "4", *own]
-    given = parser.parse_args(["--epsilon", "8/255", "--step-size", "2.5/255", *effort])
+def test_grey_levels_are_the_number_that_params_makes_of_them(kind, own):
+    effort = {"steps": "8", "restarts": "1", "batch_size": "4", **own}
+    given = options.parsed(kind, {"epsilon": "8/255", "step_size": "2.5/255", **effort})
     assert (given.epsilon, given.step_size) == (8 / 255, 2.5 / 255)
-    assert parser.parse_args(["--epsilon", "0.03", "--step-size", "1e-3", *effort]).epsilon == 0.03
+    assert options.parsed(kind, {"epsilon": "0.03", "step_size": "1e-3", **effort}).epsilon == 0.03
 
 
 def test_a_network_that_diverged_is_named_before_anything_is_attacked(adversarial, run, data, write_run, capsys):
@@ -339,15 +314,13 @@ def test_a_network_that_diverged_is_named_before_anything_is_attacked(adversaria
 
 
 def test_adversarial_images_outside_the_ball_are_an_error(adversarial, monkeypatch):
-    from ews.pipeline.evaluate import shards as module
-
-    attack = module.autoattack
+    attack = shards.autoattack
 
     def wide(network: Any, images: Any, labels: Any, **keywords: Any) -> Any:
         found = attack(network, images, labels, **keywords)
         found.images[0] += 0.05
         return found
 
-    monkeypatch.setattr(module, "autoattack", wide)
+    monkeypatch.setattr(shards, "autoattack", wide)
     with pytest.raises(EwsError, match="away from the clean ones"):
         adversarial()

@@ -5,23 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.runs import NETWORK, a_cell, method, reseal
 
 from ews.core.errors import EwsError
 from ews.core.files import sha256
-from ews.core.fingerprint import fingerprint
 from ews.data.dataset import load
-from ews.pipeline.evaluate.command import main
-from ews.pipeline.evaluate.uses import uses
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
+from ews.pipeline.evaluate.spec import Options
+from ews.pipeline.evaluate.uses import code
+
+WIDE = {"network": "wide_resnet", "depth": 10, "widen": 1}
 
 
 def test_the_error_is_the_hand_count_in_percent(clean, run, data):
     found, _ = clean()
-    assert (found["error"], found["correct"], found["n"]) == (17.5, 33, 40)
-    assert (found["metric"], found["unit"], found["model"]) == ("clean error", "percent", "last")
-    assert (found["dataset"], found["test_images"]) == ("grey", None)
+    assert found["result"] == {"last": {"error": 17.5, "correct": 33, "n": 40}, "best": None}
+    assert (found["evaluation"], found["dataset"], found["options"]) == ("clean", "grey", {"test_images": None})
     assert found["data"] == load(data).checksum
     assert found["record"] == sha256(run / "record.json")
-    assert "best" not in found
+    assert found["files"] == {"clean.npz": sha256(run / "clean.npz")}
 
 
 def test_predictions_and_confidences_are_compact_and_right(clean, labels, wrong):
@@ -39,9 +42,10 @@ def test_a_subset_is_the_datasets_stratified_one(clean, data, labels, wrong):
     indices = load(data).test_indices(12)
     assert np.bincount(labels[indices]).tolist() == [3, 3, 3, 3]
     expected = len(set(indices.tolist()) & set(wrong))
-    assert found["n"] == found["test_images"] == len(arrays["prediction"]) == 12
-    assert found["correct"] == 12 - expected
-    assert found["error"] == pytest.approx(100 * expected / 12)
+    last = found["result"]["last"]
+    assert last["n"] == found["options"]["test_images"] == len(arrays["prediction"]) == 12
+    assert last["correct"] == 12 - expected
+    assert last["error"] == pytest.approx(100 * expected / 12)
 
 
 def test_the_selected_weights_are_measured_beside_the_last(clean, run, data, write_run, labels, wrong):
@@ -51,8 +55,8 @@ def test_the_selected_weights_are_measured_beside_the_last(clean, run, data, wri
     looks = labels.copy()
     looks[wrong] = (looks[wrong] + 1) % 4
     right = int((np.minimum(looks + 1, 3) == labels).sum())
-    assert found["best"] == {"error": 100 * (40 - right) / 40, "correct": right, "n": 40}
-    assert found["error"] == 17.5
+    assert found["result"]["best"] == {"error": 100 * (40 - right) / 40, "correct": right, "n": 40}
+    assert found["result"]["last"]["error"] == 17.5
     assert np.flatnonzero(arrays["prediction"] != labels).tolist() == wrong
 
 
@@ -71,7 +75,7 @@ def test_a_folder_without_a_record_is_refused(clean, run):
 
 def test_a_record_that_is_none_is_refused(clean, run):
     (run / "record.json").write_text('{"cell": {}}')
-    with pytest.raises(EwsError, match="needs the keys cell, data and files"):
+    with pytest.raises(EwsError, match=r"record\.json: has no 'sha256'.*train this run again"):
         clean()
 
 
@@ -93,9 +97,8 @@ def test_a_missing_model_is_refused(clean, run):
 
 
 def test_weights_of_another_network_are_refused(clean, run):
-    record = json.loads((run / "record.json").read_text())
-    record["cell"]["architecture"] = {"name": "resnet8", "network": "cifar_resnet", "depth": 8, "width": 4}
-    (run / "record.json").write_text(json.dumps(record))
+    other = {"name": "resnet8", "parameters": NETWORK, "dynamic": None}
+    reseal(run / "record.json", lambda record: record["cell"].update(architecture=other))
     with pytest.raises(EwsError, match="does not fit the network"):
         clean()
 
@@ -109,32 +112,35 @@ def test_other_data_than_the_run_was_trained_on_is_refused(clean, data):
         clean()
 
 
-@pytest.mark.parametrize("count", ["0", "41"])
-def test_a_subset_of_impossible_size_is_refused(clean, count):
-    with pytest.raises(EwsError, match="1 to 40"):
+@pytest.mark.parametrize(
+    ("count", "message"), [("0", "--test-images 0: .*at least|--test-images 0: .*greater"), ("41", "1 to 40")]
+)
+def test_a_subset_of_impossible_size_is_refused(clean, count, message):
+    with pytest.raises(EwsError, match=message):
         clean("--test-images", count)
 
 
-def test_another_ending_is_refused(run, data):
-    with pytest.raises(EwsError, match=r"must end in \.csv or \.json"):
-        main(["clean", "--run", str(run), "--data", str(data), "--out", "clean.txt", "--predictions", "clean.npz"])
-
-
 def test_planned_code_is_held_to(clean, run):
-    cell = json.loads((run / "record.json").read_text())["cell"]
-    code = fingerprint("ews.pipeline.evaluate", uses(cell, "clean"))
-    found, _ = clean("--fingerprint", code)
-    assert found["n"] == 40
-    with pytest.raises(EwsError, match=f"0123456789abcdef then, {code} now"):
+    planned = code(FinishedRun.open(run).record.cell, "clean", Options())
+    found, _ = clean("--fingerprint", planned)
+    assert found["code"] == planned
+    with pytest.raises(EwsError, match=f"0123456789abcdef then, {planned} now"):
         clean("--fingerprint", "0123456789abcdef")
 
 
-def test_uses_names_the_evaluation_and_the_network_only():
-    cell = {"architecture": {"name": "resnet8", "network": "cifar_resnet"}}
-    assert uses(cell, "corruption") == [("ews.pipeline.evaluate", "corruption"), ("ews.models", "cifar_resnet")]
-    assert fingerprint("ews.pipeline.evaluate", uses(cell, "clean")) != fingerprint(
-        "ews.pipeline.evaluate", uses(cell, "corruption")
-    )
+def test_the_code_is_that_of_the_evaluation_and_the_network_only():
+    cell, wider = a_cell(), a_cell(architecture={"name": "w", "parameters": WIDE, "dynamic": None})
+    made = CorruptionOptions(names=("fog",), seed=0, profile="cifar")
+    codes = [
+        code(cell, "clean", Options()),
+        code(wider, "clean", Options()),
+        code(cell, "corruption", CorruptionOptions(names=("fog",))),
+        code(cell, "corruption", made),
+        code(cell, "corruption", CorruptionOptions(names=("jpeg_compression",), seed=0, profile="cifar")),
+    ]
+    assert len(set(codes)) == len(codes)
+    assert code(cell, "clean", Options(test_images=10)) == codes[0]
+    assert code(a_cell(seed=3, method=method("dropout")), "corruption", made) == codes[3]
 
 
 def test_no_partial_files_are_left(clean, run: Path):

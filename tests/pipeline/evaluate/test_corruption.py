@@ -9,13 +9,13 @@ from ews.data.dataset import load
 
 
 def test_rows_are_the_hand_count_in_the_order_asked_for(corruption):
-    rows, _ = corruption("snow", "fog", "frost")
+    found, _ = corruption("snow", "fog", "frost")
     expected = [
-        f"{name},{severity},{100 * step * severity / 40},40"
+        {"corruption": name, "severity": severity, "error": 100 * step * severity / 40, "n": 40}
         for name, step in (("snow", 1), ("fog", 2), ("frost", 0))
         for severity in range(1, 6)
     ]
-    assert rows == ["corruption,severity,error,n", *expected]
+    assert found["result"]["rows"] == expected
 
 
 def test_arrays_are_in_the_same_order_and_need_no_pickle(corruption, labels):
@@ -32,17 +32,16 @@ def test_arrays_are_in_the_same_order_and_need_no_pickle(corruption, labels):
 
 def test_a_subset_is_the_same_in_every_block_and_for_clean(corruption, clean, data):
     indices = load(data).test_indices(12)
-    rows, arrays = corruption("fog", more=["--test-images", "12"])
+    found, arrays = corruption("fog", more=["--test-images", "12"])
     assert arrays["prediction"].shape == (1, 5, 12)
-    for severity, row in enumerate(rows[1:], start=1):
-        _, _, error, n = row.split(",")
-        assert (float(error), n) == (pytest.approx(100 * (indices < 2 * severity).sum() / 12), "12")
-    assert clean("--test-images", "12")[0]["n"] == 12
+    for severity, row in enumerate(found["result"]["rows"], start=1):
+        assert (row["error"], row["n"]) == (pytest.approx(100 * (indices < 2 * severity).sum() / 12), 12)
+    assert clean("--test-images", "12")[0]["result"]["last"]["n"] == 12
 
 
 def test_a_corruption_that_was_not_generated_is_named_before_any_work(corruption, run, capsys):
-    with pytest.raises(EwsError, match=r"grey-c/blizzard\.npy: not generated\. There: fog, frost, snow\."):
-        corruption("fog", "blizzard")
+    with pytest.raises(EwsError, match=r"grey-c/contrast\.npy: not generated\. There: fog, frost, snow\."):
+        corruption("fog", "contrast")
     assert capsys.readouterr().err == ""
     assert not list(run.glob("corruption*"))
 
@@ -116,11 +115,11 @@ def test_a_flipped_bit_gives_no_numbers(corruption, corrupted, run):
         corruption("fog", "snow")
     assert not list(run.glob("corruption*"))
     # What was measured before is kept: with the set whole again only the rest is computed.
-    assert sorted(path.name for path in (run / ".corruption.csv.partial").glob("*.npz"))[0] == "fog-1.npz"
+    assert sorted(path.name for path in (run / ".corruption.json.partial").glob("*.npz"))[0] == "fog-1.npz"
     content[-1] ^= 1
     path.write_bytes(content)
-    assert len(corruption("fog", "snow")[0]) == 11
-    assert not (run / ".corruption.csv.partial").exists()
+    assert len(corruption("fog", "snow")[0]["result"]["rows"]) == 10
+    assert not (run / ".corruption.json.partial").exists()
 
 
 def test_a_set_without_a_record_is_refused(corruption, corrupted):
@@ -160,22 +159,23 @@ def test_the_sidecar_names_a_published_set_by_its_checksum(corruption, corrupted
     change(corrupted / "fog.json", source="official")
     corruption("fog", "snow", more=["--test-images", "12"])
     about = read_json(run / "corruption.json")
+    images = about["result"]["corruptions"]
     record = read_json(corrupted / "fog.json")
-    assert about["corruptions"]["fog"] == {"source": "official", "sha256": record["sha256"]}
+    assert images["fog"] == {"source": "official", "sha256": record["sha256"], "seed": None, "profile": None}
     assert about["record"] == sha256(run / "record.json")
-    assert (about["n"], about["test_images"], about["dataset"]) == (12, 12, "grey")
+    assert (about["options"]["test_images"], about["dataset"]) == (12, "grey")
     # Another published set in its place: what was found on the first is not continued.
     change(corrupted / "fog.json", source="other")
     corruption("fog")
-    assert read_json(run / "corruption.json")["corruptions"]["fog"]["source"] == "other"
+    assert read_json(run / "corruption.json")["result"]["corruptions"]["fog"]["source"] == "other"
 
 
 def test_half_done_work_of_a_generator_is_not_taken_for_a_set(corruption, corrupted):
-    partial = corrupted / ".hail.npy.partial"
+    partial = corrupted / ".contrast.npy.partial"
     partial.mkdir()
     (partial / "0123.npy").write_bytes(b"half")
-    with pytest.raises(EwsError, match=r"hail\.npy: not generated\. There: fog, frost, snow\."):
-        corruption("hail")
+    with pytest.raises(EwsError, match=r"contrast\.npy: not generated\. There: fog, frost, snow\."):
+        corruption("contrast")
 
 
 def test_a_folder_that_is_not_there_is_named(corruption, corrupted):

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from ews.pipeline.evaluate.masking import radii, signs
+from ews.pipeline.evaluate.adversarial.adversarial_spec import Radius
+from ews.pipeline.evaluate.adversarial.masking import radii, signs
 
 COUNT = 1000
 
@@ -24,7 +25,7 @@ HONEST = {
         "square": flags(479),
     },
     "pgd": flags(520),
-    "sweep": [{"epsilon": 8 / 255, "error": 50.0}, {"epsilon": 128 / 255, "error": 99.5}],
+    "sweep": [Radius(epsilon=8 / 255, error=50.0), Radius(epsilon=128 / 255, error=99.5)],
     "unstable": 0,
 }
 
@@ -38,7 +39,7 @@ def test_an_honest_network_shows_none():
     [
         ({"robust": HONEST["robust"] | {"square": flags(400)}}, r"Square.*adds 8\.00 percentage points"),
         ({"pgd": flags(400)}, r"PGD alone finds 7\.90 %"),
-        ({"sweep": [{"epsilon": 128 / 255, "error": 80.0}]}, r"PGD within 0\.50.* leaves 20\.0 % correct"),
+        ({"sweep": [Radius(epsilon=128 / 255, error=80.0)]}, r"PGD within 0\.50.* leaves 20\.0 % correct"),
         ({"messages": ["points with zero gradient!"] * 3}, r"AutoAttack warns \(3 times\): points with zero gradient!"),
         ({"unstable": 2}, "2 adversarial images are classified otherwise"),
     ],

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ews.core.errors import EwsError
-from ews.pipeline.evaluate.metrics import correct, corruption_mean, error, mce
-from ews.pipeline.evaluate.output import write_arrays
+from ews.pipeline.artifacts.evaluation import write_arrays
+from ews.pipeline.evaluate.metrics import correct, error, mce
 from ews.pipeline.evaluate.predict import BATCH, predict
 
 
@@ -27,10 +27,6 @@ def test_error_needs_images_of_one_shape():
         error(np.array([]), np.array([]))
     with pytest.raises(ValueError, match="differ in shape"):
         error(np.zeros(3), np.zeros((3, 1)))
-
-
-def test_corruption_mean_weighs_corruptions_alike_however_many_severities():
-    assert corruption_mean({"fog": [10, 20, 30], "snow": [40]}) == 30
 
 
 def test_mce_divides_by_the_baseline_per_corruption():
@@ -53,7 +49,7 @@ def test_mce_refuses_a_baseline_that_does_not_fit(baseline, message):
 @pytest.mark.parametrize("errors", [{}, {"fog": []}])
 def test_nothing_to_average_is_refused(errors):
     with pytest.raises(EwsError, match="no errors to average"):
-        corruption_mean(errors)
+        mce(errors, errors)
 
 
 class Table(nn.Module):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.runs import a_cell, finish
 from helpers.science import build_network
 from safetensors.torch import save_file
 
@@ -23,13 +24,14 @@ from ews.corruptions import corrupt
 from ews.corruptions.batches import batches
 from ews.data.dataset import load
 from ews.pipeline.corrupt.generate import write_corrupted, write_labels
-from ews.pipeline.evaluate import corruption, images, kept, predict
+from ews.pipeline.evaluate import kept, predict
 from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.corruption import corruption, images
 
 COUNT = 90
 NAMES = ("contrast", "gaussian_noise", "frost")
 ARCHITECTURE = {"name": "thin", "network": "cifar_resnet", "depth": 8, "width": 4}
-FILES = ("corruption.csv", "corruption.json", "corruption.npz")
+FILES = ("corruption.json", "corruption.npz")
 
 
 @pytest.fixture
@@ -63,9 +65,7 @@ def run(tmp_path: Path, data: Path) -> Path:
         ARCHITECTURE, classes=4, mean=(0.5,) * 3, std=(0.25,) * 3, generator=torch.Generator().manual_seed(0)
     )
     save_file(network.state_dict(), folder / "model.safetensors")
-    cell = {"dataset": "noisy", "architecture": ARCHITECTURE, "seed": 0}
-    sums = {"model.safetensors": sha256(folder / "model.safetensors")}
-    write_json(folder / "record.json", {"cell": cell, "data": load(data).checksum, "files": sums})
+    finish(folder, a_cell(dataset="noisy"), files=["model.safetensors"], data=load(data).checksum)
     return folder
 
 
@@ -81,7 +81,7 @@ def stored(data: Path) -> Path:
 
 def command(run: Path, data: Path, *more: object, out: Path | None = None, names: tuple[str, ...] = NAMES) -> list[str]:
     out = out or run
-    places = ["--run", run, "--data", data, "--out", out / "corruption.csv", "--predictions", out / "corruption.npz"]
+    places = ["--run", run, "--data", data, "--out", out]
     return [str(part) for part in ("corruption", *places, "--names", *names, *more)]
 
 
@@ -199,9 +199,7 @@ def test_what_other_settings_found_is_not_used(run: Path, data: Path, stored: Pa
         ARCHITECTURE, classes=4, mean=(0.5,) * 3, std=(0.25,) * 3, generator=torch.Generator().manual_seed(1)
     )
     save_file(network.state_dict(), run / "model.safetensors")
-    record = json.loads((run / "record.json").read_text())
-    record["files"]["model.safetensors"] = sha256(run / "model.safetensors")
-    write_json(run / "record.json", record)
+    finish(run, a_cell(dataset="noisy"), files=["model.safetensors"], data=load(data).checksum)
     assert measure(*made) == 15
 
 
@@ -212,12 +210,12 @@ def test_a_kill_while_results_are_written_costs_no_measurement(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("ews.pipeline.evaluate.command.write_rows", killed)
+        patch.setattr("ews.pipeline.evaluate.command.write_result", killed)
         with pytest.raises(AssertionError):  # of `measure`: it was not the one that stopped it
             measure(*MADE, "--workers", 1)
-    assert not (run / "corruption.csv").exists()
+    assert not (run / "corruption.json").exists()
     assert measure(*MADE, "--workers", 1) == 0
-    assert (run / "corruption.csv").exists()
+    assert (run / "corruption.json").exists()
     assert not list(run.glob(".*.partial"))
 
 
@@ -231,7 +229,7 @@ def test_damaged_kept_parts_are_computed_again(run: Path, measure: Measure, tmp_
     made = (*MADE, "--workers", 1)
     measure(*made, out=tmp_path / "whole")
     measure(*made, stop=4)
-    parts = sorted((run / ".corruption.csv.partial").glob("*.npz"))
+    parts = sorted((run / ".corruption.json.partial").glob("*.npz"))
     assert len(parts) == 4
     parts[0].write_bytes(parts[0].read_bytes()[:-7])
     whole = parts[1].read_bytes()
@@ -249,7 +247,7 @@ def test_damaged_kept_parts_are_computed_again(run: Path, measure: Measure, tmp_
 
 
 def test_a_second_process_is_refused(run: Path, data: Path, measure: Measure) -> None:
-    with exclusive(run / ".corruption.csv.partial"), pytest.raises(EwsError, match="another process"):
+    with exclusive(run / ".corruption.json.partial"), pytest.raises(EwsError, match="another process"):
         measure(*MADE, "--workers", 1)
     assert not list(run.glob("corruption*"))
 
@@ -264,7 +262,7 @@ def test_sigkill(run: Path, data: Path, tmp_path: Path, workers: int) -> None:
         )
 
     process = start(tmp_path / "killed")
-    kept_parts = tmp_path / "killed" / ".corruption.csv.partial"
+    kept_parts = tmp_path / "killed" / ".corruption.json.partial"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None and not list(kept_parts.glob("contrast-2.npz")):
         time.sleep(0.002)
@@ -284,7 +282,7 @@ def test_sigkill(run: Path, data: Path, tmp_path: Path, workers: int) -> None:
 def test_without_images_it_must_be_said_how_to_make_them(run: Path, data: Path) -> None:
     with pytest.raises(EwsError, match="--seed and --profile must say"):
         main(command(run, data, "--seed", 7))
-    with pytest.raises(EwsError, match="unknown"):
+    with pytest.raises(EwsError, match=r"--names rain: .*gaussian_noise"):
         main(command(run, data, *MADE, names=("rain",)))
     assert sorted(path.name for path in run.iterdir()) == ["model.safetensors", "record.json"]
 
@@ -294,5 +292,7 @@ def test_the_sidecar_says_what_was_measured(run: Path, data: Path, stored: Path)
     about = json.loads((run / "corruption.json").read_text())
     assert about["record"] == sha256(run / "record.json")
     assert about["data"] == load(data).checksum
-    assert (about["n"], about["test_images"], about["dataset"]) == (20, 20, "noisy")
-    assert about["corruptions"]["frost"] == {"source": "generated", "seed": 7, "profile": "cifar"}
+    assert (about["options"]["test_images"], about["dataset"]) == (20, "noisy")
+    assert about["result"]["corruptions"]["frost"] == {
+        "source": "generated", "seed": 7, "profile": "cifar", "sha256": None
+    }  # fmt: skip

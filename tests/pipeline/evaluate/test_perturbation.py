@@ -1,11 +1,11 @@
 """The evaluation of stability: against stored sequences, by hand on known frames, its memory, and what is refused."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
 import torch
+from helpers.runs import a_cell
 
 from ews.core.errors import EwsError
 from ews.core.files import sha256
@@ -14,10 +14,13 @@ from ews.corruptions.driver import InvalidInput
 from ews.data.dataset import load
 from ews.perturbations import NAMES, perturb
 from ews.perturbations import batches as stream
-from ews.pipeline.evaluate import perturbation as module
 from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
+from ews.pipeline.evaluate.perturbation import perturbation as module
+from ews.pipeline.evaluate.perturbation.perturbation_spec import PerturbationOptions
 from ews.pipeline.evaluate.predict import predict
-from ews.pipeline.evaluate.uses import uses
+from ews.pipeline.evaluate.spec import Options
+from ews.pipeline.evaluate.uses import COMMAND, uses
 
 GREY = 60
 
@@ -47,7 +50,6 @@ def evaluate(bigger, run):
     """Run the command; returns the rows and the arrays."""
 
     def call(*names, more=(), seed=0):
-        out, npz = run / "perturbation.csv", run / "perturbation.npz"
         main(
             [
                 *(
@@ -57,15 +59,13 @@ def evaluate(bigger, run):
                     "--data",
                     str(bigger),
                     "--out",
-                    str(out),
-                    "--predictions",
-                    str(npz),
+                    str(run),
                 ),
                 *("--profile", "cifar", "--seed", str(seed), "--workers", "1", "--names", *names, *more),
             ]
         )
-        with out.open(encoding="utf-8") as file:
-            return list(csv.DictReader(file)), dict(np.load(npz, allow_pickle=False))
+        content = json.loads((run / "perturbation.json").read_text())
+        return content["result"]["rows"], dict(np.load(run / "perturbation.npz", allow_pickle=False))
 
     return call
 
@@ -99,7 +99,7 @@ def test_the_same_predictions_as_on_stored_sequences(evaluate, bigger, monkeypat
         against_first = name in ("gaussian_noise", "shot_noise")
         before = expected[:, :1] if against_first else expected[:, :-1]
         assert float(row["flip_probability"]) == pytest.approx(100 * (expected[:, 1:] != before).mean())
-        assert (row["frames"], row["n"]) == (str(frames), "40")
+        assert (row["frames"], row["n"]) == (frames, 40)
         assert row["compared"] == ("first" if against_first else "previous")
         flipping += float(row["flip_probability"]) > 0
     assert flipping >= 5  # otherwise the comparison would say little
@@ -122,7 +122,7 @@ def test_a_subset_has_the_sequences_that_it_has_in_the_whole(evaluate, bigger):
     for name in ("snow", "gaussian_noise"):
         np.testing.assert_array_equal(part[f"prediction_{name}"], whole[f"prediction_{name}"][indices])
         np.testing.assert_array_equal(part[f"confidence_{name}"], whole[f"confidence_{name}"][indices])
-    assert [row["n"] for row in rows] == ["12", "12"]
+    assert [row["n"] for row in rows] == [12, 12]
 
 
 def test_batches_do_not_matter(evaluate, monkeypatch):
@@ -203,13 +203,13 @@ def test_what_was_measured_stands_beside(evaluate, run, bigger):
     evaluate("snow", seed=9)
     about = json.loads((run / "perturbation.json").read_text())
     assert about["record"] == sha256(run / "record.json") and about["data"] == load(bigger).checksum
-    assert (about["n"], about["seed"], about["profile"]) == (40, 9, "cifar")
+    assert about["options"] == {"test_images": None, "names": ["snow"], "seed": 9, "profile": "cifar"}
 
 
 @pytest.mark.parametrize(
     ("names", "more", "said"),
     [
-        (["snow", "tilt", "snow"], [], "one stands twice"),
+        (["snow", "tilt", "snow"], [], "--names .*stands twice"),
         (["snow"], ["--workers", "0"], "0 workers: valid is 1 or more"),
     ],
 )
@@ -220,26 +220,28 @@ def test_bad_arguments_are_refused(evaluate, run, names, more, said):
 
 
 @pytest.mark.parametrize(("name", "profile"), [("fog", "cifar"), ("snow", "mnist")])
-def test_unknown_names_and_profiles_are_named_with_the_valid_ones(bigger, run, capsys, name, profile):
-    out = ["--out", str(run / "x.csv"), "--predictions", str(run / "x.npz"), "--seed", "0"]
-    with pytest.raises(SystemExit):
+def test_unknown_names_and_profiles_are_named_with_the_valid_ones(bigger, run, name, profile):
+    out = ["--out", str(run / "x"), "--seed", "0"]
+    with pytest.raises(EwsError) as refused:
         main(["perturbation", "--run", str(run), "--data", str(bigger), *out, "--names", name, "--profile", profile])
-    said = capsys.readouterr().err
+    said = str(refused.value)
     assert "translate" in said if name == "fog" else "imagenet" in said
-    assert not list(run.glob("x.*"))
+    assert not list(run.glob("x*"))
 
 
 def test_images_that_are_too_small_are_refused(run, data):
-    out = ["--out", str(run / "x.csv"), "--predictions", str(run / "x.npz"), "--seed", "0", "--profile", "cifar"]
+    out = ["--out", str(run / "x"), "--seed", "0", "--profile", "cifar"]
     with pytest.raises(InvalidInput, match="at least 16"):
         main(["perturbation", "--run", str(run), "--data", str(data), *out, "--names", "snow"])
-    assert not list(run.glob("x.*"))
+    assert not list((run / "x").glob("*"))
 
 
 @pytest.mark.parametrize("module_name", ["ews.perturbations.geometric", "ews.images.filters", "ews.perturbations"])
 def test_an_edit_of_a_perturbation_reruns_this_evaluation_and_no_other(module_name):
-    cell = {"architecture": {"network": "resnet"}}
-    kinds = ("clean", "corruption", "perturbation")
-    assert [kind for kind in kinds if module_name in reached("ews.pipeline.evaluate", uses(cell, kind))] == [
-        "perturbation"
-    ]
+    asked = {
+        "clean": Options(),
+        "corruption": CorruptionOptions(names=("fog",)),
+        "perturbation": PerturbationOptions(names=("snow",), seed=0, profile="cifar"),
+    }
+    found = [kind for kind, options in asked.items() if module_name in reached(COMMAND, uses(a_cell(), kind, options))]
+    assert found == ["perturbation"]

@@ -6,7 +6,12 @@ import pytest
 from ews.core.errors import EwsError
 from ews.pipeline.evaluate.alexnet import ERRORS, FLIP_PROBABILITIES
 from ews.pipeline.evaluate.metrics import mce
-from ews.pipeline.evaluate.stability import flip_probability, flip_rates, mean_flip_probability, mean_flip_rate
+from ews.pipeline.evaluate.perturbation.stability import (
+    flip_probability,
+    flip_rates,
+    mean_flip_probability,
+    mean_flip_rate,
+)
 
 
 def slow(predictions, against_first):

@@ -45,3 +45,26 @@ def test_interval_of_a_mean() -> None:
     half = 4.302653 * math.sqrt(7) / math.sqrt(3)
     assert (centre, low, high) == (3.0, pytest.approx(3 - half, abs=1e-5), pytest.approx(3 + half, abs=1e-5))
     assert interval([4.0]) == (4.0, None, None)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_intervals_against_the_closed_forms_of_students_t(count: int) -> None:
+    values = [float(number**2) for number in range(count)]
+    p = 0.975
+    # Quantiles of one, two and four degrees of freedom (Shaw 2006, "Sampling Student's T distribution", section 2).
+    alpha = 4 * p * (1 - p)
+    quantile = {
+        2: math.tan(math.pi * (p - 0.5)),
+        3: 2 * (p - 0.5) * math.sqrt(2 / alpha),
+        5: 2 * math.sqrt(math.cos(math.acos(math.sqrt(alpha)) / 3) / math.sqrt(alpha) - 1),
+    }[count]
+    spread = deviation(values)
+    assert spread is not None
+    centre, low, high = interval(values)
+    assert low is not None and high is not None
+    assert centre - low == pytest.approx(quantile * spread / math.sqrt(count), rel=1e-12)
+    assert high - centre == pytest.approx(centre - low, rel=1e-12)
+
+
+def test_values_that_are_all_alike_have_an_interval_of_no_width() -> None:
+    assert interval([2.5, 2.5, 2.5]) == (2.5, 2.5, 2.5)

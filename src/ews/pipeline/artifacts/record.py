@@ -1,8 +1,14 @@
 """What a run was: parameters, code, data, versions, hardware, cost and result; it vouches for the run's other files."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from ews.core.documents import Document
 from ews.core.machine_types import Git, Hardware
 from ews.pipeline.study.cell import Cell
+
+Seconds = Annotated[float, Field(ge=0)]
 
 
 class EpochSeconds(Document):
@@ -14,8 +20,8 @@ class EpochSeconds(Document):
             not count.
     """
 
-    wall: float
-    processor: float
+    wall: Seconds
+    processor: Seconds
 
 
 class Record(Document):
@@ -43,12 +49,12 @@ class Record(Document):
     seed: int
     data: str
     extra_data: str | None = None
-    teachers: dict[str, str] = {}
+    teachers: dict[str, str] = Field(default={})
     code: str
     git: Git | None
     versions: dict[str, str]
     hardware: Hardware
-    wall_clock_seconds: float
+    wall_clock_seconds: Seconds
     epoch_seconds: EpochSeconds | None = None
     peak_memory_bytes: dict[str, int]
     counts: dict[str, int]

@@ -60,7 +60,7 @@ class Timing(Row):
 
 
 class Update(Row):
-    """A line of controller.csv: an update of what searches subnets; None where that kind of search has no such value."""
+    """A line of controller.csv, an update of what searches subnets; None where that search has no such value."""
 
     iteration: int
     epoch: int

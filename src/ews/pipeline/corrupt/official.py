@@ -83,8 +83,7 @@ def _check_source(source: str, dataset: Dataset) -> None:
     Raises:
         EwsError: it is, or the dataset does not say where its images are from.
     """
-    described = dataset.info.get("source")
-    own = described.get("name") if isinstance(described, dict) else None
+    own = dataset.info.source.name
     if source != f"{own}_c":
         raise EwsError(
             f"--source {source}: {dataset.folder} was made of the source {own!r}, whose published corrupted set would "

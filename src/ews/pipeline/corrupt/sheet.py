@@ -86,7 +86,7 @@ def sheet(
         stored = [name for name in NAMES if (corrupted / f"{name}.npy").is_file()]
         if not stored:
             raise EwsError(f"{corrupted}: no corrupted sets here. Make them with 'ews corrupt generate'.")
-    images = {"images_sha256": dataset.info["files"][TEST_IMAGES]}
+    images = {"images_sha256": dataset.info.files[TEST_IMAGES]}
     records = (
         {name: read_record(corrupted, name, {**images, "corruption": name}) for name in stored} if corrupted else {}
     )

@@ -25,15 +25,6 @@ def error(prediction: np.ndarray, labels: np.ndarray) -> float:
     return 100 * (len(labels) - correct(prediction, labels)) / len(labels)
 
 
-def corruption_mean(errors: Errors) -> float:
-    """Return the plain mean over corruptions of each one's mean over severities (CIFAR-C's usual number).
-
-    Raises:
-        EwsError: there is no corruption, or one without severities.
-    """
-    return float(np.mean([np.mean(by_severity) for by_severity in _whole(errors).values()]))
-
-
 def mce(errors: Errors, baseline: Errors) -> float:
     """Return the mean corruption error of Hendrycks and Dietterich (2019), in percent of the baseline's.
 
@@ -43,7 +34,9 @@ def mce(errors: Errors, baseline: Errors) -> float:
     Raises:
         EwsError: the two do not have the same corruptions and severities, or the baseline makes no error on one.
     """
-    _whole(errors)
+    empty = [name for name, by_severity in errors.items() if len(by_severity) == 0]
+    if not errors or empty:
+        raise EwsError(f"no errors to average{': ' + ', '.join(empty) if empty else ''}; give at least one severity.")
     shape = {name: len(by_severity) for name, by_severity in errors.items()}
     other = {name: len(by_severity) for name, by_severity in baseline.items()}
     if shape != other:
@@ -54,10 +47,3 @@ def mce(errors: Errors, baseline: Errors) -> float:
             raise EwsError(f"mCE: the baseline has no error on {name!r}, so that nothing can be divided by it.")
         ratios.append(sum(by_severity) / sum(baseline[name]))
     return 100 * float(np.mean(ratios))
-
-
-def _whole(errors: Errors) -> Errors:
-    empty = [name for name, by_severity in errors.items() if len(by_severity) == 0]
-    if not errors or empty:
-        raise EwsError(f"no errors to average{': ' + ', '.join(empty) if empty else ''}; give at least one severity.")
-    return errors

@@ -1,6 +1,6 @@
 """From an evaluation's findings to the numbers of tables: what each kind says of its metrics, as pure functions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Generic, TypeVar
@@ -52,6 +52,8 @@ class Scoring(Generic[O, F]):
         headline: the metrics of the main table, for options that all rows have.
         singles: metrics of single corruptions and the like, for tables of their own; they stay out of metrics.json.
         further: beginnings of metrics that stand in the table of further metrics, in its order.
+        explain: sentences that say what the metrics of :attr:`further` are: (options, images by metric as text, e.g.
+            ``{"adaptive error": "1,000"}``, of those that the table shows).
         define: a sentence that says what a metric of :attr:`headline` is: (metric, options, images such as
             ``"1,000 test images"``).
         wrong: by metric which images the last epoch's weights get wrong, from the per-image arrays; raises KeyError,
@@ -64,6 +66,7 @@ class Scoring(Generic[O, F]):
     headline: Callable[[O], Sequence[str]]
     singles: Callable[[O], Sequence[str]] = lambda _: ()
     further: Sequence[str] = ()
+    explain: Callable[[O, Mapping[str, str]], Sequence[str]] = lambda _, counts: ()
     define: Callable[[str, O, str], str]
     wrong: Callable[[Arrays, O], Mapping[str, Wrong]] | None = None
     compared: Callable[[O], Sequence[str]] = lambda _: ()
@@ -74,3 +77,8 @@ def summary(scores: Sequence[Score]) -> Score:
     """Return the plain mean of errors over the same images."""
     images = {score.n for score in scores}
     return Score(fmean(score.error for score in scores), images.pop() if len(images) == 1 else None)
+
+
+def listing(values: Iterable[object]) -> str:
+    """Join values by commas."""
+    return ", ".join(map(str, values))

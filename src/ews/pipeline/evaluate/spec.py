@@ -75,6 +75,20 @@ def one_of(names: Sequence[str]) -> GetPydanticSchema:
     return GetPydanticSchema(lambda *_: literal_schema(list(names)))
 
 
+T = TypeVar("T", tuple[str, ...], tuple[float, ...])
+
+
+def distinct(values: T) -> T:
+    """Return the values.
+
+    Raises:
+        ValueError: one stands twice.
+    """
+    if len(set(values)) < len(values):
+        raise ValueError(f"one of {', '.join(map(str, values))} stands twice")
+    return values
+
+
 def every(cell: Cell) -> bool:
     """Say that an evaluation applies to all cells."""
     return True

@@ -1,14 +1,22 @@
 """What code an evaluation runs; imported while the DAG is planned, hence without torch."""
 
-from ews.core.fingerprint import fingerprint
+from ews.core.fingerprint import Use, fingerprint
 from ews.models import registry as models
 from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.evaluate.spec import Options
 from ews.pipeline.study.cell import Cell
 
+COMMAND = "ews.pipeline.evaluate.command"
+"""The module that every evaluation begins with."""
+
 
 def code(cell: Cell, kind: str, options: Options) -> str:
-    """Return the fingerprint of what an evaluation runs.
+    """Return the fingerprint of what an evaluation runs: of :func:`uses`."""
+    return fingerprint(COMMAND, uses(cell, kind, options))
+
+
+def uses(cell: Cell, kind: str, options: Options) -> list[Use]:
+    """Return the functions that import what an evaluation runs by way of registries.
 
     Args:
         cell: the training whose network is measured.
@@ -17,4 +25,4 @@ def code(cell: Cell, kind: str, options: Options) -> str:
     """
     spec = EVALUATIONS[kind]
     network = models.uses(cell.architecture.parameters, cell.architecture.dynamic_parameters)
-    return fingerprint("ews.pipeline.evaluate.command", [spec.implementation, *spec.components(options), *network])
+    return [spec.implementation, *spec.components(options), *network]

@@ -93,10 +93,15 @@ def log_of(name: str, logs: Path) -> Path:
     return logs / (re.sub(r"[^\w.=+-]+", "_", name) + ".log")
 
 
-def _begin(task: Task, program: Sequence[str], places: Mapping[str, str], logs: Path) -> subprocess.Popen[bytes]:
+def filled(task: Task, places: Mapping[str, str]) -> list[str]:
+    """Return a task's command with its places filled in, see :func:`work`."""
     # A cell is JSON: its braces are not to be taken for places.
     fill = re.compile("|".join(re.escape(f"{{{place}}}") for place in places))
-    command = [fill.sub(lambda found: places[found[0][1:-1]], word) for word in task.command]
+    return [fill.sub(lambda found: places[found[0][1:-1]], word) for word in task.command]
+
+
+def _begin(task: Task, program: Sequence[str], places: Mapping[str, str], logs: Path) -> subprocess.Popen[bytes]:
+    command = filled(task, places)
     with log_of(task.name, logs).open("ab") as log:
         return subprocess.Popen([*program, *command], stdout=log, stderr=subprocess.STDOUT)
 

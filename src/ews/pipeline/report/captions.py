@@ -1,19 +1,22 @@
 """The caption under a study's table: what was measured, on how much, how it was trained, and what to beware of."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from ews.pipeline.artifacts.record import Record
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.scores import listing
 from ews.pipeline.report import adversarial
 from ews.pipeline.report.cost import Costs
+from ews.pipeline.report.inputs import RunRecord
 from ews.pipeline.report.layout import shows_cost
 from ews.pipeline.report.manifest import AXES, Manifest
-from ews.pipeline.report.metrics import BEST, CLEAN, MCE, MFP, MFR, SELECTED, averaged, ordered, stability
+from ews.pipeline.report.metrics import BEST, SELECTED
 from ews.pipeline.report.reported import Reported, Setting
 from ews.pipeline.report.statistics import mean
 from ews.pipeline.report.table_data import Results
 
-Records = Sequence[Mapping[str, Any]]
+Records = Sequence[RunRecord]
 JPEG = "_jpeg"
 WHOSE = {
     "generated": "made here by the published formulas and constants",
@@ -30,7 +33,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         "Errors in percent, lower is better.",
         seeds(manifest, results),
         _comparison(results),
-        *_definitions(manifest, results),
+        *_definitions(results),
         adversarial.subset(manifest, results),
         corrupted(manifest),
         _data(manifest),
@@ -70,51 +73,19 @@ def _comparison(results: Results) -> str:
     return text
 
 
-def _definitions(manifest: Manifest, results: Results) -> list[str]:
+def _definitions(results: Results) -> list[str]:
     """Say what each metric of the main table is and how many images it was measured on."""
-    subset = " (a stratified subset)" if manifest.test_images else ""
     sentences = []
     for name in results.headline:
         images = sorted({n for row in results.values.values() if (n := row[name].n) is not None})
         metric = name.removesuffix(SELECTED)
-        numbers = " or ".join(f"{n:,}" for n in images)
-        count = f"{numbers} test images{subset}".strip()
-        if metric == CLEAN:
-            sentences.append(f"Clean error: on {count}.")
-            continue
-        if metric == MCE:
-            sentences.append(
-                "mCE: per corruption the mean error over 5 severities divided by AlexNet's published one, mean over "
-                f"the 15 corruptions in percent, as in Table 2 of the paper, each on {count}."
-            )
-            continue
-        if metric in (MFR, stability(manifest.perturbations)):
-            sentences.append(_flips(metric, manifest.perturbations, f"the sequences of {count}"))
-            continue
-        if metric in adversarial.names(manifest):
-            sentences.append(adversarial.definition(manifest, metric, count))
-            continue
-        _, members = averaged(manifest.corruptions)
-        names = "" if metric == "corruption error" else f" ({listing(ordered(members))})"
-        plain = "plain mean, not normalised by another network's errors,"
-        sentences.append(
-            f"{metric.capitalize()}: {plain} over {plural(len(members), 'corruption')}{names} × 5 severities, "
-            f"each on {count}."
-        )
+        for kind, options in results.options.items():
+            scoring = EVALUATIONS[kind].scoring()
+            if metric in scoring.headline(options):
+                numbers = " or ".join(f"{n:,}" for n in images)
+                subset = " (a stratified subset)" if options.test_images else ""
+                sentences.append(scoring.define(metric, options, f"{numbers} test images{subset}".strip()))
     return sentences
-
-
-def _flips(metric: str, perturbations: Sequence[str], sequences: str) -> str:
-    """Say what the mean over the perturbations is."""
-    names = f"{len(perturbations)} perturbations" if metric in (MFP, MFR) else listing(perturbations)
-    flips = "how often the prediction differs from that on the previous frame (noise: on the first)"
-    if metric == MFR:
-        return (
-            f"mFR: flip probability ({flips}) divided by AlexNet's published one, mean over the {names} in percent, as "
-            f"in Table 3 of the paper, but on frames that were never coded as video, on {sequences}."
-        )
-    plain = "plain mean, not normalised by another network's (Table 3 of the paper is: mFR),"
-    return f"{metric if metric == MFP else capital(metric)}: {flips}, {plain} over {names}, on {sequences}."
 
 
 def corrupted(manifest: Manifest) -> str:
@@ -123,7 +94,7 @@ def corrupted(manifest: Manifest) -> str:
         return ""
     found: dict[str, set[str]] = {}
     for entry in manifest.entries:
-        found.setdefault(entry.label.dataset, set()).add(entry.corrupted)
+        found.setdefault(entry.label.dataset, set()).add(entry.corrupted.source)
     texts = {dataset: WHOSE[" and ".join(sorted(sources))] for dataset, sources in found.items()}
     if len(set(texts.values())) == 1:
         return f"Corrupted images: {next(iter(texts.values()))}."
@@ -145,8 +116,8 @@ def training(manifest: Manifest, records: Records) -> str:
     lengths: dict[tuple[str, str], tuple[set[int], set[int]]] = {}
     for entry, record in zip(manifest.entries, records, strict=True):
         epochs, images = lengths.setdefault((entry.label.dataset, entry.label.architecture), (set(), set()))
-        epochs.add(int(entry.cell["recipe"]["epochs"]))
-        images |= {int(n) for n in [record.get("counts", {}).get("train_images")] if n is not None}
+        epochs.add(entry.cell.recipe.epochs)
+        images |= {record.counts["train_images"]} if "train_images" in record.counts else set()
     texts = {key: _length(epochs, images) for key, (epochs, images) in lengths.items()}
     if len(set(texts.values())) == 1:
         return f"Trained for {next(iter(texts.values()))}."
@@ -158,7 +129,7 @@ def _changed(manifest: Manifest) -> list[str]:
     found: dict[str, None] = {}
     for entry in manifest.entries:
         in_label = {part.strip() for part in entry.label.method.split(",")}
-        for part in entry.differs:
+        for part in entry.changed:
             if not _swept(part, in_label):
                 found[part] = None
     return [f"Values other than the defaults: {listing(found)}."] if found else []
@@ -176,7 +147,7 @@ def _length(epochs: set[int], images: set[int]) -> str:
 
 def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> list[str]:
     """Say where the training differs from the paper's, for each data set that the paper uses."""
-    kind = "standard" if manifest.adversarial is None else "adversarial"
+    kind = "standard" if adversarial.attack(manifest) is None else "adversarial"
     differing: dict[Setting, list[str]] = {}
     for dataset in dict.fromkeys(label.dataset for label in manifest.labels):
         setting = reported.settings.get((dataset.removesuffix(JPEG), kind))
@@ -184,8 +155,8 @@ def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> 
             continue
         pairs = [(e, r) for e, r in zip(manifest.entries, records, strict=True) if e.label.dataset == dataset]
         alike = all(
-            entry.cell["recipe"]["epochs"] == setting.epochs
-            and record.get("counts", {}).get("train_images") == setting.train_images
+            entry.cell.recipe.epochs == setting.epochs
+            and record.counts.get("train_images") == setting.train_images
             and entry.label.architecture in setting.architecture
             for entry, record in pairs
         )
@@ -259,11 +230,10 @@ def _three(value: float) -> str:
     return f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:.0f}"
 
 
-def machine(record: Mapping[str, Any]) -> str:
-    """Name what a run was trained on; "" where its record does not tell."""
-    found = record.get("hardware") or {}
-    name, threads = found.get("gpu") or found.get("cpu") or found.get("device"), found.get("threads")
-    return f"{name} ({plural(threads, 'thread')})" if name and threads and not found.get("gpu") else str(name or "")
+def machine(record: Record) -> str:
+    """Name what a run was trained on."""
+    found = record.hardware
+    return found.gpu or f"{found.cpu or found.device} ({plural(found.threads, 'thread')})"
 
 
 def hardware(records: Records, *, outside: int = 0) -> str:
@@ -273,12 +243,10 @@ def hardware(records: Records, *, outside: int = 0) -> str:
         records: of the runs.
         outside: how many networks they learned from that are none of them.
     """
-    kinds = Counter(name for record in records if (name := machine(record)))
-    if not kinds:
-        return ""
-    unique = {record.get("run"): record for record in records}
-    seconds = [float(record.get("wall_clock_seconds") or 0) for record in unique.values()]
-    versions = {str((record.get("versions") or {}).get("torch")) for record in records} - {"None"}
+    kinds = Counter(map(machine, records))
+    unique = {record.run: record for record in records}
+    seconds = [record.wall_clock_seconds for record in unique.values()]
+    versions = {record.versions["torch"] for record in records if "torch" in record.versions}
     parts = [f"{name}{f': {count} runs' if len(kinds) > 1 else ''}" for name, count in kinds.most_common()]
     torch = f", torch {listing(sorted(versions))}" if versions else ""
     took = f"; {plural(len(unique), 'training')}, {duration(sum(seconds))} together" if sum(seconds) else ""
@@ -298,11 +266,6 @@ def duration(seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def listing(values: Iterable[object]) -> str:
-    """Join values by commas."""
-    return ", ".join(map(str, values))
 
 
 def capital(text: str) -> str:

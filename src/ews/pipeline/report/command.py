@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ews.pipeline.report import manifest, reported
+from ews.pipeline.report.inputs import Inputs
 
 
 def main(argv: Sequence[str]) -> None:
@@ -34,8 +35,9 @@ def main(argv: Sequence[str]) -> None:
     if arguments.command == "measure":
         from ews.pipeline.report import images, measure
 
-        found, records = measure.measure(study, runs=arguments.runs, reported=reported.load(arguments.reported))
-        differences = images.compare(study, runs=arguments.runs) if arguments.images else []
+        runs = Inputs(arguments.runs)
+        found, records = measure.measure(study, inputs=runs, reported=reported.load(arguments.reported))
+        differences = images.compare(study, inputs=runs) if arguments.images else []
         measure.save(study, found, records, out=arguments.out, records=arguments.records, metrics=arguments.metrics)
         if arguments.images:
             images.write(arguments.images, differences)
@@ -54,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
         from ews.pipeline.report import figures, measurements
 
         measured = measurements.read(arguments.measurements, study)
-        figures.save(study, measured, runs=arguments.runs, folder=arguments.out_dir, suffix=arguments.format)
+        figures.save(study, measured, inputs=Inputs(arguments.runs), folder=arguments.out_dir, suffix=arguments.format)
 
 
 def _add(parser: argparse.ArgumentParser, *names: str) -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ews.core.errors import EwsError
-from ews.pipeline.report.inputs import RETRAIN, number
+from ews.pipeline.artifacts.record import Record
+from ews.pipeline.report.inputs import RunRecord
 from ews.pipeline.report.manifest import Label, Manifest
 
 # Which of a record's clocks tells the cost: other programs disturb processor time less, but a GPU's work is not in it.
@@ -31,20 +30,17 @@ class Cost:
 Costs = Mapping[Label, Cost]
 
 
-def costs(manifest: Manifest, records: Sequence[Mapping[str, Any]]) -> dict[Label, Cost]:
+def costs(manifest: Manifest, records: Sequence[RunRecord]) -> dict[Label, Cost]:
     """Return the cost of each row of which every training recorded one, on one kind of clock.
 
     Args:
         manifest: the study.
-        records: record.json of each of its entries, in their order.
-
-    Raises:
-        EwsError: a record's time is no finite number of seconds, or is negative.
+        records: of each of its entries, in their order.
     """
     by_entry = {entry.run: record for entry, record in zip(manifest.entries, records, strict=True)}
     found = {}
     for label in manifest.labels:
-        timed = {entry.seed: epoch_seconds(entry.run, by_entry[entry.run]) for entry in manifest.of(label)}
+        timed = {entry.seed: epoch_seconds(by_entry[entry.run]) for entry in manifest.of(label)}
         times = {seed: one for seed, one in timed.items() if one is not None}
         clocks = {clock for clock, _ in times.values()}
         if len(times) < len(timed) or len(clocks) > 1:
@@ -55,7 +51,7 @@ def costs(manifest: Manifest, records: Sequence[Mapping[str, Any]]) -> dict[Labe
 
 
 def _relative(
-    manifest: Manifest, label: Label, seconds: Mapping[int, float], records: Mapping[str, Mapping[str, Any]]
+    manifest: Manifest, label: Label, seconds: Mapping[int, float], records: Mapping[str, Record]
 ) -> dict[int, float]:
     """Divide by the seconds of what the row is compared with, seed by seed."""
     baseline = manifest.baseline(label)
@@ -64,33 +60,22 @@ def _relative(
     own = {entry.seed: records[entry.run] for entry in manifest.of(label)}
     ratios = {}
     for entry in manifest.of(baseline):
-        other = epoch_seconds(entry.run, records[entry.run])
+        other = epoch_seconds(records[entry.run])
         if entry.seed in own and other and _machine(own[entry.seed]) == _machine(records[entry.run]):
             ratios[entry.seed] = seconds[entry.seed] / other[1]
     return ratios
 
 
-def epoch_seconds(run: str, record: Mapping[str, Any]) -> tuple[str, float] | None:
-    """Return the clock and the seconds; None in a record from before they were kept, or of no measurable time.
-
-    Raises:
-        EwsError: the record's time is no finite number of seconds, or is negative; the message names ``run``.
-    """
-    times = record.get("epoch_seconds")
-    device = (record.get("hardware") or {}).get("device")
-    if times is None or device is None:
+def epoch_seconds(record: Record) -> tuple[str, float] | None:
+    """Return the clock and the seconds; None in a record from before they were kept, or of no measurable time."""
+    if record.epoch_seconds is None:
         return None
-    where = f"{run}/record.json: epoch_seconds"
-    clock = CLOCKS.get(device, "wall")
-    if not isinstance(times, Mapping):
-        raise EwsError(f"{where}: must map clocks to seconds, not be {times!r}. {RETRAIN}")
-    value = number(times, clock, where=where, remedy=RETRAIN)
-    if value < 0:
-        raise EwsError(f"{where}: {clock} is {value:g} seconds; a time is not negative. {RETRAIN}")
+    clock = CLOCKS.get(record.hardware.device, "wall")
+    value = record.epoch_seconds.processor if clock == "processor" else record.epoch_seconds.wall
     return (clock, value) if value else None
 
 
-def _machine(record: Mapping[str, Any]) -> tuple[Any, ...]:
+def _machine(record: Record) -> tuple[str, str, str | None, int]:
     """Return what two records must have alike for their times to be compared."""
-    hardware = record.get("hardware") or {}
-    return tuple(hardware.get(key) for key in ("device", "cpu", "gpu", "threads"))
+    found = record.hardware
+    return found.device, found.cpu, found.gpu, found.threads

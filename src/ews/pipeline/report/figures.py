@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ews.pipeline.report import plotting, reported, table_data
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.manifest import Manifest
 from ews.pipeline.report.measurements import Measurement
 from ews.pipeline.report.plot_controller import controller, kept
@@ -26,14 +27,14 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
 }
 
 
-def save(manifest: Manifest, measured: list[Measurement], *, runs: Path, folder: Path, suffix: str = "svg") -> None:
+def save(manifest: Manifest, measured: list[Measurement], *, inputs: Inputs, folder: Path, suffix: str = "svg") -> None:
     """Draw every figure and write it to ``folder``, atomically.
 
     Raises:
         EwsError: a run's file is missing or damaged.
     """
     nothing = reported.Reported(numbers={}, settings={})
-    study = Study(manifest, table_data.build(manifest, measured, nothing), runs)
+    study = Study(manifest, table_data.build(manifest, measured, nothing), inputs)
     with plotting.settings():
         for name, draw in FIGURES.items():
             title = f"{manifest.title or manifest.study}: {name}"

@@ -1,42 +1,47 @@
 """`images.csv`: how far rows differ on other test images; a bootstrap of whole images, with all copies of each."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.stats import bootstrap
 
-from ews.core.arrays import read_npz
 from ews.core.errors import EwsError
 from ews.core.files import write_text
-from ews.pipeline.report.inputs import REEVALUATE, Score, number, read_rows
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.evaluation import REEVALUATE
+from ews.pipeline.artifacts.tables import Row, read_rows
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.scores import Score, Wrong
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.manifest import AXES, Entry, Label, Manifest
 from ews.pipeline.report.measure import evaluated
-from ews.pipeline.report.metrics import AUTOATTACK, CLEAN, averaged, pgd
 from ews.pipeline.report.statistics import LEVEL, Paired
 
 RESAMPLES = 9999
 COLUMNS = (*AXES, "reference", "metric", "difference", "low", "high", "images", "copies", "seeds")
 REMAKE = "Make it again with `ews report measure ... --images ...`."
-Arrays = Mapping[str, NDArray[np.generic]]
 
 
-@dataclass(frozen=True)
-class Wrong:
-    """How wrong one network is on each image.
+class Line(Row):
+    """A line of images.csv: the row, the method that it is compared with, and by how much it differs."""
 
-    Attributes:
-        share: float64 [n], percent of an image's copies that are misclassified.
-        index: int64 [n], which test images.
-        copies: of each.
-    """
-
-    share: NDArray[np.float64]
-    index: NDArray[np.int64]
-    copies: int
+    dataset: str
+    architecture: str
+    augmentation: str
+    method: str
+    reference: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    images: Annotated[int, Field(ge=1)]
+    copies: Annotated[int, Field(ge=1)]
+    seeds: Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def interval(differences: NDArray[np.float64]) -> tuple[float, float]:
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def compare(manifest: Manifest, *, runs: Path) -> list[Difference]:
+def compare(manifest: Manifest, *, inputs: Inputs) -> list[Difference]:
     """Compare every row of a study with those that :meth:`Manifest.references` names, over the seeds that both have.
 
     Raises:
@@ -101,7 +106,7 @@ def compare(manifest: Manifest, *, runs: Path) -> list[Difference]:
         for reference in manifest.references(label):
             for row in (label, reference):
                 if row not in kept:
-                    kept[row] = {entry.seed: wrong(manifest, entry, runs=runs) for entry in manifest.of(row)}
+                    kept[row] = {entry.seed: wrong(entry, inputs=inputs) for entry in manifest.of(row)}
             own, other = kept[label], kept[reference]
             seeds = sorted(set(own) & set(other))
             for metric in own[seeds[0]] if seeds else ():
@@ -119,25 +124,21 @@ def compare(manifest: Manifest, *, runs: Path) -> list[Difference]:
     return found
 
 
-def wrong(manifest: Manifest, entry: Entry, *, runs: Path) -> dict[str, Wrong]:
+def wrong(entry: Entry, *, inputs: Inputs) -> dict[str, Wrong]:
     """Return by metric which images the last epoch's weights of a cell get wrong.
 
     Raises:
         EwsError: as :func:`compare`.
     """
-    scores = evaluated(manifest, entry, runs=runs)
-    readers: dict[str, Callable[[Arrays], dict[str, Wrong]]] = {
-        "clean": _clean,
-        "corruption": lambda arrays: _corrupted(arrays, manifest.corruptions),
-        "adversarial": lambda arrays: _attacked(arrays, (manifest.adversarial or {})["steps"]),
-    }
+    scores = evaluated(entry, inputs=inputs)
     found: dict[str, Wrong] = {}
-    for kind, reader in readers.items():
-        if kind not in manifest.evaluations:
+    for asked in entry.asked:
+        reader, result = EVALUATIONS[asked.kind].scoring().wrong, inputs.result(entry, asked.kind)
+        if reader is None or result is None:
             continue
-        path = entry.results_folder(runs) / f"{kind}.npz"
+        path = inputs.place(entry, names.arrays(asked.kind))
         try:
-            own = reader(read_npz(path))
+            own = reader(inputs.arrays(entry, result), result.options)
         except (KeyError, IndexError, ValueError) as error:
             raise EwsError(f"{path}: lacks what a comparison by image needs ({error}). {REEVALUATE}") from None
         for metric, value in own.items():
@@ -165,58 +166,25 @@ def read(path: Path, manifest: Manifest) -> list[Difference]:
         EwsError: missing or damaged file, an impossible number, or not exactly the rows that the study compares.
     """
     found = []
-    for place, row in enumerate(read_rows(path, remedy=REMAKE)):
-        where = f"{path}: row {place + 2}"
-        if tuple(row) != COLUMNS:
-            raise EwsError(f"{path}: the columns are {', '.join(row)}; they must be {', '.join(COLUMNS)}. {REMAKE}")
-        label = Label(*(row[axis] for axis in AXES))
-        values = {name: number(row, name, where=where, remedy=REMAKE) for name in COLUMNS[6:]}
-        counts = [values[name] for name in ("images", "copies", "seeds")]
-        if not values["low"] <= values["high"] or any(count < 1 or count != int(count) for count in counts):
-            raise EwsError(f"{where}: an interval whose ends are exchanged, or counts that are none. {REMAKE}")
-        found.append(
-            Difference(
-                label,
-                replace(label, method=row["reference"]),
-                row["metric"],
-                mean=values["difference"],
-                low=values["low"],
-                high=values["high"],
-                images=int(values["images"]),
-                copies=int(values["copies"]),
-                seeds=int(values["seeds"]),
-            )
+    for number, row in enumerate(read_rows(path, Line, remedy=REMAKE), start=2):
+        if row.low > row.high:
+            raise EwsError(f"{path}: row {number}: an interval whose ends are exchanged. {REMAKE}")
+        label = Label(
+            dataset=row.dataset, architecture=row.architecture, augmentation=row.augmentation, method=row.method
         )
-    metrics = [CLEAN] if "clean" in manifest.evaluations else []
-    metrics += [averaged(manifest.corruptions)[0]] if "corruption" in manifest.evaluations else []
-    metrics += [pgd(manifest.adversarial["steps"]), AUTOATTACK] if manifest.adversarial is not None else []
+        sizes = (row.images, row.copies, row.seeds)
+        reference = label.model_copy(update={"method": row.reference})
+        found.append(Difference(label, reference, row.metric, row.difference, row.low, row.high, *sizes))
+    metrics = [
+        metric
+        for kind in manifest.evaluations
+        for metric in EVALUATIONS[kind].scoring().compared(manifest.options(kind)[0])
+    ]
     planned = {(row, other) for row in manifest.labels for other in manifest.references(row)}
     compared = [(one.label, one.reference, one.metric) for one in found]
     if sorted(map(str, compared)) != sorted(str((*rows, metric)) for rows in planned for metric in metrics):
         raise EwsError(f"{path}: does not hold the comparisons of study {manifest.study!r}. {REMAKE}")
     return found
-
-
-def _clean(arrays: Arrays) -> dict[str, Wrong]:
-    flags = arrays["prediction"] != arrays["label"]
-    return {CLEAN: Wrong(100.0 * flags, arrays["index"].astype(np.int64), 1)}
-
-
-def _corrupted(arrays: Arrays, corruptions: tuple[str, ...]) -> dict[str, Wrong]:
-    metric, members = averaged(corruptions)
-    places = [list(arrays["names"]).index(name) for name in members]
-    flags = arrays["prediction"][places] != arrays["label"]
-    share = 100.0 * flags.mean(axis=(0, 1))
-    return {metric: Wrong(share, arrays["index"].astype(np.int64), flags.shape[0] * flags.shape[1])}
-
-
-def _attacked(arrays: Arrays, steps: int) -> dict[str, Wrong]:
-    # An ensemble's flags are cumulative: what no attack up to this one has fooled.
-    robust = {pgd(steps): ("pgd", arrays["pgd_robust"]), AUTOATTACK: ("autoattack", arrays["autoattack_robust"][-1])}
-    return {
-        metric: Wrong(100.0 * ~flags.astype(bool), arrays[f"{name}_index"].astype(np.int64), 1)
-        for metric, (name, flags) in robust.items()
-    }
 
 
 def _check(found: Wrong, score: Score, where: str) -> None:

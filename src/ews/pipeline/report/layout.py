@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ews.pipeline.evaluate.corruption.corruption_scores import PER_CORRUPTION
+from ews.pipeline.evaluate.perturbation.perturbation_scores import PER_PERTURBATION, PER_RATE
 from ews.pipeline.report import adversarial
 from ews.pipeline.report.cost import Costs
 from ews.pipeline.report.manifest import AXES, Label, Manifest
-from ews.pipeline.report.metrics import PER_CORRUPTION, PER_PERTURBATION, PER_RATE, short
+from ews.pipeline.report.metrics import short
 from ews.pipeline.report.statistics import deviation, mean
 from ews.pipeline.report.table_data import Results, best
 
@@ -142,42 +144,44 @@ def last_grid(manifest: Manifest, results: Results) -> Grid | None:
 
 def corruption_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the error per corruption, mean over severities and seeds; None if none was evaluated."""
-    if not results.corruptions:
+    metrics = results.singles.get("corruption")
+    if not metrics:
         return None
-    columns = tuple(Column(short(metric.removeprefix(PER_CORRUPTION))) for metric in results.corruptions)
+    columns = tuple(Column(short(metric.removeprefix(PER_CORRUPTION))) for metric in metrics)
     caption = (
         "Error in percent per corruption, mean over five severities and all seeds; "
         "in bold the lowest mean of each group of methods. The standard deviations are in table.csv."
     )
-    heads, rows = _rows(manifest, results, results.corruptions, digits=CORRUPTION_DIGITS)
+    heads, rows = _rows(manifest, results, metrics, digits=CORRUPTION_DIGITS)
     return Grid("corruptions", caption, heads, columns, rows, wide=True)
 
 
 def perturbation_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the flips per perturbation, mean over seeds, as the paper's Table 3; None if none was evaluated."""
-    if not results.perturbations:
+    metrics = results.singles.get("perturbation")
+    if not metrics:
         return None
-    rates = results.perturbations[0].startswith(PER_RATE)
+    rates = metrics[0].startswith(PER_RATE)
     prefix = PER_RATE if rates else PER_PERTURBATION
-    columns = tuple(Column(short(metric.removeprefix(prefix))) for metric in results.perturbations)
+    columns = tuple(Column(short(metric.removeprefix(prefix))) for metric in metrics)
     what = "Flip rate, in percent of AlexNet's flip probability," if rates else "Flip probability in percent"
     caption = (
         f"{what} per perturbation, mean over all seeds: how often the prediction differs from that on the previous "
         "frame (noise: on the first); in bold the lowest mean of each group of methods. The standard deviations are in "
         "table.csv."
     )
-    heads, rows = _rows(manifest, results, results.perturbations, digits=CORRUPTION_DIGITS)
+    heads, rows = _rows(manifest, results, metrics, digits=CORRUPTION_DIGITS)
     return Grid("perturbations", caption, heads, columns, rows, wide=True)
 
 
 def robust_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the weighted robust accuracies and the adaptive error, where there are any; None if there are none."""
-    names = adversarial.further(results)
+    names = [name for own in adversarial.further(results).values() for name in own]
     if not names:
         return None
     heads, rows = _rows(manifest, results, names, digits=DIGITS, spread=True)
     columns = tuple(Column(f"{name} (%)") for name in names)
-    return Grid("robust", adversarial.further_caption(manifest, results), heads, columns, rows)
+    return Grid("robust", adversarial.further_caption(results), heads, columns, rows)
 
 
 def _rows(

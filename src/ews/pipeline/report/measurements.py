@@ -8,13 +8,28 @@ import pandas as pd
 
 from ews.core.errors import EwsError
 from ews.core.files import write_text
-from ews.pipeline.report.inputs import number, read_rows
+from ews.pipeline.artifacts.tables import Row, read_rows
 from ews.pipeline.report.manifest import Label, Manifest
 
 COLUMNS = (
     "study", "dataset", "architecture", "augmentation", "method", "seed", "metric", "value", "n", "reported",
 )  # fmt: skip
 REMAKE = "Make it again with `ews report measure ...`."
+
+
+class Line(Row):
+    """A line of measurements.csv."""
+
+    study: str
+    dataset: str
+    architecture: str
+    augmentation: str
+    method: str
+    seed: int
+    metric: str
+    value: float
+    n: int | None = None
+    reported: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,23 +75,20 @@ def read(path: Path, manifest: Manifest) -> list[Measurement]:
     Raises:
         EwsError: missing or damaged file, a number that is not finite, or not the study's rows and seeds.
     """
-    found = []
-    for place, row in enumerate(read_rows(path, remedy=REMAKE)):
-        where = f"{path}: row {place + 2}"
-        if tuple(row) != COLUMNS:
-            raise EwsError(f"{path}: the columns are {', '.join(row)}; they must be {', '.join(COLUMNS)}. {REMAKE}")
-        label = Label(row["dataset"], row["architecture"], row["augmentation"], row["method"])
-        found.append(
-            Measurement(
-                study=row["study"],
-                label=label,
-                seed=int(number(row, "seed", where=where, remedy=REMAKE)),
-                metric=row["metric"],
-                value=number(row, "value", where=where, remedy=REMAKE),
-                n=None if row["n"] == "" else int(number(row, "n", where=where, remedy=REMAKE)),
-                reported=None if row["reported"] == "" else number(row, "reported", where=where, remedy=REMAKE),
-            )
+    found = [
+        Measurement(
+            study=row.study,
+            label=Label(
+                dataset=row.dataset, architecture=row.architecture, augmentation=row.augmentation, method=row.method
+            ),
+            seed=row.seed,
+            metric=row.metric,
+            value=row.value,
+            n=row.n,
+            reported=row.reported,
         )
+        for row in read_rows(path, Line, remedy=REMAKE)
+    ]
     planned = {(entry.label, entry.seed) for entry in manifest.entries}
     if {(one.label, one.seed) for one in found} != planned or {one.study for one in found} != {manifest.study}:
         raise EwsError(f"{path}: does not hold the rows and seeds of study {manifest.study!r}. {REMAKE}")

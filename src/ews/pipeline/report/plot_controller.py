@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ews.pipeline.artifacts.tables import Update
 from ews.pipeline.report import plotting, runs
 from ews.pipeline.report.layout import method_name
 from ews.pipeline.report.manifest import Entry, Label
@@ -65,15 +66,17 @@ def _entries(colours: dict[str, str]) -> list[Artist]:
     ]
 
 
-def _draw(axes: Axes, logs: list[dict[str, list[float]]], panel: tuple[str, str, str, float], colour: str) -> None:
+def _draw(axes: Axes, logs: list[tuple[Update, ...]], panel: tuple[str, str, str, float], colour: str) -> None:
     for column, dash in ((panel[0], "-"), (panel[1], "--")):
-        if not column or any(column not in log or "iteration" not in log for log in logs):
+        curves = [runs.curve(log, column) for log in logs] if column else []
+        found = [values for values in curves if values is not None]
+        if not found or len(found) < len(curves):
             continue
-        length = min(len(log[column]) for log in logs)
+        length = min(map(len, found))
         smooth = [
-            runs.running_mean([panel[3] * value for value in log[column]], max(1, length // POINTS)) for log in logs
+            runs.running_mean([panel[3] * value for value in values], max(1, length // POINTS)) for values in found
         ]
-        curve = runs.band(logs[0]["iteration"], smooth)
+        curve = runs.band([update.iteration for update in logs[0]], smooth)
         axes.plot(curve.x, curve.mean, color=colour, linestyle=dash, linewidth=1.3, marker="" if length > 1 else "o")
         axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
 

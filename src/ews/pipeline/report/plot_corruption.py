@@ -6,18 +6,32 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK, PER_CORRUPTION, averaged
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
 from ews.pipeline.report import plotting, runs
 from ews.pipeline.report.layout import fixed, method_name
 from ews.pipeline.report.manifest import Label
-from ews.pipeline.report.metrics import BENCHMARK, CLEAN, PER_CORRUPTION, averaged, short
+from ews.pipeline.report.metrics import CLEAN, short
 from ews.pipeline.report.runs import Study
 
 MOST_POINTS = 7  # more methods than this beside each other cannot be told apart: a heat map then
 
 
+def singles(study: Study) -> list[str]:
+    """Return the metrics of the single corruptions; none where the study evaluates none."""
+    return study.results.singles.get("corruption", [])
+
+
+def _averaged(study: Study) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the mean over corruptions, and which these are."""
+    options = study.manifest.asked("corruption", CorruptionOptions)
+    assert options is not None
+    return averaged(options.names)
+
+
 def corruption(study: Study) -> Figure:
     """Draw the error per corruption (mean over severities): points with the range over seeds, or a heat map."""
-    if not study.results.corruptions:
+    if not singles(study):
         return plotting.notice("Error per corruption", "This study evaluates no corruptions.")
     many = max(len(study.members(group)) for group in study.results.groups) > MOST_POINTS
     return _heat_maps(study) if many else _points(study)
@@ -25,8 +39,8 @@ def corruption(study: Study) -> Figure:
 
 def _columns(study: Study) -> tuple[list[str], list[str]]:
     """Return the metrics along the axis and their names: the main ones, then the single corruptions."""
-    names = {CLEAN: "clean", averaged(study.manifest.corruptions)[0]: "mean"}
-    metrics = [*(metric for metric in names if _everywhere(study, metric)), *study.results.corruptions]
+    names = {CLEAN: "clean", _averaged(study)[0]: "mean"}
+    metrics = [*(metric for metric in names if _everywhere(study, metric)), *singles(study)]
     return metrics, [names.get(metric) or short(metric.removeprefix(PER_CORRUPTION)) for metric in metrics]
 
 
@@ -54,7 +68,7 @@ def _points(study: Study) -> Figure:
             axes.plot(x, means, color=look.colour, linestyle="", marker=look.marker, markersize=4)
         for stripe in range(1, len(metrics), 2):
             axes.axvspan(stripe - 0.5, stripe + 0.5, color="#f3f3f3", zorder=0, linewidth=0)
-        axes.axvline(len(metrics) - len(study.results.corruptions) - 0.5, color="#8a8a8a", linewidth=0.8)
+        axes.axvline(len(metrics) - len(singles(study)) - 0.5, color="#8a8a8a", linewidth=0.8)
         axes.grid(axis="x", visible=False)
         axes.set_xlim(-0.5, len(metrics) - 0.5)
         axes.set_ylabel("error (%)")
@@ -114,9 +128,9 @@ def _name_columns(axes: Axes, names: list[str]) -> None:
 
 def severity(study: Study) -> Figure:
     """Draw the error against severity, mean over the corruptions; severity 0 is the clean test set."""
-    if not study.results.corruptions:
+    if not singles(study):
         return plotting.notice("Error against severity", "This study evaluates no corruptions.")
-    metric, members = averaged(study.manifest.corruptions)
+    metric, members = _averaged(study)
     what = "the 15 corruptions" if tuple(members) == BENCHMARK else metric.removeprefix("error on ")
     style = plotting.styles(study.methods)
     groups = study.results.groups

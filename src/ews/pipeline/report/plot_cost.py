@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from ews.pipeline.report.layout import method_name
 from ews.pipeline.report.manifest import Label, Manifest
 from ews.pipeline.report.runs import Study
 from ews.pipeline.report.statistics import deviation, mean
-from ews.pipeline.train.uses import teachers
+from ews.pipeline.study.cell import Cell
 
 UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 FEWEST = 2  # rows that make a comparison
@@ -42,7 +41,7 @@ def trade(study: Study) -> Figure:
     undercuts. Rows whose cost is not known are named.
     """
     costs = cost.costs(study.manifest, runs.records(study))
-    taught = {run: cost.epoch_seconds(run, record) for run, record in runs.teachers(study).items()}
+    taught = {run: cost.epoch_seconds(record) for run, record in runs.teachers(study).items()}
     points = [point for label in study.results.labels if (point := _point(study, label, costs, taught)) is not None]
     missing = [str(label.method) for label in study.results.labels if label not in {point.label for point in points}]
     clocks = {costs[point.label].clock for point in points}
@@ -79,7 +78,7 @@ def trade(study: Study) -> Figure:
 
 
 def _taught(study: Study) -> str:
-    return ", teachers' trainings included" if any(teachers(entry.cell) for entry in study.manifest.entries) else ""
+    return ", teachers' trainings included" if any(entry.cell.teachers for entry in study.manifest.entries) else ""
 
 
 def training_seconds(manifest: Manifest, label: Label, costs: Costs, taught: Times) -> list[float]:
@@ -104,13 +103,13 @@ def training_seconds(manifest: Manifest, label: Label, costs: Costs, taught: Tim
     return [] if None in found else [seconds for seconds in found if seconds is not None]
 
 
-def _seconds(run: str, cells: Mapping[str, Mapping[str, Any]], times: Times, clock: str) -> float | None:
+def _seconds(run: str, cells: Mapping[str, Cell], times: Times, clock: str) -> float | None:
     time = times.get(run)
     if time is None or time[0] != clock:
         return None
-    total = time[1] * cells[run]["recipe"]["epochs"]
+    total = time[1] * cells[run].recipe.epochs
     # One network may play two roles, and is trained once.
-    for teacher in {teacher["run"] for teacher in teachers(cells[run]).values()}:
+    for teacher in {teacher.run for teacher in cells[run].teachers.values()}:
         seconds = _seconds(teacher, cells, times, clock)
         if seconds is None:
             return None

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from ews.methods.registry import METHODS
 from ews.pipeline.report import plotting, runs
 from ews.pipeline.report.layout import method_name
 from ews.pipeline.report.runs import Study
@@ -66,7 +67,7 @@ def training(study: Study) -> Figure:
 def _several(study: Study, group: tuple[str, str, str]) -> bool:
     """Tell whether a group's rows have losses that cannot be compared: different objectives."""
     cells = [entry.cell for label in study.members(group) for entry in study.manifest.of(label)]
-    return len({objective([part["name"] for part in cell["method"]["components"]]) for cell in cells}) > 1
+    return len({objective([METHODS[name] for name in cell.method.names]) for cell in cells}) > 1
 
 
 def _scale(axes: Axes) -> None:

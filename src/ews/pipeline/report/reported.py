@@ -1,27 +1,28 @@
 """The numbers that papers report (`reported.yaml`), checked on load, with their sources and footnotes."""
 
-import math
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
+from ews.core.documents import Document
 from ews.core.errors import EwsError, unknown
-from ews.pipeline.report.metrics import MCE, MFR, PER_RATE, PERTURBATIONS
+from ews.pipeline.evaluate.corruption.corruption_scores import MCE
+from ews.pipeline.evaluate.perturbation.perturbation_scores import MFR, PER_RATE, PERTURBATIONS
 from ews.pipeline.study.naming import spell
 
 DEFAULT = Path(__file__).with_name("reported.yaml")
 # The data sets that the papers use. A re-encoded copy (cifar10_jpeg) is other data: no number may claim it.
-KINDS = ("standard", "adversarial")
-DATASETS = ("cifar10", "cifar100", "imagenet")
+Dataset = Literal["cifar10", "cifar100", "imagenet"]
+Kind = Literal["standard", "adversarial"]
 _RATES = tuple(PER_RATE + name for name in PERTURBATIONS)
 # Under an attack that the source at hand does not name: for variants, which stand beside nothing that was measured.
 ROBUST = "robust error"
 METRICS = ("clean error", "corruption error", MCE, MFR, *_RATES, "pgd-20 error", "autoattack error", ROBUST)
-_BLOCK = {"paper", "table", "dataset", "architecture", "metrics", "rows"}
-_OPTIONAL = {"variant", "overrides", "footnotes"}
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,6 @@ class Number:
     footnote: str = ""
 
 
-class Trained(NamedTuple):
-    """What a number is of: the names of a cell, and the parameters that are not this project's defaults."""
-
-    dataset: str
-    architecture: str
-    augmentation: str
-    method: str
-    differs: tuple[str, ...] = ()  # as `ews.width=0.5`, sorted
-
-
 @dataclass(frozen=True)
 class Setting:
     """How a paper trained its networks on one data set."""
@@ -51,6 +42,16 @@ class Setting:
     architecture: tuple[str, ...]
     train_images: int
     epochs: int
+
+
+class Trained(NamedTuple):
+    """What a number is of: the names of a cell, and the parameters that are not this project's defaults."""
+
+    dataset: str
+    architecture: str
+    augmentation: str
+    method: str
+    differs: tuple[str, ...] = ()  # as `ews.width=0.5`, sorted
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,91 @@ class Reported:
         return self.numbers.get((trained, metric, ""))
 
 
+class Paper(Document):
+    """A paper, as sources cite it."""
+
+    title: str
+    authors: str
+    year: int
+
+
+class GivenSetting(Document):
+    """A setting, as the file has it."""
+
+    paper: str
+    architecture: tuple[str, ...]
+    train_images: int
+    epochs: int
+
+
+class Footnote(Document):
+    """What is inconsistent about a number, by its row and its metric."""
+
+    row: str
+    metric: str
+    text: str
+
+
+class Block(Document):
+    """A table of a paper, or a part: numbers by row, one per metric.
+
+    Attributes:
+        overrides: parameters that are not this project's defaults, of each row whose method has the component.
+        variant: of a setting that no run here has, or of a second value of the same; "": neither.
+    """
+
+    paper: str
+    table: str
+    dataset: Dataset
+    architecture: str
+    metrics: tuple[str, ...]
+    rows: dict[str, tuple[Annotated[float, Field(ge=0, le=200)], ...]]
+    variant: str = ""
+    overrides: dict[str, JsonValue] = Field(default={})
+    footnotes: tuple[Footnote, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Block":
+        for metric in self.metrics:
+            if metric not in METRICS:
+                raise ValueError(f"metrics: unknown metric {metric!r}; valid: {', '.join(METRICS)}")
+        for row, values in self.rows.items():
+            if row.count("/") != 1 or not all(row.split("/")):
+                raise ValueError(f"rows: {row!r} must be augmentation/method")
+            if len(values) != len(self.metrics):
+                raise ValueError(f"rows.{row}: must be a list of {len(self.metrics)} numbers, one per metric")
+        for parameter in self.overrides:
+            if not any(_concerns(parameter, row) for row in self.rows):
+                raise ValueError(f"overrides: {parameter!r} is of no row's method; write component.parameter")
+        for note in self.footnotes:
+            if note.row not in self.rows or note.metric not in self.metrics:
+                raise ValueError(f"footnotes: no number at {note.row!r}, {note.metric!r} in this block")
+        return self
+
+    def numbers(self, paper: str) -> dict[tuple[Trained, str, str], Number]:
+        """Return the numbers by (what was trained, metric, variant)."""
+        notes = {(note.row, note.metric): note.text.strip() for note in self.footnotes}
+        found = {}
+        for row, values in self.rows.items():
+            augmentation, method = row.split("/")
+            differs = tuple(
+                f"{key}={spell(value)}" for key, value in sorted(self.overrides.items()) if _concerns(key, row)
+            )
+            trained = Trained(self.dataset, self.architecture, augmentation, method, differs)
+            for metric, value in zip(self.metrics, values, strict=True):
+                note = notes.get((row, metric), "")
+                found[trained, metric, self.variant] = Number(value, f"{paper}, {self.table}", note)
+        return found
+
+
+class File(Document):
+    """The content of `reported.yaml`."""
+
+    papers: dict[str, Paper]
+    settings: dict[Dataset, dict[Kind, GivenSetting]]
+    tables: tuple[Block, ...]
+
+
 def load(path: Path | str = DEFAULT) -> Reported:
     """Read and check a file like `reported.yaml`.
 
@@ -72,96 +158,50 @@ def load(path: Path | str = DEFAULT) -> Reported:
         EwsError: unknown or missing key, a number that is none or is outside 0 to 200 %, a row of the
             wrong length, a number given twice, or a footnote on a number that is not there.
     """
-    try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EwsError(f"{path}: no such file; the project's own is {DEFAULT}.") from None
-    except yaml.YAMLError as error:
-        raise EwsError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(raw, dict) or set(raw) != {"papers", "settings", "tables"}:
-        raise EwsError(f"{path}: must have exactly the keys papers, settings, tables.")
-    papers = {key: _paper(entry, where=f"{path}: papers.{key}") for key, entry in raw["papers"].items()}
-    settings = {}
-    for dataset, kinds in raw["settings"].items():
-        _check_name(dataset, DATASETS, "data set", f"{path}: settings.{dataset}")
-        for kind, entry in kinds.items():
-            where = f"{path}: settings.{dataset}.{kind}"
-            _check_name(kind, KINDS, "kind of training", where)
-            _check_keys(entry, {"paper", "architecture", "train_images", "epochs"}, set(), where)
-            _check_name(entry["paper"], papers, "paper", where)
-            given = {"paper": papers[entry["paper"]], "architecture": tuple(entry["architecture"])}
-            settings[dataset, kind] = Setting(**{**entry, **given})
+    content = _read(Path(path))
+    papers = {key: f"{paper.authors} ({paper.year})" for key, paper in content.papers.items()}
+
+    def named(key: str, where: str) -> str:
+        if key not in papers:
+            raise unknown("paper", key, papers, where=f"{path}: {where}")
+        return papers[key]
+
+    settings: dict[tuple[str, str], Setting] = {
+        (dataset, kind): Setting(
+            named(given.paper, f"settings.{dataset}.{kind}"), given.architecture, given.train_images, given.epochs
+        )
+        for dataset, kinds in content.settings.items()
+        for kind, given in kinds.items()
+    }
     numbers: dict[tuple[Trained, str, str], Number] = {}
-    for place, block in enumerate(raw["tables"]):
-        where = f"{path}: tables[{place}]"
-        for key, number in _block(block, papers, where).items():
+    for place, block in enumerate(content.tables):
+        for key, number in block.numbers(named(block.paper, f"tables[{place}]")).items():
             if key in numbers:
                 raise EwsError(
-                    f"{where}: {'/'.join(key[0][:4])}, {key[1]}: stands twice; give the second one a `variant`."
+                    f"{path}: tables[{place}]: {'/'.join(key[0][:4])}, {key[1]}: stands twice; give the second one a "
+                    "`variant`."
                 )
             numbers[key] = number
     return Reported(numbers=numbers, settings=settings)
 
 
-def _paper(entry: Any, *, where: str) -> str:
-    _check_keys(entry, {"title", "authors", "year"}, set(), where)
-    return f"{entry['authors']} ({entry['year']})"
-
-
-def _block(block: Any, papers: Mapping[str, str], where: str) -> dict[tuple[Trained, str, str], Number]:
-    """Return the numbers of one block by (what was trained, metric, variant)."""
-    _check_keys(block, _BLOCK, _OPTIONAL, where)
-    _check_name(block["paper"], papers, "paper", where)
-    _check_name(block["dataset"], DATASETS, "data set", where)
-    for metric in block["metrics"]:
-        _check_name(metric, METRICS, "metric", where)
-    notes: dict[tuple[str, str], str] = {}
-    for note in block.get("footnotes", []):
-        _check_keys(note, {"row", "metric", "text"}, set(), f"{where}.footnotes")
-        if note["row"] not in block["rows"] or note["metric"] not in block["metrics"]:
-            raise EwsError(f"{where}.footnotes: no number at {note['row']!r}, {note['metric']!r} in this block.")
-        notes[note["row"], note["metric"]] = note["text"].strip()
-    overrides = block.get("overrides", {})
-    if not isinstance(overrides, dict):
-        raise EwsError(f"{where}.overrides: must be a mapping of parameters to values, such as {{ews.width: 0.9}}.")
-    for parameter in overrides:
-        if not any(_concerns(parameter, row) for row in block["rows"]):
-            raise EwsError(f"{where}.overrides: {parameter!r} is of no row's method; write component.parameter.")
-    source = f"{papers[block['paper']]}, {block['table']}"
-    numbers = {}
-    for row, values in block["rows"].items():
-        augmentation, slash, method = row.partition("/")
-        if not slash or "/" in method:
-            raise EwsError(f"{where}.rows: {row!r} must be augmentation/method.")
-        differs = tuple(f"{key}={spell(value)}" for key, value in sorted(overrides.items()) if _concerns(key, row))
-        trained = Trained(block["dataset"], block["architecture"], augmentation, method, differs)
-        if not isinstance(values, list) or len(values) != len(block["metrics"]):
-            raise EwsError(f"{where}.rows.{row}: must be a list of {len(block['metrics'])} numbers, one per metric.")
-        for metric, value in zip(block["metrics"], values, strict=True):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 200:
-                raise EwsError(f"{where}.rows.{row}: {metric}: {value!r} is not a number of percent from 0 to 200.")
-            assert math.isfinite(value)
-            key = (trained, metric, str(block.get("variant", "")))
-            numbers[key] = Number(float(value), source, notes.get((row, metric), ""))
-    return numbers
+def _read(path: Path) -> File:
+    try:
+        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EwsError(f"{path}: no such file; the project's own is {DEFAULT}.") from None
+    except yaml.YAMLError as error:
+        raise EwsError(f"{path}: not valid YAML: {error}") from None
+    try:
+        return File.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        lines = [
+            f"{path}: {'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}."
+            for problem in error.errors(include_url=False)
+        ]
+        raise EwsError("\n".join(lines)) from None
 
 
 def _concerns(parameter: str, row: str) -> bool:
     """Tell whether `component.parameter` is one of a component of the method in `augmentation/method`."""
     return parameter.partition(".")[0] in row.partition("/")[2].split("+")
-
-
-def _check_keys(entry: Any, needed: set[str], optional: set[str], where: str) -> None:
-    if not isinstance(entry, dict):
-        raise EwsError(f"{where}: must be a mapping with the keys {', '.join(sorted(needed))}.")
-    for key in entry:
-        if key not in needed | optional:
-            raise unknown("key", key, needed | optional, where=where)
-    missing = sorted(needed - set(entry))
-    if missing:
-        raise EwsError(f"{where}: lacks {', '.join(missing)}.")
-
-
-def _check_name(name: Any, valid: Any, kind: str, where: str) -> None:
-    if name not in valid:
-        raise unknown(kind, name, valid, where=where)

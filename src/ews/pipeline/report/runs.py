@@ -3,21 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.pipeline.report import inputs
+from ews.pipeline.artifacts.record import Record
+from ews.pipeline.artifacts.tables import Update
+from ews.pipeline.evaluate.corruption.corruption_scores import by_severity
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionFindings
 from ews.pipeline.report.captions import tested
+from ews.pipeline.report.inputs import Inputs, RunRecord
 from ews.pipeline.report.manifest import Entry, Label, Manifest
 from ews.pipeline.report.table_data import Results
 
 Array = NDArray[np.float64]
-CONTROLLER = (
-    "iteration", "epoch", "reward", "baseline", "entropy", "loss", "gradient_norm", "subnet_accuracy", "full_accuracy",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Study:
-    """A study with its numbers and the folder of its runs, as every figure takes it."""
+    """A study with its numbers and its runs, as every figure takes it."""
 
     manifest: Manifest
     results: Results
-    runs: Path
+    inputs: Inputs
 
     @property
     def methods(self) -> list[str]:
@@ -109,8 +108,7 @@ def epochs(study: Study, label: Label, column: str, *, scale: float = 1.0) -> Ba
     """Return a column of a row's epochs.csv over seeds; None if a training has no such values."""
     curves = []
     for entry in study.manifest.of(label):
-        rows = inputs.read_epochs(entry.run_folder(study.runs) / "epochs.csv")
-        values = [row.get(column) for row in rows]
+        values = [row.value(column) for row in study.inputs.epochs(entry)]
         if any(value is None for value in values):
             return None
         curves.append([scale * value for value in values if value is not None])
@@ -121,52 +119,51 @@ def severities(study: Study, label: Label, members: Sequence[str]) -> dict[int, 
     """Return a row's error by severity, one value per seed: the mean over the corruptions ``members``."""
     found: dict[int, list[float]] = {}
     for entry in study.manifest.of(label):
-        path = entry.results_folder(study.runs) / "corruption.csv"
-        scores = inputs.read_corruption(path, study.manifest.corruptions)
-        for severity in inputs.SEVERITIES:
+        result = study.inputs.result(entry, "corruption")
+        if result is None or not isinstance(result.result, CorruptionFindings):
+            continue
+        scores = by_severity(result.result)
+        for severity in sorted(scores[members[0]]):
             errors = [scores[name][severity].error for name in members]
             found.setdefault(severity, []).append(sum(errors) / len(errors))
     return found
 
 
-def controllers(study: Study, label: Label) -> list[dict[str, list[float]]]:
+def controllers(study: Study, label: Label) -> list[tuple[Update, ...]]:
     """Return the controller logs of a row's trainings; empty if it has no controller."""
-    logs = [
-        inputs.read_log(entry.run_folder(study.runs) / "controller.csv", CONTROLLER)
-        for entry in study.manifest.of(label)
-    ]
+    logs = [study.inputs.controller(entry) for entry in study.manifest.of(label)]
     return [log for log in logs if log]
 
 
-def records(study: Study) -> list[dict[str, Any]]:
-    """Return record.json of each entry of the manifest."""
+def curve(log: Sequence[Update], column: str) -> list[float] | None:
+    """Return a column of a controller's log; None where a value is missing."""
+    values = [getattr(update, column) for update in log]
+    return None if any(value is None for value in values) else [float(value) for value in values]
+
+
+def records(study: Study) -> list[RunRecord]:
+    """Return the record of each entry of the manifest."""
     return [
-        inputs.read_record(entry.run_folder(study.runs) / "record.json", entry.cell) for entry in study.manifest.entries
+        RunRecord(**dict(study.inputs.run(entry.run, entry.cell).record), run=entry.run, evaluation=entry.evaluation)
+        for entry in study.manifest.entries
     ]
 
 
-def teachers(study: Study) -> dict[str, dict[str, Any]]:
-    """Return record.json of each network that rows learn from and that is no row, by run."""
-    return {
-        run: inputs.read_record(study.runs / run / "record.json", cell) for run, cell in study.manifest.teachers.items()
-    }
+def teachers(study: Study) -> dict[str, Record]:
+    """Return the record of each network that rows learn from and that is no row, by run."""
+    return {run: study.inputs.run(run, cell).record for run, cell in study.manifest.teachers.items()}
 
 
 def kept(study: Study, entry: Entry) -> Kept | None:
-    """Return how often each hidden channel was kept in a training; None without kept.csv."""
-    path = entry.run_folder(study.runs) / "kept.csv"
-    log = inputs.read_log(path, ("block", "layer", "channel", "kept", "subnets"))
-    if log is None:
+    """Return how often each hidden channel was kept in a training; None where none are dropped."""
+    rows = study.inputs.kept(entry)
+    if not rows:
         return None
-    for column in ("block", "layer", "channel", "kept", "subnets"):
-        if column not in log:
-            raise inputs.EwsError(f"{path}: has no column {column!r}. {inputs.RETRAIN}")
-    places = [(int(block), int(layer)) for block, layer in zip(log["block"], log["layer"], strict=True)]
-    layers = sorted(set(places))
+    layers = sorted({(row.block, row.layer) for row in rows})
     # With one hidden layer a block, as in basic blocks, the block's number says it all.
     plain = all(layer == 0 for _, layer in layers)
     names = [f"block {block}" if plain else f"block {block}, layer {layer}" for block, layer in layers]
-    shares = np.full((len(layers), 1 + int(max(log["channel"]))), np.nan)
-    for place, channel, times, subnets in zip(places, log["channel"], log["kept"], log["subnets"], strict=True):
-        shares[layers.index(place), int(channel)] = times / max(subnets, 1)
-    return Kept(names, shares, int(max(log["subnets"])))
+    shares = np.full((len(layers), 1 + max(row.channel for row in rows)), np.nan)
+    for row in rows:
+        shares[layers.index((row.block, row.layer)), row.channel] = row.kept / max(row.subnets, 1)
+    return Kept(names, shares, max(row.subnets for row in rows))

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtrit
+from scipy import stats
 
 LEVEL = 0.95
 
@@ -52,5 +52,7 @@ def interval(values: Sequence[float]) -> tuple[float, float | None, float | None
     centre, spread, count = mean(values), deviation(values), len(values)
     if spread is None:
         return centre, None, None
-    half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * spread / math.sqrt(count)
-    return centre, centre - half, centre + half
+    if spread == 0:
+        return centre, centre, centre  # scipy has no interval of width zero
+    low, high = stats.t.interval(LEVEL, df=count - 1, loc=centre, scale=spread / math.sqrt(count))
+    return centre, float(low), float(high)

@@ -90,7 +90,7 @@ def _alike(manifest: Manifest, more: Mapping[Label, Mapping[str, Value]]) -> lis
     found: dict[str, list[Label]] = {}
     for label, rest in more.items():
         first = manifest.of(label)[0]
-        found.setdefault(canonical([first.cell["method"]["name"], first.circumstances, rest]), []).append(label)
+        found.setdefault(canonical([first.cell.method.name, first.circumstances, rest]), []).append(label)
     return list(found.values())
 
 
@@ -100,13 +100,15 @@ def _numeric(values: Iterable[Value]) -> bool:
 
 def _parameters(manifest: Manifest, label: Label) -> Mapping[str, Value]:
     """Return the parameters of a row's method as ``ews.width``: value."""
-    components = manifest.of(label)[0].cell["method"]["components"]
-    return {
-        f"{component['name']}.{key}": value
-        for component in components
-        for key, value in component.items()
-        if key != "name"
+    cell = manifest.of(label)[0].cell
+    found: dict[str, Value] = {
+        f"{component.name}.{key}": value
+        for component in cell.method.components
+        for key, value in component.parameters.model_dump(mode="json").items()
     }
+    for role, teacher in cell.teachers.items():
+        found[f"teachers.{role}"] = f"{teacher.run}, {teacher.weights}"
+    return found
 
 
 def _names(parameter: str, lines: Sequence[Sequence[tuple[Value, Label]]]) -> list[str]:

@@ -5,16 +5,19 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.documents import read_document
 from ews.core.errors import EwsError
-from ews.core.files import read_json, write_text
+from ews.core.files import write_text
 from ews.pipeline.report import captions, cost, html, latex, layout, layout_paired, markdown
 from ews.pipeline.report.images import Difference
+from ews.pipeline.report.inputs import RunRecords
 from ews.pipeline.report.manifest import AXES, Manifest
 from ews.pipeline.report.measurements import Measurement
 from ews.pipeline.report.reported import Reported
 from ews.pipeline.report.statistics import deviation, mean
 from ews.pipeline.report.table_data import Results, best, build
 
+REMAKE = "Make it again with `ews report measure ...`."
 SECONDS = 3  # decimals of a time, as records have them
 
 
@@ -100,13 +103,10 @@ def read_records(path: Path, manifest: Manifest) -> captions.Records:
     Raises:
         EwsError: missing, damaged, or of other cells.
     """
-    records = read_json(path)
+    records = read_document(path, RunRecords, remedy=REMAKE).root
     expected = [(entry.run, entry.evaluation) for entry in manifest.entries]
-    if not isinstance(records, list) or [(one.get("run"), one.get("evaluation")) for one in records] != expected:
-        raise EwsError(
-            f"{path}: does not hold the records of study {manifest.study!r}. "
-            "Make it again with `ews report measure ...`."
-        )
+    if [(one.run, one.evaluation) for one in records] != expected:
+        raise EwsError(f"{path}: does not hold the records of study {manifest.study!r}. {REMAKE}")
     return records
 
 

@@ -4,21 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ews.core.errors import EwsError
+from ews.pipeline.evaluate.adversarial.adversarial_scores import AUTOATTACK
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.spec import Options
 from ews.pipeline.report.manifest import Label, Manifest
 from ews.pipeline.report.measurements import Measurement
-from ews.pipeline.report.metrics import (
-    AUTOATTACK,
-    MFR,
-    PER_CORRUPTION,
-    PER_PERTURBATION,
-    PER_RATE,
-    SELECTED,
-    WEIGHTED,
-    headline,
-    ordered,
-    pgd,
-    published,
-)
+from ews.pipeline.report.metrics import HIGHER, SELECTED, published
 from ews.pipeline.report.reported import Number, Reported
 from ews.pipeline.report.statistics import Paired, deviation, mean, paired
 from ews.pipeline.study.methods import VANILLA
@@ -55,18 +46,19 @@ class Results:
         values: by row, then by metric.
         headline: the metrics of the main table. Where every row was attacked with the weights that validation images
             selected, too, those stand in it, and the last epoch's in ``last``.
-        corruptions: the single corruptions, as metrics, in the benchmark's order.
+        singles: by evaluation the metrics of single corruptions or perturbations, each in its order.
+        options: by evaluation what was asked of all rows alike; of the first, where rows differ in what no metric here
+            depends on.
         baselines: the row that each row is compared with, itself included; None without one.
-        perturbations: the single perturbations, as metrics.
         last: the last epoch's metrics that the selected weights' have taken the place of; most studies have none.
     """
 
     labels: list[Label]
     values: Mapping[Label, Mapping[str, Value]]
     headline: list[str]
-    corruptions: list[str]
+    singles: Mapping[str, list[str]]
+    options: Mapping[str, Options]
     baselines: Mapping[Label, Label | None]
-    perturbations: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
 
     @property
@@ -85,7 +77,7 @@ class Results:
     def metrics(self) -> list[str]:
         """Every metric of any row: the main ones, the others, then the single corruptions and perturbations."""
         names = dict.fromkeys(name for row in self.values.values() for name in row)
-        single = [*self.corruptions, *self.perturbations]
+        single = [name for own in self.singles.values() for name in own]
         main = self.compared
         return [*main, *(name for name in names if name not in [*main, *single]), *single]
 
@@ -106,19 +98,22 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
     Raises:
         EwsError: a row lacks a metric of the main table.
     """
-    imagenet = all(label.dataset in manifest.imagenet for label in manifest.labels)
-    main = headline(manifest.evaluations, manifest.corruptions, manifest.perturbations, imagenet=imagenet)
-    corruptions, perturbations = [], []
-    if "corruption" in manifest.evaluations:
-        corruptions = [PER_CORRUPTION + name for name in ordered(manifest.corruptions)]
-    if "perturbation" in manifest.evaluations:
-        kind = PER_RATE if MFR in main else PER_PERTURBATION
-        perturbations = [kind + name for name in manifest.perturbations]
-    if manifest.adversarial is not None:
-        main += [pgd(manifest.adversarial["steps"]), AUTOATTACK]
     by_row: dict[Label, dict[str, list[Measurement]]] = {label: {} for label in manifest.labels}
     for one in measured:
         by_row[one.label].setdefault(one.metric, []).append(one)
+    main: list[str] = []
+    singles, asked = {}, {}
+    for kind in manifest.evaluations:
+        scoring = EVALUATIONS[kind].scoring()
+        # Of data sets with other constants than ImageNet's no row is normalised: then all stand with the plain mean.
+        options = manifest.options(kind)
+        fitting = [
+            one for one in options if all(name in row for name in scoring.headline(one) for row in by_row.values())
+        ]
+        asked[kind] = (fitting or options)[0]
+        main += scoring.headline(asked[kind])
+        if own := list(scoring.singles(asked[kind])):
+            singles[kind] = own
     for label, row in by_row.items():
         for metric in main:
             if metric not in row:
@@ -139,7 +134,7 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
         }
         for label, row in by_row.items()
     }
-    return Results(list(by_row), values, main, corruptions, baselines, perturbations, last)
+    return Results(list(by_row), values, main, singles, asked, baselines, last)
 
 
 def _others(
@@ -179,7 +174,7 @@ def best(results: Results, metric: str, *, digits: int) -> set[Label]:
             for label in results.labels
             if label.group == group and metric in results.values[label]
         }
-        goal = max if metric.startswith(WEIGHTED) else min
+        goal = max if metric.startswith(HIGHER) else min
         first = [label for label, value in means.items() if value == goal(means.values())]
         if len(means) > 1 and len(first) == 1:
             winners |= set(first)

@@ -138,14 +138,7 @@ def shown(plan: Plan, dataset: str, official: str) -> list[str]:
     entries = [entry for entry in plan.corrupted(plan.studies) if corrupted_folder(entry) == folder]
     if official and not entries:
         raise EwsError(f"results/{folder}: no study in params.yaml measures on the official corrupted images.")
-    return sorted(
-        {
-            name
-            for entry in entries
-            if plan.evaluation(entry.results).stored
-            for name in corruptions(entry)
-        }
-    )
+    return sorted({name for entry in entries if plan.evaluation(entry.results).stored for name in corruptions(entry)})
 
 
 def shown_files(plan: Plan, dataset: str, official: str) -> list[str]:

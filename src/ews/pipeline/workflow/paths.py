@@ -3,6 +3,7 @@
 RUNS = "results/runs"
 SOURCES = "data/sources.yaml"
 REPORTED = "src/ews/pipeline/report/reported.yaml"
+TEMPLATE = "src/ews/pipeline/report/table.html"
 DATASET = "dataset.json"
 DATA_FILES = (
     *("train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy", "validation.npy"),

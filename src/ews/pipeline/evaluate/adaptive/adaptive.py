@@ -78,7 +78,10 @@ class Plan:
 
     def batches(self, indices: np.ndarray) -> list[np.ndarray]:
         """Return the numbers of the images in each pass."""
-        return [indices[start : start + self.options.batch_size] for start in range(0, len(indices), self.options.batch_size)]
+        return [
+            indices[start : start + self.options.batch_size]
+            for start in range(0, len(indices), self.options.batch_size)
+        ]
 
 
 def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Evaluation[AdaptiveFindings]:
@@ -132,14 +135,19 @@ def _check(plan: Plan) -> None:
     if router_of(plan.subject.network(LAST)) is None:
         method = plan.subject.run.record.cell.method.name
         raise EwsError(
-            f"{plan.subject.run.folder}: the evaluation `adaptive` deceives a router, and the network of method {method!r} "
-            "has none. Evaluate `adversarial`, or a network of method awnet."
+            f"{plan.subject.run.folder}: the evaluation `adaptive` deceives a router, and the network of method "
+            f"{method!r} has none. Evaluate `adversarial`, or a network of method awnet."
         )
 
 
 def _attacked(plan: Plan, key: str, name: str) -> list[Arrays]:
     """Attack one set of weights shard by shard, but for those that are kept of an earlier start."""
-    identity = {**kept.identity(plan.subject), "options": plan.options.model_dump(mode="json"), "seed": plan.seed, "weights": name}
+    identity = {
+        **kept.identity(plan.subject),
+        "options": plan.options.model_dump(mode="json"),
+        "seed": plan.seed,
+        "weights": name,
+    }
     network = _loaded(plan, name)
     found = []
     for number, indices in enumerate(plan.shards()):
@@ -231,7 +239,8 @@ def _summary(plan: Plan, name: str, shards: list[Arrays]) -> DeceivedWeights:
     if not (distance <= plan.options.epsilon + ROUNDING and low >= 0 and high <= 1):
         raise EwsError(
             f"{plan.subject.work}: adversarial images are up to {distance:.8f} away from the clean ones and reach from "
-            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
+            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: "
+            "please report it."
         )
     again = np.concatenate(right)
     # What is wrong without an attack stays as it is, and tells nothing of the router's answer to attacks.

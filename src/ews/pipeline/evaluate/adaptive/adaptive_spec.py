@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from ews.core.documents import Document
 from ews.core.machine_types import Hardware
 from ews.core.values import Count, Level, Positive, Section, StepSize
 from ews.methods.registry import METHODS
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialSection, Again, ErrorOn
-from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, section_of
+from ews.pipeline.evaluate.spec import (
+    EvaluationSpec,
+    Findings,
+    Images,
+    Options,
+    Percent,
+    Settings,
+    distinct,
+    section_of,
+)
 from ews.pipeline.study.cell import Cell
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
-Weights = Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)]
+Weights = Annotated[tuple[Positive, ...], Field(min_length=1, strict=False), AfterValidator(distinct)]
 
 
 class AdaptiveSection(Section):
@@ -29,13 +38,6 @@ class AdaptiveSection(Section):
         description="Of the router's cross-entropy beside that of the class: an attack for each.",
     )
     restarts: Count = Field(default=1, description="Uniform starts of each attack.")
-
-    @field_validator("weights")
-    @classmethod
-    def _distinct(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(weights)) < len(weights):
-            raise ValueError("a weight stands twice")
-        return weights
 
 
 class AdaptiveOptions(Options):

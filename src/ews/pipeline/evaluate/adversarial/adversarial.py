@@ -166,8 +166,7 @@ def _again(plan: Plan, network: Network, shards: Sequence[Arrays]) -> Again:
     if not (distance <= plan.options.epsilon + ROUNDING and low >= 0 and high <= 1):
         raise EwsError(
             f"{plan.subject.work}: adversarial images are up to {distance:.8f} away from the clean ones and reach from "
-            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: please report it."
+            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: "
+            "please report it."
         )
-    return Again(
-        error=error_of(np.concatenate(found)), changed=changed, distance=distance, lowest=low, highest=high
-    )
+    return Again(error=error_of(np.concatenate(found)), changed=changed, distance=distance, lowest=low, highest=high)

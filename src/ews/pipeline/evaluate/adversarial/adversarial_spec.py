@@ -63,7 +63,7 @@ class ErrorOn(Document):
 
 
 class Again(Document):
-    """The adversarial images classified once more: error, how many changed sides, distances and pixels that they reach."""
+    """The adversarial images classified once more: how many changed sides, distances and pixels that they reach."""
 
     error: Percent
     changed: int
@@ -79,7 +79,7 @@ class ByPGD(ErrorOn):
 
 
 class Attack(Document):
-    """An attack of the ensemble: the error after it and all before it, and how many images it fooled that these did not."""
+    """An attack of the ensemble: the error after it and all before it, and how many more images it fooled."""
 
     attack: str
     error: Percent

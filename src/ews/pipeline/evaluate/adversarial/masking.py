@@ -62,8 +62,8 @@ def signs(
         found.append(f"PGD alone finds {ahead:.2f} % of images that AutoAttack does not.")
     if sweep and 100 - sweep[-1].error > STANDING:
         found.append(
-            f"PGD within {sweep[-1]['epsilon']:g} of the image, where every image can be made plain grey, leaves "
-            f"{100 - sweep[-1]['error']:.1f} % correct."
+            f"PGD within {sweep[-1].epsilon:g} of the image, where every image can be made plain grey, leaves "
+            f"{100 - sweep[-1].error:.1f} % correct."
         )
     if unstable:
         found.append(f"{unstable} adversarial images are classified otherwise when they are computed again.")

@@ -160,7 +160,9 @@ def parts(plan: Plan, key: str) -> Iterator[Part]:
 
 def batches(plan: Plan, indices: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the numbers of the images in each pass."""
-    return (indices[start : start + plan.options.batch_size] for start in range(0, len(indices), plan.options.batch_size))
+    return (
+        indices[start : start + plan.options.batch_size] for start in range(0, len(indices), plan.options.batch_size)
+    )
 
 
 def right(plan: Plan, network: Network, images: torch.Tensor, indices: np.ndarray) -> np.ndarray:
@@ -172,7 +174,14 @@ def right(plan: Plan, network: Network, images: torch.Tensor, indices: np.ndarra
 
 def _pgd(plan: Plan, network: Network, part: Part) -> Arrays:
     found = [
-        _worst(plan, network, batch, epsilon=plan.options.epsilon, step_size=plan.options.step_size, restarts=plan.options.restarts)
+        _worst(
+            plan,
+            network,
+            batch,
+            epsilon=plan.options.epsilon,
+            step_size=plan.options.step_size,
+            restarts=plan.options.restarts,
+        )
         for batch in batches(plan, part.indices)
     ]
     return {
@@ -205,7 +214,7 @@ def _sweep(plan: Plan, network: Network, part: Part) -> Arrays:
     """Follow PGD, without restarts, to radii at which no network can be right; steps grow with the radius."""
     errors = []
     for epsilon in masking.radii(plan.options.epsilon):
-        size = plan.options.step_size * epsilon / plan.epsilon
+        size = plan.options.step_size * epsilon / plan.options.epsilon
         found = [
             _worst(plan, network, batch, epsilon=epsilon, step_size=size, restarts=1)
             for batch in batches(plan, part.indices)

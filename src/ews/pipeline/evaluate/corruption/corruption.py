@@ -95,9 +95,7 @@ def _images(subject: Subject, options: CorruptionOptions, making: Making) -> Ima
         folders = {path if path.is_dir() or not path.suffix else path.parent for path in corrupted}
         if len(folders) > 1:
             raise EwsError(f"--corrupted: files of {len(folders)} folders ({', '.join(map(str, sorted(folders)))}).")
-        return Stored(
-            folders.pop(), options.names, dataset=subject.dataset, seed=options.seed, profile=options.profile
-        )
+        return Stored(folders.pop(), options.names, dataset=subject.dataset, seed=options.seed, profile=options.profile)
     if options.seed is None or options.profile is None:
         raise EwsError(
             "--corrupted: without stored images --seed and --profile must say how to make them; give both, or the "

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from ews.core.documents import Document
 from ews.core.fingerprint import Use
 from ews.core.values import Section, Seed
 from ews.corruptions import BENCHMARK, NAMES
 from ews.corruptions.registry import CORRUPTIONS
-from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, one_of, section_of
+from ews.pipeline.evaluate.spec import (
+    EvaluationSpec,
+    Findings,
+    Images,
+    Options,
+    Percent,
+    Settings,
+    distinct,
+    one_of,
+    section_of,
+)
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
@@ -29,22 +39,15 @@ class CorruptionSection(Section):
         default=True,
         description="true: sets on disk, made once; false: images are corrupted while they are measured.",
     )
-    names: Annotated[tuple[Corruption, ...], Field(min_length=1, strict=False)] = Field(
+    names: Annotated[tuple[Corruption, ...], Field(min_length=1, strict=False), AfterValidator(distinct)] = Field(
         default=BENCHMARK, description="Corruptions, all at 5 severities."
     )
-
-    @field_validator("names")
-    @classmethod
-    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
-            raise ValueError("a corruption stands twice")
-        return names
 
 
 class CorruptionOptions(Options):
     """Which corruptions, and how they are made; seed and profile are None of published images."""
 
-    names: Annotated[tuple[Corruption, ...], Field(min_length=1, strict=False)] = Field(
+    names: Annotated[tuple[Corruption, ...], Field(min_length=1, strict=False), AfterValidator(distinct)] = Field(
         description="Corruptions, in the order of the results."
     )
     seed: Seed | None = Field(default=None, description="Of the corruptions.")
@@ -55,7 +58,7 @@ class CorruptionError(Document):
     """A row: error in percent of the last epoch's weights on one corruption at one severity."""
 
     corruption: str
-    severity: Literal[1, 2, 3, 4, 5]
+    severity: Annotated[int, Field(ge=1, le=SEVERITIES[-1])]
     error: Percent
     n: Images
 

@@ -89,7 +89,7 @@ class Stored:
         check_labels(folder / LABELS, dataset.test_labels)
         self._folder = folder
         self._arrays = {name: open_images(folder, name, like=dataset.test_images) for name in names}
-        expected = {"corruption": None, "images_sha256": dataset.info["files"][TEST_IMAGES]}
+        expected: dict[str, Any] = {"corruption": None, "images_sha256": dataset.info.files[TEST_IMAGES]}
         given = {"seed": seed, "profile": profile}
         expected |= {key: value for key, value in given.items() if value is not None}
         self._records = {name: read_record(folder, name, {**expected, "corruption": name}) for name in names}

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from ews.core.documents import Document
 from ews.core.values import Section, Seed
-from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, one_of, section_of
+from ews.pipeline.evaluate.spec import (
+    EvaluationSpec,
+    Findings,
+    Images,
+    Options,
+    Percent,
+    Settings,
+    distinct,
+    one_of,
+    section_of,
+)
 
 if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
@@ -33,22 +43,15 @@ Perturbation = Annotated[str, one_of(NAMES)]
 class PerturbationSection(Section):
     """Which perturbation sequences are evaluated."""
 
-    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False), AfterValidator(distinct)] = Field(
         default=NAMES, description="Perturbations; mFP: over all ten."
     )
-
-    @field_validator("names")
-    @classmethod
-    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
-            raise ValueError("a perturbation stands twice")
-        return names
 
 
 class PerturbationOptions(Options):
     """Which perturbations, and how they are made."""
 
-    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False)] = Field(
+    names: Annotated[tuple[Perturbation, ...], Field(min_length=1, strict=False), AfterValidator(distinct)] = Field(
         description="Perturbations, in the order of the results."
     )
     seed: Seed = Field(description="Of noise and snow.")

@@ -3,17 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import ews.pipeline.train.uses
 from ews.core import files
 from ews.core.errors import EwsError
 from ews.data import dataset, extra
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.spec import section_of
 from ews.pipeline.remote.adopt import checks
 from ews.pipeline.remote.adopt.bundle import Files
-from ews.pipeline.remote.adopt.checks import EVALUATIONS, RECORD, read_record
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import GENERATED, Planned, all_cells, trainings
-from ews.pipeline.study.measuring import options
 from ews.pipeline.study.schema import Params
 
 
@@ -55,46 +57,64 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
     cells = trainings(entries.values())
     checksums = {name: _checksums(data / name) for name in {run.split("/")[0] for run in found}}
     verdicts: dict[str, Verdict] = {}
+    opened: dict[str, FinishedRun] = {}
     for name in _teachers_first(found, cells):
         own, verdict = found[name], Verdict(there=record_of(runs / name))
         verdicts[name] = verdict
         if name not in cells:
             verdict.refused.append("no study in params.yaml plans it; `ews study list STUDY` names runs")
             continue
+        if names.RECORD not in own:
+            verdict.refused.append(f"{names.RECORD} is missing: not a finished training")
+            continue
+        try:
+            run = FinishedRun.open(own[names.RECORD].parent)
+        except EwsError as problem:
+            verdict.refused.append(str(problem).replace(f"{own[names.RECORD].parent}/", ""))
+            continue
+        opened[name] = run
         teachers = {}
-        for entry in ews.pipeline.train.uses.teachers(cells[name]).values():
-            brought = entry["run"] in verdicts and not verdicts[entry["run"]].refused
-            path = found[entry["run"]][RECORD] if brought else runs / entry["run"] / RECORD
-            teachers[entry["run"]] = read_record(path)
-        verdict.refused += checks.training(own, cells[name], checksums=checksums[name.split("/")[0]], teachers=teachers)
+        for teacher in cells[name].teachers.values():
+            brought = teacher.run in verdicts and not verdicts[teacher.run].refused
+            teachers[teacher.run] = opened[teacher.run] if brought else _here(runs / teacher.run)
+        verdict.refused += checks.training(
+            run, own, cells[name], checksums=checksums[name.split("/")[0]], teachers=teachers
+        )
         if verdict.refused:
             continue
-        if verdict.there not in (None, files.sha256(own[RECORD])):
+        if verdict.there not in (None, run.checksum):
             verdict.refused.append(f"another training lies in {runs / name}; remove that folder to have this one")
             continue
         if verdict.there is None:
-            verdict.place += [*sorted((read_record(own[RECORD]) or {})["files"]), RECORD]
+            verdict.place += [*sorted(run.record.files), names.RECORD]
         for planned in entries.values():
             if planned.run == name:
-                _evaluations(verdict, own, planned, params, data=data, runs=runs)
+                _evaluations(verdict, run, own, planned, data=data, runs=runs)
     return verdicts
 
 
 def record_of(run: Path) -> str | None:
     """Return the SHA-256 of a run's record.json; None without one."""
-    return files.sha256(run / RECORD) if (run / RECORD).is_file() else None
+    return files.sha256(run / names.RECORD) if (run / names.RECORD).is_file() else None
 
 
-def _evaluations(verdict: Verdict, own: Files, entry: Planned, params: Params, *, data: Path, runs: Path) -> None:
+def _here(folder: Path) -> FinishedRun | None:
+    """Return a run that lies here; None where there is none, or a damaged one."""
+    try:
+        return FinishedRun.open(folder)
+    except EwsError:
+        return None
+
+
+def _evaluations(verdict: Verdict, run: FinishedRun, own: Files, entry: Planned, *, data: Path, runs: Path) -> None:
     """Check the evaluations of a planned cell that a bundle has, and add their files or what is wrong with them."""
     folder = f"{entry.evaluation}/" if entry.evaluation else ""
     for kind in EVALUATIONS:
-        name = f"{folder}{kind}.json"
+        name = f"{folder}{names.result(kind)}"
         if name not in own:
             continue
-        published = _published(entry, data) if kind == "corruption" else {}
-        asked = options(params, entry, kind)
-        reasons = list(checks.evaluation(kind, own, folder, entry.cell, asked, published=published))
+        published = _published(entry, data)
+        reasons = list(checks.evaluation(kind, run, own, folder, entry.options(kind), published=published))
         place = checks.files_of(kind, folder)
         here = runs / entry.run
         if not reasons and verdict.there is not None and (here / name).is_file():
@@ -109,17 +129,13 @@ def _evaluations(verdict: Verdict, own: Files, entry: Planned, params: Params, *
             verdict.place += place
 
 
-def _alike(here: Path, brought: Path) -> bool:
-    return here.is_file() and files.sha256(here) == files.sha256(brought)
-
-
 def _published(entry: Planned, data: Path) -> dict[str, str]:
     """Return the checksums here of the published corrupted sets that a cell is measured on; none for sets made here."""
-    if entry.settings["corrupted"]["source"] == GENERATED:
+    if entry.settings.corrupted.source == GENERATED:
         return {}
-    folder = data / f"{entry.cell['dataset']}-c-official"
+    folder = data / f"{entry.cell.dataset}-c-official"
     found = {}
-    for name in entry.settings["corruption"]["names"]:
+    for name in section_of(entry.settings, "corruption", CorruptionSection).names:
         try:
             found[name] = str(files.read_json(folder / f"{name}.json").get("sha256"))
         except (EwsError, AttributeError):
@@ -127,14 +143,14 @@ def _published(entry: Planned, data: Path) -> dict[str, str]:
     return found
 
 
-def _teachers_first(found: Iterable[str], cells: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _teachers_first(found: Iterable[str], cells: Mapping[str, Cell]) -> list[str]:
     """Return the runs so that each comes after those of them that it learned from."""
     ordered: dict[str, None] = {}
 
     def add(name: str) -> None:
-        for entry in ews.pipeline.train.uses.teachers(cells[name]).values() if name in cells else ():
-            if entry["run"] in runs:
-                add(entry["run"])
+        for teacher in cells[name].teachers.values() if name in cells else ():
+            if teacher.run in runs:
+                add(teacher.run)
         ordered.setdefault(name)
 
     runs = set(found)

@@ -1,0 +1,91 @@
+"""Finished runs as the training step leaves them, made up: records, and JSON files sealed again after a change."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ews.core.documents import SEAL, seal_of
+from ews.core.files import sha256
+from ews.core.machine_types import Hardware
+from ews.methods.registry import METHODS
+from ews.pipeline.artifacts.record import EpochSeconds, Record
+from ews.pipeline.artifacts.run import write_record
+from ews.pipeline.study.cell import Cell
+
+RECIPE = {
+    "epochs": 1,
+    "batch_size": 32,
+    "train_images": None,
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "nesterov": True,
+    "weight_decay": 0.0005,
+    "schedule": "cosine",
+    "milestones": [],
+    "gamma": 0.1,
+    "warmup_epochs": 0,
+    "gradient_clip": None,
+    "label_smoothing": 0.0,
+    "precision": "auto",
+}
+NETWORK = {"network": "cifar_resnet", "depth": 8, "width": 4}
+
+
+def a_cell(**changes: Any) -> Cell:
+    """Return a cell whose sections may be replaced, given as JSON."""
+    plain = {
+        "dataset": "grey",
+        "architecture": {"name": "resnet8", "parameters": NETWORK, "dynamic": None},
+        "augmentation": {"name": "standard", "crop": {"padding": 4, "flip": True}, "parameters": {}},
+        "method": {"name": "vanilla", "components": []},
+        "teachers": {},
+        "recipe": RECIPE,
+        "seed": 0,
+    }
+    return Cell.model_validate_json(json.dumps(plain | changes))
+
+
+def method(name: str, **parameters: Any) -> dict[str, Any]:
+    """Return the section of a composition's cell; ``parameters`` of the last component that are not the defaults."""
+    parts = [part for part in name.split("+") if part != "vanilla"]
+    components = []
+    for part in parts:
+        spec = METHODS[part]
+        defaults = next(iter(spec.by_objective.values())) if spec.by_objective else spec.parameters()
+        plain = defaults.model_dump(mode="json") | (parameters if part == parts[-1] else {})
+        components.append({"name": part, "parameters": plain})
+    return {"name": name, "components": components}
+
+
+def a_record(cell: Cell, **changes: Any) -> Record:
+    """Return the record of a made-up training."""
+    plain: dict[str, Any] = {
+        "cell": cell,
+        "seed": cell.seed,
+        "data": "0" * 64,
+        "code": "0" * 16,
+        "git": None,
+        "versions": {"torch": "2.14.1"},
+        "hardware": Hardware(device="cpu", cpu="Made-up CPU", gpu=None, threads=2),
+        "wall_clock_seconds": 100.0,
+        "epoch_seconds": EpochSeconds(wall=9.0, processor=8.0),
+        "peak_memory_bytes": {"cpu": 10**8},
+        "counts": {"train_images": 1293, "validation_images": 144},
+        "metrics": {},
+        "files": {},
+    }
+    return Record(**(plain | changes))
+
+
+def finish(folder: Path, cell: Cell, *, files: Iterable[str], **changes: Any) -> None:
+    """Write the record of a folder in which a training's other files lie."""
+    write_record(folder, a_record(cell, files={name: sha256(folder / name) for name in files}, **changes))
+
+
+def reseal(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the content of a sealed file and seal it again: what a person who knows how could do."""
+    content = json.loads(path.read_text())
+    content.pop(SEAL)
+    change(content)
+    path.write_text(json.dumps({**content, SEAL: seal_of(content)}))
