@@ -2,8 +2,9 @@
 """Check the links of the documentation; ``--write`` sets the line numbers of those that name a symbol right.
 
 ``python tools/doc_links.py`` prints one line for each link that leads nowhere and exits with status 1 if there is any.
-Checked in README.md, docs/ and results/README.md, for every link to a file of this repository: the file exists;
-``#L12`` is a line of it; ``#a-heading`` is a heading of it; and where the link's text is a name in backticks, as in
+Checked in README.md, CONTRIBUTING.md, CHANGELOG.md, docs/ and results/README.md, for every link to a file of this
+repository: the file exists; ``#L12`` is a line of it; ``#a-heading`` is a heading of it; and where the link's text is
+a name in backticks, as in
 [`Ews.gradients`](../src/ews/methods/ews/ews.py#L128), that line is where the name is defined.
 """
 
@@ -44,7 +45,11 @@ def documents(root: Path) -> list[Path]:
     """Return the documents that are checked, those that exist."""
     return [
         path
-        for path in (root / "README.md", *sorted(root.glob("docs/*.md")), root / "results/README.md")
+        for path in (
+            *(root / "README.md", root / "CONTRIBUTING.md", root / "CHANGELOG.md"),
+            *sorted(root.glob("docs/*.md")),
+            root / "results/README.md",
+        )
         if path.is_file()
     ]
 

@@ -13,6 +13,7 @@ import pytest
 from helpers.workflow import Project, copy, jobs, tiny
 
 from ews.core import files
+from ews.core.documents import seal_of
 from ews.core.errors import EwsError
 from ews.pipeline.remote.adopt.command import main
 from ews.pipeline.remote.adopt.judge import judge
@@ -41,8 +42,11 @@ def here(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
 
 
 def change(path: Path, **values: Any) -> None:
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | values))
+    """Change a file as one does who knows how it vouches for itself."""
+    content = json.loads(path.read_text()) | values
+    if "sha256" in content:
+        content["sha256"] = seal_of({key: value for key, value in content.items() if key != "sha256"})
+    path.write_text(json.dumps(content))
 
 
 def placed(project: Project) -> list[str]:
@@ -76,6 +80,10 @@ def damaged(path: Path) -> None:
     path.write_bytes(content)
 
 
+def edited(path: Path) -> None:
+    path.write_text(path.read_text().replace('"starts": 1', '"starts": 2'))
+
+
 def nan(path: Path) -> None:
     path.write_text(path.read_text().replace("{", '{"more": NaN, ', 1))
 
@@ -86,15 +94,15 @@ def vouches_for_an_evaluation(bundle: Path) -> None:
     change(path, files=named | {"clean.npz": files.sha256(bundle / RUN / "clean.npz")})
 
 
-def without_its_table(bundle: Path) -> None:
+def without_its_arrays(bundle: Path) -> None:
     path = bundle / RUN / "corruption.json"
     named = json.loads(path.read_text())["files"]
-    change(path, files={name: checksum for name, checksum in named.items() if name != "corruption.csv"})
+    change(path, files={name: checksum for name, checksum in named.items() if name != "corruption.npz"})
 
 
 def cell_of_another_width(bundle: Path) -> None:
     record = json.loads((bundle / RUN / "record.json").read_text())
-    record["cell"]["method"]["components"][0]["width"] = 0.5
+    record["cell"]["method"]["components"][0]["parameters"]["width"] = 0.5
     change(bundle / RUN / "record.json", cell=record["cell"])
 
 
@@ -102,6 +110,7 @@ def cell_of_another_width(bundle: Path) -> None:
     ("spoil", "reason"),
     [
         (cell_of_another_width, r"other parameters than params\.yaml plans: ews\.width=0\.5"),
+        (lambda b: edited(b / RUN / "record.json"), "was changed or damaged after it was written"),
         (lambda b: change(b / RUN / "record.json", code="0" * 16), "trained by other code"),
         (lambda b: change(b / RUN / "record.json", data="0" * 64), "data of checksum 0000"),
         (lambda b: change(b / RUN / "record.json", files={}), "model.safetensors: not among the files"),
@@ -141,8 +150,8 @@ def test_what_is_not_the_plan_s_is_refused_and_nothing_is_placed(
         (lambda b: change(b / RUN / "clean.json", options=[1]), "clean.json: not the result of an evaluation"),
         (lambda b: nan(b / RUN / "clean.json"), "clean.json: not the result of an evaluation"),
         (lambda b: damaged(b / RUN / "clean.npz"), "clean.npz: damaged"),
-        (lambda b: damaged(b / RUN / "corruption.csv"), "corruption.csv: damaged"),
-        (without_its_table, "corruption.csv: not among the files that are vouched for"),
+        (lambda b: damaged(b / RUN / "corruption.npz"), "corruption.npz: damaged"),
+        (without_its_arrays, "corruption.npz: not among the files that are vouched for"),
         (lambda b: (b / RUN / "corruption.json").write_text("{"), "corruption.json: not the result of an evaluation"),
     ],
 )

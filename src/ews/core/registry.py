@@ -1,7 +1,6 @@
 """Registries: entries by name, in an order that may mean something, and one message for a name that is none."""
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from ews.core.errors import unknown
@@ -85,15 +84,3 @@ class DescribedRegistry(Registry[D]):
                 return entry
         names = [entry.parameters.__name__ for entry in self.values()]
         raise unknown(f"type of {self.kind} parameters", type(parameters).__name__, names)
-
-
-def lookup(registry: Mapping[str, str], name: str, *, kind: str) -> Any:
-    """Import and return the object that ``name`` stands for in a registry of ``"module:attribute"``.
-
-    Raises:
-        EwsError: the name is not registered; the message lists the valid ones.
-    """
-    if name not in registry:
-        raise unknown(kind, name, registry)
-    module, attribute = registry[name].split(":")
-    return getattr(import_module(module), attribute)

@@ -17,6 +17,7 @@ from ews.pipeline.report import (
     manifest,
     measure,
     metrics,
+    plot_controller,
     plot_corruption,
     plot_training,
     plotting,
@@ -178,18 +179,20 @@ def test_no_panel_is_cut_to_the_errors_of_the_first(grow: Grow, draw: Callable[[
         assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > highest
 
 
-@pytest.mark.parametrize("name", ["controller.csv", "kept.csv"])
-def test_numbers_that_are_none_are_named(tree: Tree, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "draw"), [("controller.csv", plot_controller.controller), ("kept.csv", plot_controller.kept)]
+)
+def test_numbers_that_are_none_are_named(tree: Tree, name: str, draw: Callable[[runs.Study], Figure]) -> None:
     path = tree.runs / "digits/resnet8/augmix/ews/seed1" / name
     lines = path.read_text().splitlines()
     lines[3] = re.sub(r"[^,]+$", "nan", lines[3])
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(EwsError, match=rf"{name}: row 4: .* is 'nan', not a finite number. Train"):
-        _save(tree, tmp_path / "out")
+        draw(_study(tree))
 
 
-def test_kept_without_its_columns_is_refused(tree: Tree, tmp_path: Path) -> None:
+def test_kept_without_its_columns_is_refused(tree: Tree) -> None:
     path = tree.runs / "digits/resnet8/augmix/ews/seed1/kept.csv"
     path.write_text("block,layer,channel,kept\n0,0,0,3\n")
     with pytest.raises(EwsError, match="has no column 'subnets'"):
-        _save(tree, tmp_path / "out")
+        plot_controller.kept(_study(tree))

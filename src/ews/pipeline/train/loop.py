@@ -4,6 +4,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,35 @@ def fit(
             _fit(cell, dataset, out, taught, code=code, device=device, threads=threads, workers=workers)
         except EwsError as error:
             raise EwsError(f"{out}: {error}") from error
+
+
+@dataclass(frozen=True)
+class FirstEpoch:
+    """What a training run's first epoch comes to: the checksum of the weights after it, and its mean loss in nats."""
+
+    weights: str
+    loss: float
+
+
+def first_epoch(
+    *, cell: Cell, dataset: Dataset, device: torch.device, teachers: Mapping[str, Path] | None = None
+) -> FirstEpoch:
+    """Train a cell for one epoch in memory, as :func:`fit` begins; nothing is written.
+
+    Args:
+        cell: the training's resolved parameters.
+        dataset: the data; its test part is not touched.
+        device: where to train; on a CPU with as many threads as the run to compare with, for the same bits.
+        teachers: folders of the runs that the cell's method learns from, by their role.
+
+    Raises:
+        EwsError: bad parameters, or the training diverged.
+    """
+    taught = load(cell, teachers or {}, dataset, device)
+    networks = {role: teacher.network for role, teacher in taught.items()}
+    training = Training(cell, dataset, device=device, workers=0, teachers=networks)
+    row = training.epoch(0)
+    return FirstEpoch(weights=checksum(training.network.state_dict()), loss=float(row["train_loss"]))
 
 
 def _fit(

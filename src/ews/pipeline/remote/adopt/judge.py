@@ -8,12 +8,13 @@ from ews.core import files
 from ews.core.errors import EwsError
 from ews.data import dataset, extra
 from ews.pipeline.artifacts import names
-from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.artifacts.record import Record
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.evaluate.spec import section_of
 from ews.pipeline.remote.adopt import checks
 from ews.pipeline.remote.adopt.bundle import Files
+from ews.pipeline.remote.adopt.checks import files_of, read_record
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import GENERATED, Planned, all_cells, trainings
 from ews.pipeline.study.schema import Params
@@ -55,41 +56,30 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
     """
     entries = all_cells(params)
     cells = trainings(entries.values())
-    checksums = {name: _checksums(data / name) for name in {run.split("/")[0] for run in found}}
+    checksums = {name: _checksums(data / name) for name in {cells[run].dataset for run in found if run in cells}}
     verdicts: dict[str, Verdict] = {}
-    opened: dict[str, FinishedRun] = {}
     for name in _teachers_first(found, cells):
         own, verdict = found[name], Verdict(there=record_of(runs / name))
         verdicts[name] = verdict
         if name not in cells:
             verdict.refused.append("no study in params.yaml plans it; `ews study list STUDY` names runs")
             continue
-        if names.RECORD not in own:
-            verdict.refused.append(f"{names.RECORD} is missing: not a finished training")
-            continue
-        try:
-            run = FinishedRun.open(own[names.RECORD].parent)
-        except EwsError as problem:
-            verdict.refused.append(str(problem).replace(f"{own[names.RECORD].parent}/", ""))
-            continue
-        opened[name] = run
-        teachers = {}
-        for teacher in cells[name].teachers.values():
-            brought = teacher.run in verdicts and not verdicts[teacher.run].refused
-            teachers[teacher.run] = opened[teacher.run] if brought else _here(runs / teacher.run)
+        teachers = {
+            teacher.run: _taught(teacher.run, found, verdicts, runs) for teacher in cells[name].teachers.values()
+        }
         verdict.refused += checks.training(
-            run, own, cells[name], checksums=checksums[name.split("/")[0]], teachers=teachers
+            own, cells[name], checksums=checksums[cells[name].dataset], teachers=teachers
         )
         if verdict.refused:
             continue
-        if verdict.there not in (None, run.checksum):
+        if verdict.there not in (None, files.sha256(own[names.RECORD])):
             verdict.refused.append(f"another training lies in {runs / name}; remove that folder to have this one")
             continue
         if verdict.there is None:
-            verdict.place += [*sorted(run.record.files), names.RECORD]
+            verdict.place += [*sorted(read_record(own).files), names.RECORD]
         for planned in entries.values():
             if planned.run == name:
-                _evaluations(verdict, run, own, planned, data=data, runs=runs)
+                _evaluations(verdict, own, planned, data=data, runs=runs)
     return verdicts
 
 
@@ -98,24 +88,26 @@ def record_of(run: Path) -> str | None:
     return files.sha256(run / names.RECORD) if (run / names.RECORD).is_file() else None
 
 
-def _here(folder: Path) -> FinishedRun | None:
-    """Return a run that lies here; None where there is none, or a damaged one."""
+def _taught(run: str, found: Mapping[str, Files], verdicts: Mapping[str, Verdict], runs: Path) -> Record | None:
+    """Return the record of a run that another one learned from: brought along, or lying here; None without one."""
+    brought = run in verdicts and not verdicts[run].refused
     try:
-        return FinishedRun.open(folder)
+        return read_record(found[run] if brought else {names.RECORD: runs / run / names.RECORD})
     except EwsError:
         return None
 
 
-def _evaluations(verdict: Verdict, run: FinishedRun, own: Files, entry: Planned, *, data: Path, runs: Path) -> None:
+def _evaluations(verdict: Verdict, own: Files, entry: Planned, *, data: Path, runs: Path) -> None:
     """Check the evaluations of a planned cell that a bundle has, and add their files or what is wrong with them."""
     folder = f"{entry.evaluation}/" if entry.evaluation else ""
-    for kind in EVALUATIONS:
+    for kind, spec in EVALUATIONS.items():
         name = f"{folder}{names.result(kind)}"
         if name not in own:
             continue
-        published = _published(entry, data)
-        reasons = list(checks.evaluation(kind, run, own, folder, entry.options(kind), published=published))
-        place = checks.files_of(kind, folder)
+        published = _published(entry, data) if spec.stored else {}
+        asked = entry.options(kind)
+        reasons = list(checks.evaluation(kind, own, folder, entry.cell, asked, published=published))
+        place = files_of(kind, folder)
         here = runs / entry.run
         if not reasons and verdict.there is not None and (here / name).is_file():
             if files.sha256(here / name) != files.sha256(own[name]):
