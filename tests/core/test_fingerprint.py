@@ -1,5 +1,6 @@
 """What the fingerprint notices and what it does not, on a copy of the real package that is edited."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -8,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ews.core.fingerprint import NOT_FOLLOWED, reached
+from ews.data.registry import READERS
 
 ROOT = Path(__file__).parents[2]
 # Prints {cell: fingerprint of its training} for one cell of each method and augmentation.
@@ -108,9 +112,51 @@ def test_a_change_of_behaviour_reaches_what_uses_it(
 
 def test_a_new_method_changes_no_other_cell(package: Path, fingerprints: Fingerprints) -> None:
     before = fingerprints()
-    (package / "methods" / "mine.py").write_text('"""Mine."""\n', encoding="utf-8")
-    edit(package / "methods" / "__init__.py", '    "dropout":', '    "mine": "ews.methods.mine:Mine",\n    "dropout":')
+    shutil.copytree(package / "methods" / "dropout", package / "methods" / "mine")
+    for name in ("dropout.py", "dropout_spec.py"):
+        path = package / "methods" / "mine" / name
+        text = path.read_text(encoding="utf-8").replace("dropout", "mine").replace("Dropout", "Mine")
+        (path.parent / name.replace("dropout", "mine")).write_text(text, encoding="utf-8")
+        path.unlink()
+    registry = package / "methods" / "registry.py"
+    edit(
+        registry,
+        "from ews.methods.mixacm",
+        "from ews.methods.mine.mine_spec import SPEC as MINE\nfrom ews.methods.mixacm",
+    )
+    edit(registry, "    DROPOUT,\n", "    DROPOUT,\n    MINE,\n")
     assert fingerprints() == before
+
+
+@pytest.mark.parametrize(
+    ("spec", "old", "new"),
+    [
+        ("methods/dropout/dropout_spec.py", "Probability of dropping", "Chance of dropping"),
+        ("methods/ews/ews_spec.py", "default=0.7", "default=0.5"),
+        ("augment/augmix/augmix_spec.py", "le=10", "le=9"),
+        ("methods/spec.py", "moves_weights: bool = False", "moves_weights: bool = True"),
+    ],
+)
+def test_what_a_spec_says_of_values_changes_nothing(
+    package: Path, fingerprints: Fingerprints, spec: str, old: str, new: str
+) -> None:
+    """The values themselves stand in the cell."""
+    before = fingerprints()
+    edit(package / spec, old, new)
+    assert fingerprints() == before
+
+
+def test_another_implementation_in_a_spec_changes_its_cells(package: Path, fingerprints: Fingerprints) -> None:
+    before = fingerprints()
+    edit(package / "methods" / "dropout" / "dropout_spec.py", "    return Dropout\n", "    return Dropout or None\n")
+    assert changed(before, fingerprints()) == {name for name in EVERY if name.endswith("dropout")}
+
+
+def test_modules_that_are_not_followed_exist_and_have_a_reason() -> None:
+    for module, reason in NOT_FOLLOWED.items():
+        assert importlib.util.find_spec(module) is not None and reason
+        assert module not in reached("ews.data.command", [READERS["digits"].implementation])
+    assert "ews.data.prepare" in reached("ews.data.command")
 
 
 def test_the_same_on_every_python(package: Path, fingerprints: Fingerprints) -> None:
