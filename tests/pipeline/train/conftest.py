@@ -183,7 +183,13 @@ def write_extra(dataset: Path, *, count: int = 7) -> None:
     np.save(folder / "images.npy", (noise + 60 * labels[:, None, None, None]).astype(np.uint8))
     np.save(folder / "labels.npy", labels)
     sums = {name: sha256(folder / name) for name in ("images.npy", "labels.npy")}
-    (folder / "extra.json").write_text(json.dumps({"images": count, "files": sums}))
+    about = {
+        "dataset": dataset.name,
+        "images": count,
+        "source": {"file": "blobs.npz", "sha256": "0" * 64},
+        "files": sums,
+    }
+    (folder / "extra.json").write_text(json.dumps(about))
 
 
 @pytest.fixture(scope="session")
