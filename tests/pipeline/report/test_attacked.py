@@ -10,6 +10,7 @@ import pytest
 
 from ews.core.errors import EwsError
 from ews.core.files import sha256
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import adversarial, manifest, measure, reported, table
 
 SETTINGS = {
@@ -27,7 +28,7 @@ RELEASED = {"ews.entropy_bonus": 0.01, "ews.weight": 0.1, "ews.width": 0.9}
 def attack(tree: Any, **changes: Any) -> None:
     """Write adversarial.json into every run, and ask for it in the manifest."""
     tree.manifest |= {"evaluations": ["clean", "adversarial"], "adversarial": SETTINGS}
-    for place, cell in enumerate(tree.manifest["cells"]):
+    for place, cell in enumerate(tree.entries):
         rank = METHODS.index(cell["label"]["method"])
         folder = tree.folder(place)
 
@@ -80,7 +81,7 @@ def attacked(grow: Callable[..., Any]) -> Any:
 
 def measured(tree: Any) -> tuple[Any, Any, Any, Any]:
     study, published = manifest.load(tree.study), reported.load(reported.DEFAULT)
-    found, records = measure.measure(study, runs=tree.runs, reported=published)
+    found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=published)
     return study, found, records, table.tables(study, found, records=records, reported=published)
 
 
@@ -103,7 +104,7 @@ def test_the_columns_are_those_of_table_4_with_the_paper_s_numbers_beside(attack
 
 
 def test_without_selected_weights_the_last_epoch_s_stand_in_the_main_table_with_the_paper_s(attacked):
-    for cell in attacked.manifest["cells"]:
+    for cell in attacked.entries:
         path = attacked.runs / cell["run"] / "adversarial.json"
         content = json.loads(path.read_text())
         del content["best"]
@@ -145,7 +146,7 @@ def test_weighted_robust_accuracies_are_of_the_images_that_each_attack_saw(attac
 
 
 def test_of_accuracies_the_highest_is_bold_and_of_errors_the_lowest(attacked):
-    for cell, (clean, robust) in zip(attacked.manifest["cells"], [(20, 50)] * 2 + [(10, 45)] * 2, strict=True):
+    for cell, (clean, robust) in zip(attacked.entries, [(20, 50)] * 2 + [(10, 45)] * 2, strict=True):
         path = attacked.runs / cell["run"] / "adversarial.json"
         content = json.loads(path.read_text())
         changed = {"clean": {"error": clean, "n": 1000}, "pgd": {"error": robust, "n": 1000}}
@@ -167,7 +168,7 @@ ROUTER = {"suspected": {"percent": 7.0, "n": 900}, "trusted": {"percent": 11.0, 
 def routed(attacked: Any) -> Any:
     """The same study, whose second method has a router that adaptive attacks deceive."""
     attacked.manifest |= {"evaluations": ["clean", "adversarial", "adaptive"], "adaptive": ADAPTIVE}
-    for cell in attacked.manifest["cells"]:
+    for cell in attacked.entries:
         if cell["label"]["method"] == "at+ews":
             folder = attacked.runs / cell["run"]
             cell["cell"]["architecture"]["dynamic"] = {"name": "awnet", "extractor": [4]}
@@ -219,7 +220,7 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
     ],
 )
 def test_adaptive_results_of_something_else_are_refused(routed, change, message):
-    path = routed.runs / routed.manifest["cells"][-1]["run"] / "adaptive.json"
+    path = routed.runs / routed.entries[-1]["run"] / "adaptive.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(EwsError, match=message):
         measured(routed)
@@ -229,7 +230,7 @@ def test_adaptive_results_of_something_else_are_refused(routed, change, message)
 
 
 def test_where_a_seed_left_nothing_to_attack_the_router_has_no_number(routed):
-    path = routed.runs / routed.manifest["cells"][-1]["run"] / "adaptive.json"
+    path = routed.runs / routed.entries[-1]["run"] / "adaptive.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"router": ROUTER | {"trusted": None}}))
     _, found, _, texts = measured(routed)
     assert [one.seed for one in found if one.metric == "adversarial images trusted"] == [0]

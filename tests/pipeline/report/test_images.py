@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from ews.core.errors import EwsError
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import images, manifest, measure, reported, table
-from ews.pipeline.report.metrics import BENCHMARK
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 
 IMAGES = 40
 CLASSES = 10
@@ -32,7 +33,7 @@ def tree(grow: Grow) -> Any:
 
 
 def folders(tree: Any) -> Iterator[Path]:
-    return (tree.folder(place) for place in range(len(tree.manifest["cells"])))
+    return (tree.folder(place) for place in range(len(tree.entries)))
 
 
 def keep(folder: Path, clean: np.ndarray, corrupted: np.ndarray) -> None:
@@ -54,7 +55,7 @@ def keep(folder: Path, clean: np.ndarray, corrupted: np.ndarray) -> None:
 
 
 def compared(tree: Any) -> dict[str, images.Difference]:
-    return {one.metric: one for one in images.compare(manifest.load(tree.study), runs=tree.runs)}
+    return {one.metric: one for one in images.compare(manifest.load(tree.study), inputs=Inputs(tree.runs))}
 
 
 def test_the_interval_is_the_bootstrap_distribution_s_own() -> None:
@@ -76,7 +77,7 @@ def test_differences_that_are_all_alike_have_no_width() -> None:
 
 def test_the_difference_is_that_of_the_measured_errors(tree: Any) -> None:
     study = manifest.load(tree.study)
-    measured, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
+    measured, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     found = compared(tree)
     assert list(found) == ["clean error", "corruption error"]
     for metric, one in found.items():
@@ -108,7 +109,7 @@ def test_copies_that_fail_with_their_image_count_once(tree: Any) -> None:
 
 def test_the_file_gives_back_what_was_written(tree: Any, tmp_path: Path) -> None:
     study = manifest.load(tree.study)
-    found = images.compare(study, runs=tree.runs)
+    found = images.compare(study, inputs=Inputs(tree.runs))
     images.write(tmp_path / "images.csv", found)
     assert images.read(tmp_path / "images.csv", study) == found
     images.write(tmp_path / "images.csv", [])
@@ -118,9 +119,9 @@ def test_the_file_gives_back_what_was_written(tree: Any, tmp_path: Path) -> None
 
 def test_the_table_shows_it(tree: Any) -> None:
     study = manifest.load(tree.study)
-    measured, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    measured, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     texts = table.tables(
-        study, measured, records=records, reported=reported.load(), differences=images.compare(study, runs=tree.runs)
+        study, measured, records=records, reported=reported.load(), differences=images.compare(study, inputs=Inputs(tree.runs))
     )
     found, text = compared(tree)["corruption error"], texts["table.md"]
     assert "40 images of 75 copies" in text and "other test images" in text
@@ -137,11 +138,11 @@ def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
     random = np.random.default_rng(4)
     rates = {"vanilla": 0.3, "dropout": 0.5, "ews": 0.2, "damp+ews": 0.2}
     wrong = {}
-    for folder, cell in zip(folders(tree), tree.manifest["cells"], strict=True):
+    for folder, cell in zip(folders(tree), tree.entries, strict=True):
         wrong[cell["label"]["method"], cell["seed"]] = clean = random.random(IMAGES) < rates[cell["label"]["method"]]
         keep(folder, clean, np.broadcast_to(clean, (15, 5, IMAGES)))
     study = manifest.load(tree.study)
-    found = images.compare(study, runs=tree.runs)
+    found = images.compare(study, inputs=Inputs(tree.runs))
     pairs = [(one.label.method, one.reference.method) for one in found if one.metric == "clean error"]
     assert pairs == [
         ("dropout", "vanilla"),
@@ -149,7 +150,7 @@ def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
     ]
     by_seed = [100 * (wrong["ews", seed].mean() - wrong["dropout", seed].mean()) for seed in (0, 1, 2)]
     assert found[4].mean == pytest.approx(np.mean(by_seed)) and found[4].reference.method == "dropout"
-    measured, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    measured, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     text = table.tables(study, measured, records=records, reported=reported.load(), differences=found)["table.md"]
     over_seeds, over_images = text.partition("Paired comparison with vanilla and dropout")[2].split(
         "on other test images"
@@ -286,7 +287,7 @@ def test_a_file_that_is_not_the_study_s_is_refused(
     tree: Any, tmp_path: Path, column: str, value: str, message: str
 ) -> None:
     study, path = manifest.load(tree.study), tmp_path / "images.csv"
-    images.write(path, images.compare(study, runs=tree.runs))
+    images.write(path, images.compare(study, inputs=Inputs(tree.runs)))
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     rows[0][column] = value
     text = io.StringIO()

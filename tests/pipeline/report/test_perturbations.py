@@ -12,10 +12,12 @@ from ews import perturbations
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.pipeline.evaluate.alexnet import ERRORS, FLIP_PROBABILITIES
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import manifest, plot_corruption, reported, runs, table_data
 from ews.pipeline.report.measure import measure
 from ews.pipeline.report.measurements import Measurement
-from ews.pipeline.report.metrics import BENCHMARK, PERTURBATIONS
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
+from ews.pipeline.evaluate.perturbation.perturbation_scores import PERTURBATIONS
 from ews.pipeline.report.table import tables
 
 Numbers = dict[tuple[str, int, str], Measurement]
@@ -36,7 +38,7 @@ def study(grow: Callable[..., "Tree"]) -> Callable[..., "Tree"]:  # noqa: F821
         if imagenet:
             tree.manifest["imagenet"] = [dataset]
         tree.rewrite()
-        for cell in tree.manifest["cells"]:
+        for cell in tree.entries:
             flips(tree.runs / cell["run"], names, level=1 + cell["seed"] + 10 * (cell["label"]["method"] == "vanilla"))
         return tree
 
@@ -52,13 +54,13 @@ def flips(folder: Path, names: tuple[str, ...], *, level: float) -> None:
 
 
 def measured(tree) -> Numbers:
-    found, _ = measure(manifest.load(tree.study), runs=tree.runs, reported=reported.load())
+    found, _ = measure(manifest.load(tree.study), inputs=Inputs(tree.runs), reported=reported.load())
     return {(one.label.method, one.seed, one.metric): one for one in found}
 
 
 def written(tree) -> dict[str, str]:
     study, numbers = manifest.load(tree.study), reported.load()
-    found, records = measure(study, runs=tree.runs, reported=numbers)
+    found, records = measure(study, inputs=Inputs(tree.runs), reported=numbers)
     return tables(study, found, records=records, reported=numbers)
 
 
@@ -78,7 +80,7 @@ def test_with_imagenet_they_are_divided_by_alexnets(study) -> None:
     assert numbers["vanilla", 0, "mFR"].value == pytest.approx(np.mean(rates))
     assert numbers["vanilla", 0, "flip rate: tilt"].value == pytest.approx(rates[8])
     assert numbers["vanilla", 0, "mFP"].value == pytest.approx(11 + 4.5)
-    folder = next(tree.runs / cell["run"] for cell in tree.manifest["cells"] if cell["label"]["method"] == "vanilla")
+    folder = next(tree.runs / cell["run"] for cell in tree.entries if cell["label"]["method"] == "vanilla")
     with (folder / "corruption.csv").open() as file:
         rows = list(csv.DictReader(file))
     ratios = [
@@ -116,7 +118,7 @@ def test_the_table_of_imagenet_has_the_papers_metrics_and_says_by_what_they_are_
 
 def test_the_papers_numbers_stand_beside_with_their_footnotes(study) -> None:
     tree = study(dataset="imagenet", imagenet=True)
-    for cell in tree.manifest["cells"]:
+    for cell in tree.entries:
         folder = tree.runs / cell["run"]
         cell["run"] = cell["run"].replace("/resnet8/", "/resnet50/")
         cell["label"]["architecture"] = cell["cell"]["architecture"]["name"] = "resnet50"
@@ -146,8 +148,8 @@ def test_the_papers_numbers_stand_beside_with_their_footnotes(study) -> None:
 def test_the_figure_of_errors_shows_errors_alone(study, imagenet: bool) -> None:
     tree = study(dataset="imagenet" if imagenet else "digits", imagenet=imagenet)
     plan, numbers = manifest.load(tree.study), reported.load()
-    found, _ = measure(plan, runs=tree.runs, reported=numbers)
-    figure = plot_corruption.corruption(runs.Study(plan, table_data.build(plan, found, numbers), tree.runs))
+    found, _ = measure(plan, inputs=Inputs(tree.runs), reported=numbers)
+    figure = plot_corruption.corruption(runs.Study(plan, table_data.build(plan, found, numbers), Inputs(tree.runs)))
     names = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert names[:2] == ["clean", "mean"] and len(names) == 2 + 15
     (line,) = [line for line in figure.axes[0].lines if len(line.get_ydata()) == 17][:1]
@@ -169,7 +171,7 @@ def test_single_perturbations_are_no_summary(study) -> None:
 
     study_ = manifest.load(study().study)
     tree = study()
-    found, _ = measure(study_, runs=tree.runs, reported=reported.load())
+    found, _ = measure(study_, inputs=Inputs(tree.runs), reported=reported.load())
     (row, *_) = means(study_, found).values()
     assert "mFP" in row and not [metric for metric in row if metric.startswith(("flip", "error:"))]
 

@@ -12,6 +12,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from ews.core.files import sha256
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import (
     figures,
     layout_paired,
@@ -34,8 +35,8 @@ SMALL: dict[str, Any] = {"augmentations": ("standard",), "seeds": (0, 1, 2), "lo
 
 def _study(tree: Tree) -> runs.Study:
     study = manifest.load(tree.study)
-    found, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
-    return runs.Study(study, table_data.build(study, found, reported.load()), tree.runs)
+    found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
+    return runs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
 
 
 def _find(tree: Tree) -> sweeps.Sweep:
@@ -91,8 +92,8 @@ def test_studies_that_sweep_no_method_s_parameter(grow: Grow, tmp_path: Path, pl
     assert sweeps.find(manifest.load(tree.study)) is None
     study = _study(tree)
     assert layout_paired.reference_grid(study.manifest, study.results) is None
-    found, _ = measure.measure(study.manifest, runs=tree.runs, reported=reported.load())
-    figures.save(study.manifest, found, runs=tree.runs, folder=tmp_path)
+    found, _ = measure.measure(study.manifest, inputs=Inputs(tree.runs), reported=reported.load())
+    figures.save(study.manifest, found, inputs=Inputs(tree.runs), folder=tmp_path)
     assert "This study sweeps no parameter of a method." in (tmp_path / "sweep.svg").read_text()
 
 
@@ -253,7 +254,7 @@ def test_odd_studies_are_drawn(
 ) -> None:
     tree = grow(**SMALL | {"seeds": seeds}, methods=methods, corruptions=("fog",))
     if not timed:
-        for place in range(len(tree.manifest["cells"])):
+        for place in range(len(tree.entries)):
             path = tree.folder(place) / "record.json"
             path.write_text(path.read_text().replace("epoch_seconds", "unknown"))
             path.with_name("corruption.json").write_text(json.dumps({"record": sha256(path)}))
