@@ -1,17 +1,17 @@
 """A results tree as the training and evaluation steps leave it, with made-up numbers."""
 
-import csv
 import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from helpers.runs import RECIPE, a_cell, a_record, method
+from helpers.runs import RECIPE, a_cell, a_record, method, write_csv
 
 from ews.core.documents import SEAL, seal_of
 from ews.core.files import sha256
@@ -125,11 +125,7 @@ class Tree:
             for value, seed in zip(values, seeds, strict=True):
                 for place in places:
                     if self.entries[place]["cell"]["seed"] == seed:
-                        self.change(
-                            place,
-                            "clean.json",
-                            lambda content, value=value: content["result"]["last"].update(error=value),
-                        )
+                        self.change(place, "clean.json", partial(_last, error=value))
 
 
 def _last(content: Content, error: float) -> None:
@@ -226,9 +222,7 @@ def _entry(plan: Plan, dataset: str, architecture: str, augmentation: str, label
         seed=seed,
     )
     differs = plan.differs.get(label, {f"{own[-1] if own else 'recipe'}.{key}": value for key, value in values.items()})
-    folder = (
-        "--".join([name, *(f"{key}-{value}" for key, value in differs.items())]).replace("+", "-").replace("/", "-")
-    )
+    folder = "--".join([name, *(f"{key}-{value}" for key, value in differs.items())]).replace("+", "-")
     asked = [
         {"kind": "clean", "options": {"test_images": plan.test_images}},
         {
@@ -325,11 +319,3 @@ def _controller(folder: Path, random: np.random.Generator, *, updates: int) -> N
 
 def _json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
-
-
-def write_csv(path: Path, rows: list[Content]) -> None:
-    """Write rows as the training does."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

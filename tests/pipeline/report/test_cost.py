@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ews.core.errors import EwsError
-from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import cost, manifest, measure, reported, table
+from ews.pipeline.report.inputs import Inputs
 
 Grow = Callable[..., Any]
 SMALL: dict[str, Any] = {

@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from helpers.runs import write_csv
 from matplotlib.figure import Figure
 
 from ews.core.errors import EwsError
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
-from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import (
     figures,
     manifest,
@@ -26,8 +26,7 @@ from ews.pipeline.report import (
     runs,
     table_data,
 )
-
-from pipeline.report.conftest import write_csv
+from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
 Grow = Callable[..., Tree]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
-from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import html, latex, manifest, markdown, measure, reported, table
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.layout import Cell, Column, Grid, Row
 
 Grow = Callable[..., Any]

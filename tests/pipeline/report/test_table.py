@@ -11,8 +11,8 @@ import pytest
 
 from ews.core.errors import EwsError
 from ews.core.files import sha256
-from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import latex, layout, manifest, markdown, measure, reported, table, table_data
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.layout import Column
 from ews.pipeline.report.table_data import best
 
@@ -212,10 +212,8 @@ def test_many_architectures_become_rows(grow: Grow) -> None:
 
 def test_missing_combinations_are_marked_and_not_invented(grow: Grow) -> None:
     tree = grow(datasets=("a", "b"), augmentations=("standard",), seeds=(0,), logs=False)
-    tree.entries = [
-        cell
-        for cell in tree.entries
-        if (cell["label"]["dataset"], cell["label"]["method"]) != ("b", "dropout")
+    tree.manifest["entries"] = [
+        cell for cell in tree.entries if (cell["label"]["dataset"], cell["label"]["method"]) != ("b", "dropout")
     ]
     tree.rewrite()
     study, results = _results(tree)

@@ -10,8 +10,8 @@ from helpers.runs import reseal
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report import cost, manifest, measure, plot_cost, plotting, reported, runs, table_data
+from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
 Grow = Callable[..., Tree]

@@ -107,9 +107,7 @@ def read_rows(path: Path, kind: type[R], *, remedy: str) -> tuple[R, ...]:
     reader = csv.DictReader(text.splitlines())
     columns = [name for name in reader.fieldnames or () if name not in kind.model_fields]
     if columns and kind.model_config.get("extra") == "forbid":
-        raise EwsError(
-            f"{path}: unknown columns {', '.join(columns)}; valid: {', '.join(kind.model_fields)}. {remedy}"
-        )
+        raise EwsError(f"{path}: unknown columns {', '.join(columns)}; valid: {', '.join(kind.model_fields)}. {remedy}")
     for number, fields in enumerate(reader, start=2):
         if None in fields or None in fields.values():
             raise EwsError(f"{path}: row {number} does not have the header's number of fields. {remedy}")
