@@ -11,6 +11,7 @@ import ews.core.device
 from ews.attacks import ensemble
 from ews.data.dataset import load
 from ews.pipeline.evaluate.command import main
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.loop import fit
 
@@ -21,7 +22,7 @@ class Killed(Exception):
 
 def train(
     device: torch.device,
-    cell: Mapping[str, Any],
+    cell: Cell,
     data: Path,
     out: Path,
     teachers: Mapping[str, Path],

@@ -113,7 +113,11 @@ MISTAKES = [
     ("architectures/resnet8/network", "vgg", r"architectures\.resnet8.*'cifar_resnet'"),
     ("augmentations/augmix/depth_max", 0, r"augmentations\.augmix\.depth_max = 0"),
     ("evaluation/corruption/names", ["rain"], r"evaluation\.corruption\.names\[0\] = 'rain': .*'fog'"),
-    ("evaluation/corruption/names", ["fog", "fog"], r"a corruption stands twice"),
+    (
+        "evaluation/corruption/names",
+        ["fog", "fog"],
+        r"evaluation\.corruption\.names = \['fog', 'fog'\]: fog stands twice",
+    ),
     ("evaluation/corruption/stored", "yes", r"evaluation\.corruption\.stored = 'yes': .*boolean"),
 ]
 

@@ -1,119 +1,104 @@
-"""A tiny dataset in the project's folder format, cells for it, and parameters of every method."""
+"""A tiny dataset in the project's folder format, and small cells for it of any method."""
 
-import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
+from ews.augment.registry import AUGMENTATIONS
+from ews.augment.spec import Crop
 from ews.core.files import sha256
 from ews.data.dataset import Dataset, load
-from ews.pipeline.train import uses
+from ews.methods.registry import METHODS
+from ews.models.cifar_resnet.cifar_resnet_spec import CifarResNetParameters
+from ews.pipeline.study.cell import (
+    ArchitectureCell,
+    AugmentationCell,
+    Cell,
+    ComponentCell,
+    DynamicCell,
+    MethodCell,
+    TeacherRun,
+)
+from ews.pipeline.study.recipe_spec import Recipe
 from ews.pipeline.train.loop import fit
 
+MakeCell = Callable[..., Cell]
 CLASSES, SIZE = 3, 12
-EWS = {
-    "name": "ews",
-    "weight": 1.0,
-    "width": 0.7,
-    "rounding": "expected",
-    "interval": 2,
-    "samples": 2,
-    "search": "learned",
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "hidden": 8,
-    "learning_rate": 0.01,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.005,
-    "baseline_decay": 0.9,
-    "gradient_clip": 3.0,
-}
-# Every registered component stands here; test_training.py holds the two lists together.
-ATTACK = {
-    "epsilon": 8 / 255,
-    "step_size": 4 / 255,
-    "steps": 3,
-    "attack_mode": "train",
-    "validation_steps": 2,
-    "validation_step_size": 4 / 255,
-    "validation_images": None,
-}
-ARCHITECTURE = {"name": "tiny", "network": "cifar_resnet", "depth": 8, "width": 4}
-ROUTER = {"name": "awnet", "extractor": [4, 6]}
-# What the fixture `teachers` trains.
-# Wider than its students, so that what MixACM compares goes through maps that are trained.
-WIDER = {**ARCHITECTURE, "name": "wider", "width": 6}
-TEACHER = {"run": "blobs/wider/standard/vanilla/seed7", "weights": "last", "architecture": WIDER}
-COMPONENTS: dict[str, dict[str, Any]] = {
-    "dropout": {"name": "dropout", "rate": 0.3, "place": "hidden"},
-    "at": {"name": "at", **ATTACK},
-    "trades": {"name": "trades", **ATTACK, "attack_mode": "eval", "beta": 6.0},
-    "mixacm": {
-        "name": "mixacm",
-        "teachers": {"robust": TEACHER},
-        "mixup": 1.0,
-        "soft_weight": 0.5,
-        "temperature": 4.0,
-        "acm_weight": 10.0,
-        "stages": [-3, -2, -1],
-        "validation_epsilon": 8 / 255,
-        "validation_steps": 2,
-        "validation_step_size": 4 / 255,
-        "validation_images": None,
-    },
-    "awnet": {
-        "name": "awnet",
-        **ATTACK,
-        "attack_mode": "eval",
-        "weight_rate": 0.1,
-        "type_weight": 1.0,
-        "teachers": {"clean": TEACHER, "robust": TEACHER},
-    },
-    "awp": {"name": "awp", "gamma": 0.01, "warmup_epochs": 1},
-    "damp": {"name": "damp", "sigma": 0.2, "sub_batches": 3, "gradient": "perturbed", "form": "auto"},
-    "sam": {"name": "sam", "rho": 0.05, "sub_batches": 1},
-    "asam": {"name": "asam", "rho": 0.5, "sub_batches": 2},
-    "rst": {"name": "rst", "share": 0.5},
-    "ews": EWS,
-}
-AUGMENTATIONS: dict[str, dict[str, Any]] = {
-    "standard": {"name": "standard", "padding": 2, "flip": True},
-    "autoaugment": {"name": "autoaugment", "padding": 2, "flip": True, "policy": "cifar10"},
-    "augmix": {
-        "name": "augmix",
-        "padding": 2,
-        "flip": True,
-        "width": 3,
-        "depth_min": 1,
-        "depth_max": 3,
-        "severity": 3.0,
-        "alpha": 1.0,
-        "jsd_weight": 12.0,
+ATTACK = {"step_size": 4 / 255, "steps": 3, "validation_steps": 2, "validation_step_size": 4 / 255}
+# What makes a component small or visible in a few steps; of any other one the parameters are its defaults.
+SMALL: dict[str, dict[str, Any]] = {
+    "at": ATTACK,
+    "trades": ATTACK,
+    "mixacm": {"acm_weight": 10.0, "validation_steps": 2, "validation_step_size": 4 / 255},
+    "awnet": {**ATTACK, "weight_rate": 0.1},
+    "awp": {"warmup_epochs": 1},
+    "damp": {"sub_batches": 3},
+    "sam": {"rho": 0.05, "sub_batches": 1},
+    "asam": {"rho": 0.5, "sub_batches": 2},
+    "ews": {
+        "rounding": "expected",
+        "interval": 2,
+        "samples": 2,
+        "hidden": 8,
+        "learning_rate": 0.01,
+        "baseline_decay": 0.9,
     },
 }
-RECIPE: dict[str, Any] = {
-    "epochs": 4,
-    "batch_size": 8,
-    "train_images": None,
-    "learning_rate": 0.05,
-    "momentum": 0.9,
-    "nesterov": True,
-    "weight_decay": 5e-4,
-    "schedule": "step",
-    "milestones": [0.5],
-    "gamma": 0.1,
-    "warmup_epochs": 0,
-    "gradient_clip": 3.0,
-    "label_smoothing": 0.0,
-    "precision": "auto",
-}
+ROUTERS: dict[str, dict[str, Any]] = {"awnet": {"extractor": (4, 6)}}
+ARCHITECTURE = ArchitectureCell(name="tiny", parameters=CifarResNetParameters(depth=8, width=4))
+# What the fixture `teachers` trains: wider than its students, so that what MixACM compares goes through maps that are
+# trained.
+WIDER = ArchitectureCell(name="wider", parameters=CifarResNetParameters(depth=8, width=6))
+TEACHER = TeacherRun(
+    run="blobs/wider/standard/vanilla/seed7",
+    weights="last",
+    architecture=WIDER,
+    augmentation="standard",
+    method="vanilla",
+    seed=7,
+)
+CROP = Crop(padding=2, flip=True)
+RECIPE = Recipe(
+    epochs=4,
+    batch_size=8,
+    train_images=None,
+    learning_rate=0.05,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=5e-4,
+    schedule="step",
+    milestones=(0.5,),
+    gamma=0.1,
+    warmup_epochs=0,
+    gradient_clip=3.0,
+    label_smoothing=0.0,
+    precision="auto",
+)
+
+
+def small(name: str, method: str, changed: Mapping[str, Any]) -> ComponentCell:
+    """Return a component with small parameters, some of them changed."""
+    spec = METHODS[name]
+    defaults: Mapping[str, Any] = {}
+    if spec.by_objective:
+        beside = [part for part in method.split("+") if part in spec.by_objective] or list(spec.by_objective)
+        defaults = dict(spec.by_objective[beside[0]])
+    return ComponentCell(name=name, parameters=spec.parameters(**{**defaults, **SMALL.get(name, {}), **changed}))
+
+
+def dynamic(method: str) -> DynamicCell | None:
+    """Return what a method makes of its network, small; mostly nothing."""
+    for name in method.split("+"):
+        network = METHODS[name].network if name in METHODS else None
+        if network is not None:
+            return DynamicCell(name=name, parameters=network(**ROUTERS.get(name, {})))
+    return None
 
 
 @pytest.fixture(autouse=True)
@@ -126,35 +111,34 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def components() -> dict[str, dict[str, Any]]:
-    return COMPONENTS
-
-
-@pytest.fixture(scope="session")
-def make_cell() -> Callable[..., dict[str, Any]]:
-    """Return a function of (method, augmentation, seed, method parameters, recipe overrides) to a cell."""
+def make_cell() -> MakeCell:
+    """Return a function of (method, augmentation, seed, changed parameters by component, crop, recipe) to a cell."""
 
     def make(
         method: str = "vanilla",
         augmentation: str = "standard",
         *,
         seed: int = 0,
-        parameters: dict[str, Any] | None = None,
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+        crop: Crop = CROP,
+        weights: Literal["last", "best"] = "last",
         **recipe: Any,
-    ) -> dict[str, Any]:
+    ) -> Cell:
         names = [] if method == "vanilla" else method.split("+")
-        return copy.deepcopy(
-            {
-                "dataset": "blobs",
-                "architecture": {**ARCHITECTURE, **({"dynamic": ROUTER} if "awnet" in names else {})},
-                "augmentation": AUGMENTATIONS[augmentation],
-                "method": {
-                    "name": method,
-                    "components": [{**COMPONENTS[name], **(parameters or {})} for name in names],
-                },
-                "recipe": {**RECIPE, **recipe},
-                "seed": seed,
-            }
+        taught = {role.role for name in names for role in METHODS[name].teachers}
+        return Cell(
+            dataset="blobs",
+            architecture=ARCHITECTURE.model_copy(update={"dynamic": dynamic(method)}),
+            augmentation=AugmentationCell(
+                name=augmentation, crop=crop, parameters=AUGMENTATIONS[augmentation].parameters()
+            ),
+            method=MethodCell(
+                name=method,
+                components=tuple(small(name, method, (parameters or {}).get(name, {})) for name in names),
+            ),
+            teachers=dict.fromkeys(sorted(taught), TEACHER.model_copy(update={"weights": weights})),
+            recipe=Recipe.model_validate({**dict(RECIPE), **recipe}),
+            seed=seed,
         )
 
     return make
@@ -199,7 +183,13 @@ def write_extra(dataset: Path, *, count: int = 7) -> None:
     np.save(folder / "images.npy", (noise + 60 * labels[:, None, None, None]).astype(np.uint8))
     np.save(folder / "labels.npy", labels)
     sums = {name: sha256(folder / name) for name in ("images.npy", "labels.npy")}
-    (folder / "extra.json").write_text(json.dumps({"images": count, "files": sums}))
+    about = {
+        "dataset": dataset.name,
+        "images": count,
+        "source": {"file": "blobs.npz", "sha256": "0" * 64},
+        "files": sums,
+    }
+    (folder / "extra.json").write_text(json.dumps(about))
 
 
 @pytest.fixture(scope="session")
@@ -221,22 +211,19 @@ def dataset_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int],
     )
 
 
-Teachers = Callable[[dict[str, Any]], dict[str, Path]]
+Teachers = Callable[[Cell], dict[str, Path]]
 
 
 @pytest.fixture(scope="session")
-def teachers(
-    make_cell: Callable[..., dict[str, Any]], dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> Teachers:
+def teachers(make_cell: MakeCell, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Teachers:
     """Return a function of a cell to the runs that it learns from, by role: one run, trained when first asked for."""
     out = tmp_path_factory.mktemp("teacher") / "run"
 
-    def of(cell: dict[str, Any]) -> dict[str, Path]:
-        wanted = uses.teachers(cell)
-        if wanted and not (out / "record.json").exists():
-            taught = make_cell(seed=7, epochs=1) | {"architecture": WIDER}
+    def of(cell: Cell) -> dict[str, Path]:
+        if cell.teachers and not (out / "record.json").exists():
+            taught = make_cell(seed=7, epochs=1).model_copy(update={"architecture": WIDER})
             fit(cell=taught, dataset=dataset, out=out, code="0" * 16, device=torch.device("cpu"), threads=1, workers=0)
-        return dict.fromkeys(wanted, out)
+        return dict.fromkeys(cell.teachers, out)
 
     return of
 
@@ -245,9 +232,7 @@ def teachers(
 def train(dataset: Dataset, teachers: Teachers) -> Callable[..., Path]:
     """Return a function that trains a cell in this process on one CPU thread."""
 
-    def run(
-        cell: dict[str, Any], out: Path, *, dataset: Dataset = dataset, code: str = "0" * 16, workers: int = 0
-    ) -> Path:
+    def run(cell: Cell, out: Path, *, dataset: Dataset = dataset, code: str = "0" * 16, workers: int = 0) -> Path:
         options: dict[str, Any] = {"code": code, "device": torch.device("cpu"), "threads": 1, "workers": workers}
         fit(cell=cell, dataset=dataset, out=out, teachers=teachers(cell), **options)
         return out
@@ -265,7 +250,7 @@ def digests() -> Callable[[Path], dict[str, Any]]:
         record = json.loads((out / "record.json").read_text())
         for cost in ("wall_clock_seconds", "epoch_seconds", "peak_memory_bytes"):
             del record[cost]
-        del record["counts"]["starts"], record["files"]["timing.csv"]
+        del record["counts"]["starts"], record["files"]["timing.csv"], record["sha256"]
         return found | {"record": record}
 
     return read

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from helpers import accelerator_jobs as jobs
 from helpers.accelerator import on_accelerator
+from helpers.methods import alone
 
-from ews.methods.registry import METHODS
 from ews.pipeline.evaluate.command import main as measure
+from ews.pipeline.study.cell import Cell
 
 pytestmark = pytest.mark.slow
-Cell = Callable[..., dict[str, Any]]
+MakeCell = Callable[..., Cell]
 
-ALONE = [name if name not in ("awp", "rst") else f"at+{name}" for name in ["vanilla", *METHODS]]
+ALONE = ["at+rst" if name == "rst" else name for name in alone()]
 COMBINATIONS = [
     *(pytest.param(name, "standard", id=name) for name in ALONE),
     *(pytest.param(name, "standard", id=name) for name in ("damp+ews", "asam+ews", "trades+awp+ews", "mixacm+ews")),
@@ -46,10 +47,10 @@ def test_the_accelerator_counts_what_the_host_waits_for() -> None:
 
 @pytest.mark.parametrize(("method", "augmentation"), COMBINATIONS)
 def test_killed_and_started_again_there(
-    make_cell: Cell,
+    make_cell: MakeCell,
     train: Callable[..., Path],
     digests: Callable[[Path], dict[str, Any]],
-    teachers: Callable[[dict[str, Any]], dict[str, Path]],
+    teachers: Callable[[Cell], dict[str, Path]],
     data: Path,
     tmp_path: Path,
     method: str,
@@ -67,8 +68,8 @@ def test_killed_and_started_again_there(
 
 @pytest.mark.parametrize(("method", "augmentation"), COMBINATIONS)
 def test_no_step_reads_from_it(
-    make_cell: Cell,
-    teachers: Callable[[dict[str, Any]], dict[str, Path]],
+    make_cell: MakeCell,
+    teachers: Callable[[Cell], dict[str, Path]],
     data: Path,
     tmp_path: Path,
     method: str,
@@ -76,18 +77,16 @@ def test_no_step_reads_from_it(
 ) -> None:
     reads = []
     for size in (12, 6):
-        cell = make_cell(method, augmentation, epochs=1, precision="float32", batch_size=size)
-        for component in cell["method"]["components"]:
-            if "rounding" in component:
-                # Drops no path, which the host would have to know.
-                component["rounding"] = "ceil"
+        # Drops no path, which the host would have to know.
+        changed = {"ews": {"rounding": "ceil"}}
+        cell = make_cell(method, augmentation, epochs=1, precision="float32", batch_size=size, parameters=changed)
         reads.append(on_accelerator(jobs.train, cell, data, tmp_path / str(size), teachers(cell), None))
     few_steps, twice_as_many = reads
     assert twice_as_many == few_steps
 
 
 def test_evaluated_there(
-    make_cell: Cell,
+    make_cell: MakeCell,
     train: Callable[..., Path],
     data: Path,
     tmp_path: Path,

@@ -13,14 +13,17 @@ import torch
 from safetensors.torch import load_file
 
 from ews.attacks.pgd import pgd
+from ews.augment.spec import Crop
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, torch_stream
 from ews.data.dataset import Dataset
+from ews.methods.adversarial_spec import AdversarialParameters
 from ews.methods.component import Batch
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.training import Training
 
-Cell = Callable[..., dict[str, Any]]
+MakeCell = Callable[..., Cell]
 Train = Callable[..., Path]
 CPU = torch.device("cpu")
 
@@ -30,15 +33,16 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def robust_error(cell: dict[str, Any], dataset: Dataset, weights: Path, indices: np.ndarray) -> float:
+def robust_error(cell: Cell, dataset: Dataset, weights: Path, indices: np.ndarray) -> float:
     """PGD on validation images, written out: evaluation mode, cross-entropy, uniform start."""
     network = Training(cell, dataset, device=CPU, workers=0).network
     network.load_state_dict(load_file(weights))
     network.eval()
     images = torch.from_numpy(np.array(dataset.train_images[indices])).permute(0, 3, 1, 2).float() / 255
     labels = torch.from_numpy(np.array(dataset.train_labels[indices]))
-    objective = cell["method"]["components"][0]
-    epsilon, step = objective["epsilon"], objective["validation_step_size"]
+    objective = next(iter(cell.method.parameters.values()))
+    assert isinstance(objective, AdversarialParameters)
+    epsilon, step = objective.epsilon, objective.validation_step_size
     attack = {"epsilon": epsilon, "step_size": step, "steps": 2, "start": "uniform", "loss": "cross_entropy"}
     generator = torch_stream(0, "validation attack", 0)
     found = pgd(
@@ -55,11 +59,11 @@ def robust_error(cell: dict[str, Any], dataset: Dataset, weights: Path, indices:
 
 @pytest.mark.parametrize("method", ["at", "trades+awp+ews"])
 def test_the_best_epoch_is_that_of_the_lowest_robust_validation_error(
-    method: str, make_cell: Cell, train: Train, tmp_path: Path, dataset_of: Callable[[int, int], Dataset]
+    method: str, make_cell: MakeCell, train: Train, tmp_path: Path, dataset_of: Callable[[int, int], Dataset]
 ) -> None:
     dataset = dataset_of(60, 30)
-    cell = make_cell(method, epochs=5, learning_rate=0.2)
-    cell["method"]["components"][0] |= {"epsilon": 60 / 255, "validation_step_size": 40 / 255}
+    strong = {"epsilon": 60 / 255, "validation_step_size": 40 / 255}
+    cell = make_cell(method, epochs=5, learning_rate=0.2, parameters={method.split("+")[0]: strong})
     out = train(cell, tmp_path, dataset=dataset)
     epochs = rows(out / "epochs.csv")
     errors = [float(row["validation_error"]) for row in epochs]
@@ -76,10 +80,10 @@ def test_the_best_epoch_is_that_of_the_lowest_robust_validation_error(
 
 
 def test_a_part_of_the_validation_images_may_do(
-    make_cell: Cell, train: Train, tmp_path: Path, dataset_of: Callable[[int, int], Dataset]
+    make_cell: MakeCell, train: Train, tmp_path: Path, dataset_of: Callable[[int, int], Dataset]
 ) -> None:
     dataset = dataset_of(60, 30)
-    cell = make_cell("at", epochs=1, parameters={"validation_images": 12})
+    cell = make_cell("at", epochs=1, parameters={"at": {"validation_images": 12}})
     out = train(cell, tmp_path, dataset=dataset)
     assert json.loads((out / "record.json").read_text())["counts"]["validation_images"] == 12
     (row,) = rows(out / "epochs.csv")
@@ -88,33 +92,32 @@ def test_a_part_of_the_validation_images_may_do(
     measured = robust_error(cell, dataset, out / "model.safetensors", indices)
     assert float(row["validation_error"]) == pytest.approx(measured)
     with pytest.raises(EwsError, match="31 validation images wanted; valid: 1 to 30"):
-        Training(make_cell("at", parameters={"validation_images": 31}), dataset, device=CPU, workers=0)
+        Training(make_cell("at", parameters={"at": {"validation_images": 31}}), dataset, device=CPU, workers=0)
 
 
 def test_adversarial_training_never_sees_the_test_images(
-    make_cell: Cell, train: Train, tmp_path: Path, dataset: Dataset
+    make_cell: MakeCell, train: Train, tmp_path: Path, dataset: Dataset
 ) -> None:
     blind = dataclasses.replace(dataset, test_images=None, test_labels=None)
     assert (train(make_cell("trades+awp+ews", epochs=1), tmp_path, dataset=blind) / "record.json").is_file()
 
 
 def test_adversarial_training_learns_robustness(
-    make_cell: Cell, train: Train, tmp_path: Path, dataset: Dataset
+    make_cell: MakeCell, train: Train, tmp_path: Path, dataset: Dataset
 ) -> None:
     cell = make_cell("at", epochs=12, learning_rate=0.1, train_images=None)
     epochs = rows(train(cell, tmp_path) / "epochs.csv")
     assert float(epochs[-1]["train_error"]) < 0.3 < float(epochs[0]["train_error"])
 
 
-def test_ews_of_weight_zero_trains_as_at(make_cell: Cell, train: Train, tmp_path: Path) -> None:
+def test_ews_of_weight_zero_trains_as_at(make_cell: MakeCell, train: Train, tmp_path: Path) -> None:
     plain = load_file(train(make_cell("at", epochs=2), tmp_path / "at") / "model.safetensors")
-    cell = make_cell("at+ews", epochs=2)
-    cell["method"]["components"][1]["weight"] = 0.0
+    cell = make_cell("at+ews", epochs=2, parameters={"ews": {"weight": 0.0}})
     zero = load_file(train(cell, tmp_path / "ews") / "model.safetensors")
     assert all(torch.equal(plain[name], zero[name]) for name in plain)
 
 
-def test_half_of_a_batch_is_extra(make_cell: Cell, dataset: Dataset) -> None:
+def test_half_of_a_batch_is_extra(make_cell: MakeCell, dataset: Dataset) -> None:
     training = Training(make_cell("rst"), dataset, device=CPU, workers=0)
     extra = training.extra
     assert extra is not None
@@ -148,9 +151,10 @@ def kinds(batch: Batch, *sources: tuple[np.ndarray, np.ndarray]) -> list[int]:
     return [source for source, _ in found]
 
 
-def test_extra_images_keep_their_labels_and_stand_among_the_labelled_ones(make_cell: Cell, dataset: Dataset) -> None:
-    cell = make_cell("rst", batch_size=24)
-    cell["augmentation"] |= {"padding": 0, "flip": False}
+def test_extra_images_keep_their_labels_and_stand_among_the_labelled_ones(
+    make_cell: MakeCell, dataset: Dataset
+) -> None:
+    cell = make_cell("rst", batch_size=24, crop=Crop(padding=0, flip=False))
     training = Training(cell, dataset, device=CPU, workers=0)
     assert training.extra is not None
     sources = (
@@ -166,10 +170,9 @@ def test_extra_images_keep_their_labels_and_stand_among_the_labelled_ones(make_c
 
 @pytest.mark.parametrize("method", ["vanilla", "ews"])
 def test_without_extra_images_batches_keep_the_order_of_the_epoch(
-    method: str, make_cell: Cell, dataset: Dataset
+    method: str, make_cell: MakeCell, dataset: Dataset
 ) -> None:
-    cell = make_cell(method)
-    cell["augmentation"] |= {"padding": 0, "flip": False}
+    cell = make_cell(method, crop=Crop(padding=0, flip=False))
     training = Training(cell, dataset, device=CPU, workers=0)
     order = numpy_stream(0, "order", 2).permutation(dataset.training_indices())
     shown = torch.cat([batch.images[0] for batch in training.batches(2)])
@@ -179,7 +182,7 @@ def test_without_extra_images_batches_keep_the_order_of_the_epoch(
 
 @pytest.mark.parametrize(("images", "sizes"), [(10, [(4, 4), (4, 4), (2, 2)]), (9, [(4, 4), (4, 4), (1, 1)])])
 def test_the_last_batch_keeps_the_proportion(
-    images: int, sizes: list[tuple[int, int]], make_cell: Cell, dataset: Dataset
+    images: int, sizes: list[tuple[int, int]], make_cell: MakeCell, dataset: Dataset
 ) -> None:
     training = Training(make_cell("rst", train_images=images), dataset, device=CPU, workers=0)
     assert [len(batch.labels) for batch in training.batches(0)] == [sum(size) for size in sizes]
@@ -187,7 +190,7 @@ def test_the_last_batch_keeps_the_proportion(
 
 
 def test_a_method_without_its_data_stops_before_training(
-    make_cell: Cell, train: Train, tmp_path: Path, dataset_of: Callable[[int, int], Dataset]
+    make_cell: MakeCell, train: Train, tmp_path: Path, dataset_of: Callable[[int, int], Dataset]
 ) -> None:
     dataset = dataset_of(12, 0)
     folder = dataset.folder.with_name("blobs-extra")
@@ -197,7 +200,7 @@ def test_a_method_without_its_data_stops_before_training(
     assert not (tmp_path / "out" / "state.pt").exists()
 
 
-def test_damaged_extra_images_are_refused(make_cell: Cell, dataset_of: Callable[[int, int], Dataset]) -> None:
+def test_damaged_extra_images_are_refused(make_cell: MakeCell, dataset_of: Callable[[int, int], Dataset]) -> None:
     dataset = dataset_of(12, 0)
     labels = dataset.folder.with_name("blobs-extra") / "labels.npy"
     np.save(labels, np.zeros(7, dtype=np.int64))
@@ -205,13 +208,13 @@ def test_damaged_extra_images_are_refused(make_cell: Cell, dataset_of: Callable[
         Training(make_cell("rst"), dataset, device=CPU, workers=0)
 
 
-def test_a_share_that_leaves_a_batch_without_one_kind_is_refused(make_cell: Cell, dataset: Dataset) -> None:
+def test_a_share_that_leaves_a_batch_without_one_kind_is_refused(make_cell: MakeCell, dataset: Dataset) -> None:
     with pytest.raises(EwsError, match=r"share 0\.95 of batches of 8 images leaves 0 labelled"):
-        Training(make_cell("rst", parameters={"share": 0.95}), dataset, device=CPU, workers=0)
+        Training(make_cell("rst", parameters={"rst": {"share": 0.95}}), dataset, device=CPU, workers=0)
 
 
 def test_a_state_of_other_extra_images_is_not_continued(
-    make_cell: Cell,
+    make_cell: MakeCell,
     train: Train,
     tmp_path: Path,
     dataset_of: Callable[[int, int], Dataset],
@@ -230,7 +233,7 @@ def test_a_state_of_other_extra_images_is_not_continued(
         train(make_cell("rst"), tmp_path, dataset=dataset)
     monkeypatch.undo()
     info = dataset.folder.with_name("blobs-extra") / "extra.json"
-    info.write_text(json.dumps({**json.loads(info.read_text()), "images": 7, "note": "another"}))
+    info.write_text(json.dumps({**json.loads(info.read_text()), "source": {"file": "other.npz", "sha256": "1" * 64}}))
     out = train(make_cell("rst"), tmp_path, dataset=dataset)
     assert "other extra images" in capsys.readouterr().err
     record = json.loads((out / "record.json").read_text())

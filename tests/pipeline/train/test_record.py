@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import ews
-from ews.pipeline.artifacts import record
+from ews.core import machine
+from ews.core.machine_types import Git
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -20,24 +21,24 @@ def test_revision_and_dirt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     monkeypatch.setattr(ews, "__file__", str(package / "__init__.py"))
-    assert record.git() is None
+    assert machine.git() is None
     git(tmp_path, "init")
-    assert record.git() is None
+    assert machine.git() is None
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "first")
-    found = record.git()
-    assert found is not None and len(found["revision"]) == 40 and found["dirty"] is False
+    found = machine.git()
+    assert found is not None and len(found.revision) == 40 and not found.dirty
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "table.csv").write_text("x")
-    assert record.git() == found
+    assert machine.git() == found
     (package / "new.py").write_text("")
-    assert record.git() == {**found, "dirty": True}
+    assert machine.git() == Git(revision=found.revision, dirty=True)
 
 
 def test_hardware_and_memory() -> None:
     cpu = torch.device("cpu")
-    hardware = record.hardware(cpu, threads=2)
-    assert hardware["device"] == "cpu" and hardware["gpu"] is None and hardware["threads"] == 2 and hardware["cpu"]
+    hardware = machine.hardware(cpu, threads=2)
+    assert hardware.device == "cpu" and hardware.gpu is None and hardware.threads == 2 and hardware.cpu
     # A process that has imported torch holds between 50 MB and 50 GB.
-    assert 5e7 < record.peak_memory(cpu)["cpu"] < 5e10
-    assert set(record.versions()) == {"python", "torch", "torchvision", "numpy", "ews"}
+    assert 5e7 < machine.peak_memory(cpu)["cpu"] < 5e10
+    assert set(machine.versions()) == {"python", "torch", "torchvision", "numpy", "ews"}

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.methods import alone
 from helpers.processes import PROCESSES
 
 from ews.data.dataset import load
-from ews.methods.registry import METHODS
+from ews.pipeline.artifacts.evaluation import read_result
+from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.command import main as measure
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.command import main
 from ews.subnets.search.registry import SEARCHES
 
 COMBINATIONS = [
-    *(pytest.param(name, "standard", id=name) for name in ["vanilla", *METHODS]),
+    *(pytest.param(name, "standard", id=name) for name in alone()),
     pytest.param("ews", "augmix", id="ews-augmix"),
     pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment"),
     pytest.param("at+awp+ews", "standard", id="at+awp+ews"),
@@ -54,8 +58,8 @@ MOMENTS: list[tuple[Callable[[Path], bool], float]] = [
 ]
 
 
-def start(cell: dict[str, Any], data: Path, out: Path, teachers: dict[str, Path]) -> Any:
-    arguments = ["--cell", json.dumps(cell), "--data", str(data), "--out", str(out), "--threads", "1"]
+def start(cell: Cell, data: Path, out: Path, teachers: dict[str, Path]) -> Any:
+    arguments = ["--cell", cell.model_dump_json(), "--data", str(data), "--out", str(out), "--threads", "1"]
     for role, run in teachers.items():
         arguments += ["--teacher", f"{role}={run}"]
     process = PROCESSES.Process(target=main, args=(arguments,))
@@ -66,22 +70,20 @@ def start(cell: dict[str, Any], data: Path, out: Path, teachers: dict[str, Path]
 ADAPTIVE = "--epsilon 8/255 --step-size 4/255 --steps 2 --restarts 1 --weights 1 --batch-size 16"
 
 
-def evaluate(kind: str, run: Path, data: Path, *options: str) -> dict[str, Any]:
-    """Measure a finished run by the command that the rules call."""
-    out = run.parent / f"{kind}.json"
-    arguments = ["--run", run, "--data", data, "--out", out, "--predictions", out.with_suffix(".npz"), "--threads", "1"]
-    measure([kind, *map(str, arguments), *options])
-    found: dict[str, Any] = json.loads(out.read_text())
-    return found
+def evaluate(kind: str, run: Path, data: Path, *options: str) -> Any:
+    """Measure a finished run by the command that the rules call, and return what it found."""
+    places = ["--run", run, "--data", data, "--out", run, "--threads", "1"]
+    measure([kind, *map(str, places), *options])
+    return read_result(run, EVALUATIONS[kind], FinishedRun.open(run)).result.last
 
 
 @pytest.mark.parametrize(("method", "augmentation"), COMBINATIONS)
 def test_killed_at_any_moment(
     method: str,
     augmentation: str,
-    make_cell: Callable[..., dict[str, Any]],
+    make_cell: Callable[..., Cell],
     data: Path,
-    teachers: Callable[[dict[str, Any]], dict[str, Path]],
+    teachers: Callable[[Cell], dict[str, Path]],
     tmp_path: Path,
     digests: Callable[[Path], dict[str, Any]],
 ) -> None:
@@ -109,26 +111,26 @@ def test_killed_at_any_moment(
     assert digests(out) == digests(tmp_path / "undisturbed")
     assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) in ([".lock"], [])
     record = json.loads((out / "record.json").read_text())
-    assert record["cell"] == cell and record["counts"]["starts"] >= 2
+    assert record["cell"] == cell.model_dump(mode="json") and record["counts"]["starts"] >= 2
     # Its networks are what an evaluation can load and measure, wherever the method changed what the network is.
     clean = evaluate("clean", out, data)
-    assert clean["n"] == len(load(data).test_labels)
-    assert 0 <= clean["error"] <= 100
-    if "dynamic" in cell["architecture"]:
+    assert clean.n == len(load(data).test_labels)
+    assert 0 <= clean.error <= 100
+    if cell.architecture.dynamic is not None:
         found = evaluate("adaptive", out, data, *ADAPTIVE.split())
-        assert clean["error"] <= found["adaptive"]["error"] <= 100
+        assert clean.error <= found.adaptive.error <= 100
 
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_every_search_resumes(
     search: str,
-    make_cell: Callable[..., dict[str, Any]],
+    make_cell: Callable[..., Cell],
     train: Callable[..., Path],
     tmp_path: Path,
     digests: Callable[[Path], dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cell = make_cell("ews", parameters={"search": search, "width": 0.4})
+    cell = make_cell("ews", parameters={"ews": {"search": search, "width": 0.4}})
     undisturbed = train(cell, tmp_path / "undisturbed")
     interrupt_after(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -138,7 +140,7 @@ def test_every_search_resumes(
 
 
 def test_a_resumed_training_goes_on_where_it_stopped(
-    make_cell: Callable[..., dict[str, Any]],
+    make_cell: Callable[..., Cell],
     train: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -151,7 +153,7 @@ def test_a_resumed_training_goes_on_where_it_stopped(
     capsys.readouterr()
     train(make_cell(), tmp_path)
     said = capsys.readouterr().err
-    assert "going on after epoch 3 of 4" in said and "epoch 4/4" in said and "epoch 3/4" not in said
+    assert "resuming after epoch 3 of 4" in said and "epoch 4/4" in said and "epoch 3/4" not in said
     timing = (tmp_path / "timing.csv").read_text().splitlines()
     assert [line.split(",")[3] for line in timing] == ["start", "1", "1", "1", "2"]
     assert json.loads((tmp_path / "record.json").read_text())["counts"]["starts"] == 2

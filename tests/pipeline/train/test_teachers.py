@@ -1,6 +1,5 @@
 """Trainings that learn from other runs: what they refuse, what they remember of their teachers, what they record."""
 
-import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -11,26 +10,28 @@ import pytest
 import torch
 
 from ews.core.console import finished
+from ews.core.documents import seal_of
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
-from ews.methods.registry import METHODS
 from ews.models.registry import ARCHITECTURES
+from ews.models.wide_resnet.wide_resnet_spec import WideResNetParameters
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.study.cell import ArchitectureCell, Cell
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.command import main
 from ews.pipeline.train.loop import fit
 from ews.pipeline.train.teachers import load
 from ews.pipeline.train.training import Training
-from ews.pipeline.train.uses import teachers as wanted
 from ews.pipeline.train.uses import uses
 
-Cell = Callable[..., dict[str, Any]]
-Teachers = Callable[[dict[str, Any]], dict[str, Path]]
+MakeCell = Callable[..., Cell]
+Teachers = Callable[[Cell], dict[str, Path]]
 CPU = torch.device("cpu")
 STUDENT = "mixacm"
 
 
 @pytest.fixture
-def teacher(make_cell: Cell, teachers: Teachers, tmp_path: Path) -> Path:
+def teacher(make_cell: MakeCell, teachers: Teachers, tmp_path: Path) -> Path:
     """A copy of the finished run that students learn from, to damage."""
     return shutil.copytree(teachers(make_cell(STUDENT))["robust"], tmp_path / "teacher")
 
@@ -45,9 +46,9 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return said
 
 
-def command(cell: dict[str, Any], data: Path, out: Path, *teachers: str) -> list[str]:
+def command(cell: Cell, data: Path, out: Path, *teachers: str) -> list[str]:
     options = [option for text in teachers for option in ("--teacher", text)]
-    return ["--cell", json.dumps(cell), "--data", str(data), "--out", str(out), "--threads", "1", *options]
+    return ["--cell", cell.model_dump_json(), "--data", str(data), "--out", str(out), "--threads", "1", *options]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_other_roles_than_the_method_s_are_refused(
     method: str,
     given: list[str],
     message: str,
-    make_cell: Cell,
+    make_cell: MakeCell,
     data: Path,
     teacher: Path,
     tmp_path: Path,
@@ -83,18 +84,18 @@ def unfinished(teacher: Path) -> str:
 
 
 def architecture(teacher: Path) -> str:
-    edit(teacher, lambda record: record["cell"]["architecture"].update(width=8))
+    edit(teacher, lambda record: record["cell"]["architecture"]["parameters"].update(width=8))
     return "cannot be the teacher 'robust': its architecture is "
 
 
 def method(teacher: Path) -> str:
     edit(teacher, lambda record: record["cell"]["method"].update(name="at"))
-    return "it is blobs/wider/standard/at/seed7, the cell expects blobs/wider/standard/vanilla/seed7"
+    return "its method is at, the cell expects vanilla, as in blobs/wider/standard/vanilla/seed7"
 
 
 def seed(teacher: Path) -> str:
     edit(teacher, lambda record: record["cell"].update(seed=0))
-    return "it is blobs/wider/standard/vanilla/seed0, the cell expects"
+    return "its seed is 0, the cell expects 7, as in blobs/wider/standard/vanilla/seed7"
 
 
 def other_data(teacher: Path) -> str:
@@ -122,14 +123,20 @@ def no_best(teacher: Path) -> str:
 
 def not_a_record(teacher: Path) -> str:
     (teacher / "record.json").write_text("[]")
-    return "not the record of a run"
+    return "not a file of this version"
 
 
 def edit(teacher: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change a record and seal it again, as if another run had written it."""
     path = teacher / "record.json"
     record = json.loads(path.read_text())
+    del record["sha256"]
     change(record)
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps({**record, "sha256": seal_of(record)}))
+
+
+def recorded(run: Path) -> Cell:
+    return FinishedRun.open(run).record.cell
 
 
 @pytest.mark.parametrize(
@@ -137,7 +144,7 @@ def edit(teacher: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 )
 def test_a_run_that_cannot_teach_is_refused(
     harm: Callable[[Path], str],
-    make_cell: Cell,
+    make_cell: MakeCell,
     data: Path,
     teacher: Path,
     tmp_path: Path,
@@ -150,18 +157,17 @@ def test_a_run_that_cannot_teach_is_refused(
 
 
 def test_the_weights_that_the_cell_names_are_loaded(
-    make_cell: Cell, dataset: Dataset, teacher: Path, tmp_path: Path
+    make_cell: MakeCell, dataset: Dataset, teacher: Path, tmp_path: Path
 ) -> None:
     # Make the best weights others than the last ones, as after more than one epoch.
-    taught = json.loads((teacher / "record.json").read_text())["cell"] | {"seed": 8}
+    taught = recorded(teacher).model_copy(update={"seed": 8})
     fit(cell=taught, dataset=dataset, out=tmp_path / "other", code="0" * 16, device=CPU, threads=1, workers=0)
     shutil.copy(tmp_path / "other" / "model.safetensors", teacher / "model-best.safetensors")
     best = sha256(teacher / "model-best.safetensors")
     edit(teacher, lambda record: record["files"].update({"model-best.safetensors": best}))
     found = {}
     for weights, file in (("last", "model.safetensors"), ("best", "model-best.safetensors")):
-        cell = make_cell(STUDENT)
-        cell["method"]["components"][0]["teachers"]["robust"]["weights"] = weights
+        cell = make_cell(STUDENT, weights=weights)
         loaded = load(cell, {"robust": teacher}, dataset, CPU)["robust"]
         assert loaded.checksum == sha256(teacher / file)
         assert not loaded.network.training and not any(p.requires_grad for p in loaded.network.parameters())
@@ -170,22 +176,22 @@ def test_the_weights_that_the_cell_names_are_loaded(
 
 
 def test_the_record_holds_the_teacher_s_sum(
-    make_cell: Cell, train: Callable[..., Path], teachers: Teachers, tmp_path: Path
+    make_cell: MakeCell, train: Callable[..., Path], teachers: Teachers, tmp_path: Path
 ) -> None:
     cell = make_cell(STUDENT, epochs=1)
     out = train(cell, tmp_path / "student")
     record = json.loads((out / "record.json").read_text())
     run = teachers(cell)["robust"]
     assert record["teachers"] == {"robust": sha256(run / "model.safetensors")}
-    assert record["cell"] == cell
+    assert recorded(out) == cell
     alone = train(make_cell(epochs=1), tmp_path / "alone")
-    assert "teachers" not in json.loads((alone / "record.json").read_text())
+    assert FinishedRun.open(alone).record.teachers == {}
 
 
 @pytest.mark.parametrize("changed", [True, False], ids=["retrained", "the same"])
 def test_a_student_starts_anew_where_its_teacher_has_other_weights(
     changed: bool,
-    make_cell: Cell,
+    make_cell: MakeCell,
     dataset: Dataset,
     teacher: Path,
     tmp_path: Path,
@@ -213,15 +219,16 @@ def test_a_student_starts_anew_where_its_teacher_has_other_weights(
         student(tmp_path / "student")
     monkeypatch.undo()
     if changed:
-        other = json.loads((teacher / "record.json").read_text())["cell"]
-        other["recipe"]["learning_rate"] /= 2
+        taught = recorded(teacher)
+        slower = taught.recipe.model_copy(update={"learning_rate": taught.recipe.learning_rate / 2})
+        other = taught.model_copy(update={"recipe": slower})
         fit(cell=other, dataset=dataset, out=tmp_path / "other", code="0" * 16, device=CPU, threads=1, workers=0)
         for name in ("model.safetensors", "model-best.safetensors", "record.json"):
             shutil.copy(tmp_path / "other" / name, teacher / name)
     capsys.readouterr()
     student(tmp_path / "student")
     said = capsys.readouterr().err
-    assert ("going on after epoch 2 of 4" in said) != changed
+    assert ("resuming after epoch 2 of 4" in said) != changed
     assert ("teacher robust" in said) == changed
     # The state of the old teacher's student is kept aside.
     (tmp_path / "student" / "state.pt.stale").unlink(missing_ok=not changed)
@@ -229,7 +236,7 @@ def test_a_student_starts_anew_where_its_teacher_has_other_weights(
 
 
 def test_what_a_student_learns_beside_its_network_is_trained(
-    make_cell: Cell, dataset: Dataset, teachers: Teachers
+    make_cell: MakeCell, dataset: Dataset, teachers: Teachers
 ) -> None:
     """MixACM's maps from the student's channels to those of a wider teacher."""
     cell = make_cell(STUDENT)
@@ -241,21 +248,10 @@ def test_what_a_student_learns_beside_its_network_is_trained(
     assert len(maps) == 3 and not any(torch.equal(*pair) for pair in zip(before, maps, strict=True))
 
 
-def test_the_code_fingerprint_covers_the_teacher_s_network(make_cell: Cell) -> None:
+def test_the_code_fingerprint_covers_the_teacher_s_network(make_cell: MakeCell) -> None:
     cell = make_cell(STUDENT)
-    cell["method"]["components"][0]["teachers"]["robust"]["architecture"] = {
-        "network": "wide_resnet",
-        "depth": 10,
-        "widen": 1,
-    }
-    assert ARCHITECTURES["wide_resnet"].implementation in uses(cell)
-    assert ARCHITECTURES["wide_resnet"].implementation not in uses(make_cell(STUDENT))
-
-
-def test_every_component_with_teachers_names_them(components: dict[str, dict[str, Any]]) -> None:
-    """So that the tests that run over the registry train with them."""
-    for name in METHODS:
-        entry = copy.deepcopy(components[name])
-        roles = wanted({"method": {"components": [entry]}})
-        assert roles == entry.get("teachers", {})
-        assert all(set(role) == {"run", "weights", "architecture"} for role in roles.values())
+    wide = ArchitectureCell(name="wide", parameters=WideResNetParameters(depth=10, widen=1))
+    taught = {role: teacher.model_copy(update={"architecture": wide}) for role, teacher in cell.teachers.items()}
+    implementation = ARCHITECTURES["wide_resnet"].implementation
+    assert implementation in uses(cell.model_copy(update={"teachers": taught}))
+    assert implementation not in uses(cell)

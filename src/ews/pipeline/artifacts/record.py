@@ -24,6 +24,46 @@ class EpochSeconds(Document):
     processor: Seconds
 
 
+class Repeated(Document):
+    """A first epoch, repeated under other code than it was trained by.
+
+    Attributes:
+        run: folder below results/runs of the run whose epoch it was.
+        weights_sha256: checksum of the weights that came out.
+        loss: mean training loss of the epoch, nats.
+        exact: whether the weights are those of the record bit for bit, as a CPU has them.
+        tolerance: relative, within which the loss agrees; None where weights were compared.
+        hardware: on which it was repeated.
+        torch: its version.
+    """
+
+    run: str
+    weights_sha256: str
+    loss: float
+    exact: bool
+    tolerance: float | None
+    hardware: Hardware
+    torch: str
+
+
+class Acceptance(Document):
+    """That a run counts for other code than trained it (``ews accept``).
+
+    Attributes:
+        before: fingerprint of the code that it counted for.
+        after: fingerprint of the code that it counts for since.
+        reason: why the change touches no result, in somebody's words.
+        date: UTC, ISO 8601.
+        check: of the run's kind.
+    """
+
+    before: str
+    after: str
+    reason: str
+    date: str
+    check: Repeated
+
+
 class Record(Document):
     """The content of record.json.
 
@@ -33,7 +73,8 @@ class Record(Document):
         data: checksum of the dataset.
         extra_data: checksum of the extra images; None: the training used none.
         teachers: SHA-256 of the weights of the networks that the training learned from, by role.
-        code: fingerprint of the code.
+        code: fingerprint of the code that it counts for: that trained it, unless it was accepted for another.
+        accepted: when and why it was, oldest first; mostly never.
         git: revision of the package's repository; None without one.
         versions: of Python and of the packages that compute.
         hardware: of the last start.
@@ -51,6 +92,7 @@ class Record(Document):
     extra_data: str | None = None
     teachers: dict[str, str] = Field(default={})
     code: str
+    accepted: tuple[Acceptance, ...] = ()
     git: Git | None
     versions: dict[str, str]
     hardware: Hardware

@@ -84,8 +84,9 @@ def distinct(values: T) -> T:
     Raises:
         ValueError: one stands twice.
     """
-    if len(set(values)) < len(values):
-        raise ValueError(f"one of {', '.join(map(str, values))} stands twice")
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f"{value} stands twice")
     return values
 
 
