@@ -12,6 +12,7 @@ import yaml
 from helpers.workflow import ROOT, Project, copy, evaluations
 
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+(PAGE,) = re.findall(r"^```markdown\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
 # By the folder of a kind of component, its list of entries.
 LISTS = {
     "src/ews/methods": "METHODS",
@@ -31,6 +32,7 @@ GENERAL = (
     "tests/augment/test_independence.py",
     "tests/models/test_network.py",
     "tests/pipeline/study",
+    "tests/project/test_component_pages.py",
 )
 CHOSEN = ("tests/pipeline/train/test_resume.py", "tests/pipeline/train/test_accelerator.py")
 
@@ -88,6 +90,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
         (path.parent / "__init__.py").write_text(f'"""The component `{path.parent.name}`."""\n', encoding="utf-8")
         if path.stem.endswith("_spec"):
             register(project, Path(name))
+            (path.parent / f"{path.parent.name}.md").write_text(PAGE, encoding="utf-8")
 
     def change(content: dict[str, Any]) -> None:
         for text in blocks("yaml")["params.yaml"]:
@@ -96,6 +99,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
     project.params(change)
     run(project, "-m", "ews", "study", "schema", "--out", "workflow/schemas/params.schema.json")
+    run(project, "tools/component_pages.py", "--write")
     return project
 
 
