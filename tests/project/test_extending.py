@@ -48,12 +48,9 @@ def blocks(language: str) -> dict[str, list[str]]:
 
 
 def merge(content: dict[str, Any], added: dict[str, Any]) -> None:
-    """Add values below their keys, which may be there already."""
-    for key, value in added.items():
-        if isinstance(content.get(key), dict):
-            merge(content[key], value)
-        else:
-            content[key] = value
+    """Add sections before those that are there, as the entries of the registries are added."""
+    for key, sections in added.items():
+        content[key] = {**sections, **content[key]}
 
 
 def register(project: Project, spec: Path) -> None:
@@ -91,13 +88,12 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
         if path.stem.endswith("_spec"):
             register(project, Path(name))
             (path.parent / f"{path.parent.name}.md").write_text(PAGE, encoding="utf-8")
-
-    def change(content: dict[str, Any]) -> None:
-        for text in blocks("yaml")["params.yaml"]:
-            merge(content, yaml.safe_load(text))
-        content["studies"]["extended"] = STUDY
-
-    project.params(change)
+    path = project.folder / "params.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for text in blocks("yaml")["params.yaml"]:
+        merge(content, yaml.safe_load(text))
+    content["studies"]["extended"] = STUDY
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     run(project, "-m", "ews", "study", "schema", "--out", "workflow/schemas/params.schema.json")
     run(project, "tools/component_pages.py", "--write")
     return project
