@@ -3,10 +3,10 @@
     python benchmarks/dag.py --out benchmarks/results
 
 Each measurement is a process of its own in a copy of the project without results. A study of N cells is one method on
-the digits, N / 10 values of a parameter and 10 seeds, each trained and measured once: 2 N jobs and a target. The trivial
-Snakefile has as many jobs in the same shape. The shipped params.yaml is planned for its default target beside an empty
-Snakefile. What is compared runs in turn; processor time is that of the process, memory its largest resident size. Writes
-``dag.json`` and ``.md``.
+the digits, N / 10 values of a parameter and 10 seeds, each trained and measured once: 2 N jobs, and those around them.
+The trivial Snakefile has two jobs a cell, too. The shipped params.yaml is planned for its default target beside an empty
+Snakefile. What is compared runs in turn; processor time is that of the process, memory its largest resident size.
+Writes ``dag.json`` and ``.md``.
 """
 
 import argparse
@@ -32,6 +32,14 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "profiles", "params.yaml", "src", "data/sources.yaml")
 SIZES = [20, 200, 2000]
 SEEDS = 10
+# A small process, since a child's largest size is never below its parent's.
+STARTER = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print()
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
 EMPTY = "rule all:\n    input: []\n"
 TRIVIAL = """
 NUMBERS = range({cells})
@@ -132,14 +140,12 @@ def compare(ours: Path, other: Path, *, repeats: int) -> dict[str, Any]:
 
 def plan(folder: Path) -> tuple[float, float]:
     """Plan in a folder; returns processor seconds of the process and its largest resident size in MiB."""
-    process = subprocess.Popen(
-        command("--quiet", "all"), cwd=folder, env=environment(folder), stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise EwsError(f"{folder}: `{' '.join(process.args)}` ended with status {process.returncode}.")  # type: ignore[arg-type]
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    words = [sys.executable, "-c", STARTER, *command("--quiet", "all")]
+    done = subprocess.run(words, cwd=folder, env=environment(folder), capture_output=True, text=True)
+    if done.returncode:
+        raise EwsError(f"{folder}: planning ended with status {done.returncode}:\n{done.stderr}")
+    seconds, kib = map(float, done.stdout.splitlines()[-1].split())
+    return seconds, kib / 1024
 
 
 def jobs(folder: Path) -> int:
@@ -175,8 +181,8 @@ def report(about: Mapping[str, Any], repeats: int, rows: Sequence[Mapping[str, A
     lines = [
         "# Planning",
         "",
-        f"`snakemake -n`, processor seconds; median [quartiles] of {repeats} repetitions, in turn. Beside it an empty Snakefile "
-        "(first row) or one with as many trivial jobs.",
+        f"`snakemake -n`, processor seconds; median [quartiles] of {repeats} repetitions, in turn. Beside it an empty "
+        "Snakefile (first row) or one with two trivial jobs a cell.",
         "",
         machine_line(about),
         "",

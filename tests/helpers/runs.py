@@ -1,5 +1,6 @@
 """Finished runs as the training step leaves them, made up: records, and JSON files sealed again after a change."""
 
+import csv
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -89,3 +90,35 @@ def reseal(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content.pop(SEAL)
     change(content)
     path.write_text(json.dumps({**content, SEAL: seal_of(content)}))
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows as the training does."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def attacked_weights(
+    *, clean: float, pgd: float, autoattack: float, first: float, n: int, chosen: int, fooled: int = 0
+) -> dict[str, Any]:
+    """Return what attacks found of one set of weights: errors, and those of AutoAttack's first attack."""
+    again = {"error": 0.0, "changed": 0, "distance": 0.0, "lowest": 0.0, "highest": 1.0}
+    attacks = [
+        {"attack": "apgd-ce", "error": first, "fooled": fooled},
+        {"attack": "apgd-t", "error": autoattack, "fooled": 0},
+    ]
+    return {
+        "clean": {"error": clean, "n": n},
+        "pgd": {"error": pgd, "n": n, "again": again},
+        "autoattack": {"error": autoattack, "n": chosen, "attacks": attacks, "again": again},
+        "sweep": {"n": chosen, "errors": []},
+        "warnings": [],
+    }
+
+
+def adversarial_result(last: dict[str, Any], best: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the part `result` of adversarial.json."""
+    hardware = {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2}
+    return {"last": last, "best": best, "seed": 0, "shard": 250, "hardware": hardware, "versions": {}}

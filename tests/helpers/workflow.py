@@ -92,7 +92,7 @@ def make_runs(project: Project, study: str) -> None:
     """Train and measure a study on the data of the copy, in this process: without the seconds that each start takes."""
     places = {"data": "data", "runs": "results/runs", "threads": "1", "workers": "1"}
     with contextlib.chdir(project.folder):
-        for task in tasks(load(Path("params.yaml")), study):
+        for task in tasks(load(Path("params.yaml")), study).tasks:
             main(filled(task, places))
 
 

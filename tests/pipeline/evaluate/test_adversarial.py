@@ -194,7 +194,7 @@ def test_pgd_does_not_depend_on_the_batch(adversarial):
 
 KILLED = """
 import sys, torch
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import conftest, test_adversarial
 from ews.models.registry import ARCHITECTURES
 ARCHITECTURES.entries["ruler"] = conftest.RULER
@@ -212,7 +212,9 @@ def test_killed_and_resumed_is_undisturbed(run, data, tmp_path):
     def start(out: Path) -> subprocess.Popen[bytes]:
         places = ["--run", str(run), "--data", str(data), "--out", str(out.parent)]
         options = [str(word) for pair in (SETTINGS | {"--batch-size": 16}).items() for word in pair]
-        script = KILLED.format(tests=str(Path(__file__).parent), words=["adversarial", *places, *options])
+        script = KILLED.format(
+            tests=[str(Path(__file__).parent), str(Path(__file__).parents[2])], words=["adversarial", *places, *options]
+        )
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE)
 

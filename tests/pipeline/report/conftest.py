@@ -1,29 +1,37 @@
 """A results tree as the training and evaluation steps leave it, with made-up numbers."""
 
-import csv
 import json
 import math
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from helpers.runs import RECIPE, a_cell, a_record, method, write_csv
 
+from ews.core.documents import SEAL, seal_of
 from ews.core.files import sha256
-from ews.pipeline.report.metrics import BENCHMARK
-from ews.pipeline.study.naming import tagged
+from ews.methods.registry import METHODS
+from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts.run import write_record
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
+
+Content = dict[str, Any]
 
 
 @dataclass
 class Tree:
-    """A study's manifest and the run folders behind it; ``error`` tells the clean error of (label, seed)."""
+    """A study's manifest and the run folders behind it.
+
+    Tests change contents, and :meth:`seal` then leaves files as their writers would have: each vouched for.
+    """
 
     root: Path
-    manifest: dict[str, Any]
+    manifest: Content
     epochs: int = 6
 
     @property
@@ -38,26 +46,96 @@ class Tree:
     def runs(self) -> Path:
         return self.root / "runs"
 
+    @property
+    def entries(self) -> list[Content]:
+        found: list[Content] = self.manifest["entries"]
+        return found
+
     def folder(self, place: int) -> Path:
-        return self.runs / self.manifest["cells"][place]["run"]
+        return self.runs / self.entries[place]["run"]
+
+    def results(self, place: int) -> Path:
+        return self.folder(place) / self.entries[place]["evaluation"]
 
     def rewrite(self) -> None:
         """Write the manifest again after a change."""
         self.study.parent.mkdir(parents=True, exist_ok=True)
         self.study.write_text(json.dumps(self.manifest))
 
+    def evaluations(self, *kinds: str) -> None:
+        """Ask for these evaluations alone, of those that were asked for."""
+        self.manifest["evaluations"] = list(kinds)
+        for entry in self.entries:
+            entry["asked"] = [asked for asked in entry["asked"] if asked["kind"] in kinds]
+        self.rewrite()
+
+    def ask(self, kind: str, options: Content, *, of: Callable[[Content], bool] = lambda entry: True) -> None:
+        """Ask for one more evaluation."""
+        self.manifest["evaluations"] = [*(k for k in self.manifest["evaluations"] if k != kind), kind]
+        for entry in self.entries:
+            if of(entry):
+                entry["asked"] = [*(one for one in entry["asked"] if one["kind"] != kind)]
+                entry["asked"].append({"kind": kind, "options": {"test_images": None, **options}})
+        self.rewrite()
+
+    def write(self, place: int, kind: str, result: Content) -> None:
+        """Write what an evaluation found, and seal it."""
+        path = self.results(place) / names.result(kind)
+        path.write_text(json.dumps({"result": result}))
+        self.seal(place)
+
+    def change(self, place: int, name: str, change: Callable[[Content], object]) -> None:
+        """Change the content of a JSON file of an entry, and seal what hangs on it."""
+        folder = self.folder(place) if name == names.RECORD else self.results(place)
+        content = json.loads((folder / name).read_text())
+        change(content)
+        (folder / name).write_text(json.dumps(content))
+        self.seal(place)
+
+    def seal(self, *places: int) -> None:
+        """Make the records and results of entries vouch for what lies there now."""
+        for place in places or range(len(self.entries)):
+            entry, folder = self.entries[place], self.folder(place)
+            record = folder / names.RECORD
+            tables = [name for name in names.TRAINED if (folder / name).is_file() and name != names.RECORD]
+            _sealed(record, {"cell": entry["cell"], "files": {name: sha256(folder / name) for name in tables}})
+            for asked in entry["asked"]:
+                path = self.results(place) / names.result(asked["kind"])
+                if not path.is_file():
+                    continue
+                arrays = path.with_name(names.arrays(asked["kind"]))
+                _sealed(
+                    path,
+                    {
+                        "evaluation": asked["kind"],
+                        "options": asked["options"],
+                        "code": "0" * 16,
+                        "record": sha256(record),
+                        "dataset": entry["label"]["dataset"],
+                        "data": "0" * 64,
+                        "files": {arrays.name: sha256(arrays)} if arrays.is_file() else {},
+                    },
+                )
+
     def errors(self, **by_method: Iterable[float]) -> None:
         """Set the clean errors of each method, by seed, in every group."""
-        for method, values in by_method.items():
-            for value, cells in zip(values, _by_seed(self.manifest, method), strict=True):
-                for cell in cells:
-                    path = self.runs / cell["run"] / "clean.json"
-                    path.write_text(json.dumps(json.loads(path.read_text()) | {"error": value}))
+        for name, values in by_method.items():
+            places = [place for place, entry in enumerate(self.entries) if entry["label"]["method"] == name]
+            seeds = sorted({self.entries[place]["cell"]["seed"] for place in places})
+            for value, seed in zip(values, seeds, strict=True):
+                for place in places:
+                    if self.entries[place]["cell"]["seed"] == seed:
+                        self.change(place, "clean.json", partial(_last, error=value))
 
 
-def _by_seed(manifest: dict[str, Any], method: str) -> list[list[dict[str, Any]]]:
-    own = [cell for cell in manifest["cells"] if cell["label"]["method"] == method]
-    return [[cell for cell in own if cell["seed"] == seed] for seed in sorted({cell["seed"] for cell in own})]
+def _last(content: Content, error: float) -> None:
+    content["result"]["last"]["error"] = error
+
+
+def _sealed(path: Path, changes: Content) -> None:
+    content = json.loads(path.read_text()) | changes
+    content.pop(SEAL, None)
+    path.write_text(json.dumps({**content, SEAL: seal_of(content)}))
 
 
 @dataclass
@@ -70,12 +148,13 @@ class Plan:
     methods: tuple[str, ...] = ("vanilla", "dropout", "ews")
     seeds: tuple[int, ...] = (0, 1, 2)
     corruptions: tuple[str, ...] = BENCHMARK
+    profile: str = "cifar"
     epochs: int = 12
     test_images: int | None = None
     images: int = 1000
     logs: bool = True
     differs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Run folder of a method where it is not the method's name, e.g. for swept values."""
+    """Of a method: values that differ from the defaults, where they are not those in its name."""
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of a method: entries of the recipe that differ."""
     seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
@@ -96,37 +175,66 @@ def tree(grow: Callable[..., Tree]) -> Tree:
 
 def build(root: Path, plan: Plan) -> Tree:
     """Write the run folders and the manifest of a plan."""
-    cells = []
+    entries, ranks = [], []
     for dataset in plan.datasets:
         for architecture in plan.architectures:
             for augmentation in plan.augmentations:
-                for rank, method in enumerate(plan.methods):
+                for rank, name in enumerate(plan.methods):
                     for seed in plan.seeds:
-                        names = (dataset, architecture, augmentation, method, seed)
-                        cells.append(_cell(plan, *names))
-                        _run(root / "runs" / cells[-1]["run"], plan, cells[-1], rank)
+                        entries.append(_entry(plan, dataset, architecture, augmentation, name, seed))
+                        ranks.append(rank)
     manifest = {
         "study": "made_up",
         "title": "A made-up study",
         "evaluations": ["clean", "corruption"],
-        "corruptions": list(plan.corruptions),
-        "test_images": plan.test_images,
-        "cells": cells,
+        "entries": entries,
+        "teachers": {},
     }
     tree = Tree(root, manifest, plan.epochs)
+    for place, rank in enumerate(ranks):
+        _run(tree.folder(place), plan, entries[place], rank)
+    tree.seal()
     tree.rewrite()
     return tree
 
 
-def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method: str, seed: int) -> dict[str, Any]:
-    name = method.split(",")[0]
-    values = {key: yaml.safe_load(value) for key, value in (part.split("=") for part in method.split(", ")[1:])}
-    components: list[dict[str, Any]] = [{"name": part} for part in name.split("+") if name != "vanilla"]
-    if components:
-        components[-1] |= values
-    recipe = {"epochs": plan.epochs, "batch_size": 128, "train_images": None} | plan.recipes.get(method, {})
-    differs = plan.differs.get(method, values)
-    folder = re.sub(r"[^a-z0-9_.+-]+", "", tagged(name, differs))
+def _entry(plan: Plan, dataset: str, architecture: str, augmentation: str, label: str, seed: int) -> Content:
+    name, *parts = label.split(", ")
+    values = {key: yaml.safe_load(value) for key, value in (part.split("=") for part in parts)}
+    own = [part for part in name.split("+") if part in METHODS]
+    known = METHODS[own[-1]] if own else None
+    parameters = {}
+    if known is not None:
+        fields = (next(iter(known.by_objective.values())) if known.by_objective else known.parameters()).model_dump()
+        parameters = {key: value for key, value in values.items() if key in fields}
+    recipe = RECIPE | {"epochs": plan.epochs} | plan.recipes.get(label, {})
+    cell = a_cell(
+        dataset=dataset,
+        architecture={
+            "name": architecture,
+            "parameters": {"network": "cifar_resnet", "depth": 8, "width": 4},
+            "dynamic": None,
+        },
+        augmentation={"name": augmentation, "crop": {"padding": 4, "flip": True}, "parameters": {}},
+        # A name that is none stands for a method that is.
+        method=method("+".join(own) or ("vanilla" if name == "vanilla" else "dropout"), **parameters),
+        recipe=recipe,
+        seed=seed,
+    )
+    differs = plan.differs.get(label, {f"{own[-1] if own else 'recipe'}.{key}": value for key, value in values.items()})
+    folder = "--".join([name, *(f"{key}-{value}" for key, value in differs.items())]).replace("+", "-")
+    asked = [
+        {"kind": "clean", "options": {"test_images": plan.test_images}},
+        {
+            "kind": "corruption",
+            "options": {
+                "test_images": plan.test_images,
+                "names": list(plan.corruptions),
+                "seed": 0,
+                "profile": plan.profile,
+            },
+        },
+    ]
     return {
         "run": f"{dataset}/{architecture}/{augmentation}/{folder}/seed{seed}",
         "evaluation": "",
@@ -134,27 +242,23 @@ def _cell(plan: Plan, dataset: str, architecture: str, augmentation: str, method
             "dataset": dataset,
             "architecture": architecture,
             "augmentation": augmentation,
-            "method": method,
+            "method": label,
         },
-        "seed": seed,
         "differs": differs,
-        "cell": {
-            "dataset": dataset,
-            "architecture": {"name": architecture},
-            "augmentation": {"name": augmentation},
-            "method": {"name": name, "components": components},
-            "recipe": recipe,
-            "seed": seed,
-        },
+        "cell": cell.model_dump(mode="json"),
+        "corrupted": {"source": "generated", "profile": plan.profile, "seed": 0},
+        "asked": asked,
     }
 
 
-def _run(folder: Path, plan: Plan, entry: dict[str, Any], rank: int) -> None:
-    random = np.random.default_rng([entry["seed"], rank, len(entry["run"])])
+def _run(folder: Path, plan: Plan, entry: Content, rank: int) -> None:
+    seed, label = entry["cell"]["seed"], entry["label"]["method"]
+    random = np.random.default_rng([seed, rank, len(entry["run"])])
     folder.mkdir(parents=True, exist_ok=True)
     level = 9.0 - 0.5 * (rank % 5) + 0.3 * random.standard_normal()
-    best = {"error": level + 0.1, "epoch": plan.epochs - 1}
-    _json(folder / "clean.json", {"error": level, "n": plan.images, "test_images": plan.test_images, "best": best})
+    errors = {"last": level, "best": level + 0.1}
+    clean = {key: {"error": error, "correct": 0, "n": plan.images} for key, error in errors.items()}
+    _json(folder / "clean.json", {"result": clean})
     rows = [
         {
             "corruption": name,
@@ -165,7 +269,7 @@ def _run(folder: Path, plan: Plan, entry: dict[str, Any], rank: int) -> None:
         for place, name in enumerate(plan.corruptions)
         for severity in range(1, 6)
     ]
-    _csv(folder / "corruption.csv", rows)
+    _json(folder / "corruption.json", {"result": {"rows": rows, "corruptions": {}}})
     epochs = [
         {
             "epoch": epoch + 1,
@@ -173,31 +277,16 @@ def _run(folder: Path, plan: Plan, entry: dict[str, Any], rank: int) -> None:
             "train_loss": 2.2 * math.exp(-0.4 * epoch) + 0.05 + 0.01 * random.random(),
             "train_error": 0.8 * math.exp(-0.5 * epoch) + 0.01,
             "validation_error": 0.7 * math.exp(-0.5 * epoch) + level / 100 + 0.01 * random.random(),
+            "weights_sha256": "0" * 64,
         }
         for epoch in range(plan.epochs)
     ]
-    _csv(folder / "epochs.csv", epochs)
-    seconds = plan.seconds.get(entry["label"]["method"], (8.0,) * len(plan.seeds))[plan.seeds.index(entry["seed"])]
-    _json(
-        folder / "record.json",
-        {
-            "cell": entry["cell"],
-            "seed": entry["seed"],
-            "hardware": {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2},
-            "versions": {"torch": "2.14.1"},
-            "wall_clock_seconds": 100.0,
-            "epoch_seconds": {"wall": 9.0, "processor": seconds},
-            "counts": {"train_images": 1293, "validation_images": 144},
-        },
-    )
-    _evaluated_now(folder)
-    if plan.logs and "ews" in entry["label"]["method"]:
+    write_csv(folder / "epochs.csv", epochs)
+    seconds = plan.seconds.get(label, (8.0,) * len(plan.seeds))[plan.seeds.index(seed)]
+    write_record(folder, a_record(a_cell(seed=seed)))
+    _sealed(folder / "record.json", {"epoch_seconds": {"wall": 9.0, "processor": seconds}})
+    if plan.logs and "ews" in label:
         _controller(folder, random, updates=plan.epochs * 10)
-
-
-def _evaluated_now(folder: Path) -> None:
-    """Tie a run's corruption errors to its record.json, as it is now."""
-    _json(folder / "corruption.json", {"record": sha256(folder / "record.json")})
 
 
 def _controller(folder: Path, random: np.random.Generator, *, updates: int) -> None:
@@ -219,21 +308,14 @@ def _controller(folder: Path, random: np.random.Generator, *, updates: int) -> N
             }
         )
         baseline = 0.99 * baseline + 0.01 * reward
-    _csv(folder / "controller.csv", rows)
+    write_csv(folder / "controller.csv", rows)
     kept = [
         {"block": block, "layer": 0, "channel": channel, "kept": int(random.binomial(900, 0.7)), "subnets": 900}
         for block, width in enumerate((16, 32, 64))
         for channel in range(width)
     ]
-    _csv(folder / "kept.csv", kept)
+    write_csv(folder / "kept.csv", kept)
 
 
 def _json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
-
-
-def _csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -2,66 +2,33 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers.runs import adversarial_result, attacked_weights, reseal
 
 from ews.core.errors import EwsError
-from ews.core.files import sha256
+from ews.core.levels import as_levels
 from ews.pipeline.report import adversarial, manifest, measure, reported, table
+from ews.pipeline.report.inputs import Inputs
 
 SETTINGS = {
     "epsilon": 8 / 255,
     "step_size": 2 / 255,
     "steps": 20,
     "restarts": 5,
-    "autoattack": {"n_examples": 500, "batch_size": 250, "version": "standard"},
+    **{"n_examples": 500, "batch_size": 250, "version": "standard"},
 }
 METHODS = ("at", "at+ews")
-# What Table 4's numbers of EWS were made with, in the words of a run's folder.
+# What Table 4's numbers of EWS were made with.
 RELEASED = {"ews.entropy_bonus": 0.01, "ews.weight": 0.1, "ews.width": 0.9}
 
 
-def attack(tree: Any, **changes: Any) -> None:
-    """Write adversarial.json into every run, and ask for it in the manifest."""
-    tree.manifest |= {"evaluations": ["clean", "adversarial"], "adversarial": SETTINGS}
-    for place, cell in enumerate(tree.manifest["cells"]):
-        rank = METHODS.index(cell["label"]["method"])
-        folder = tree.folder(place)
-
-        def part(offset: float, folder: Any = folder) -> dict[str, Any]:
-            return {
-                "clean": {"error": 20.0 + offset, "n": 1000},
-                "pgd": {"error": 50.0 + offset, "n": 1000},
-                # Of the 500 images 16 % are wrong as they are, 36 % more are fooled by the first attack.
-                "autoattack": {
-                    "error": 54.0 + offset,
-                    "n": 500,
-                    "attacks": [
-                        {"attack": "apgd-ce", "error": 52.0, "fooled": 180},
-                        {"attack": "apgd-t", "error": 54.0 + offset, "fooled": 10},
-                    ],
-                },
-                "warnings": ["Square is ahead."] if offset == 0 else [],
-            }
-
-        content = {
-            **part(-1.0 * rank if rank == 0 else 0.0),
-            "best": part(-2.5 - rank),
-            "record": sha256(folder / "record.json"),
-            "settings": {
-                "norm": "Linf",
-                "epsilon": 8 / 255,
-                "pgd": {"step_size": 2 / 255, "steps": 20, "restarts": 5, "start": "uniform"},
-                "autoattack": {"version": "standard", "batch_size": 250, "shard": 250},
-            },
-        }
-        if rank == 0:
-            content["warnings"] = []
-        (folder / "adversarial.json").write_text(json.dumps(content | changes))
-    tree.rewrite()
+def part(offset: float, warnings: list[str]) -> dict[str, Any]:
+    """Of the 500 images of AutoAttack 16 % are wrong as they are, 36 % more are fooled by the first attack."""
+    errors = {"clean": 20.0 + offset, "pgd": 50.0 + offset, "autoattack": 54.0 + offset}
+    return attacked_weights(**errors, first=52.0, fooled=180, n=1000, chosen=500) | {"warnings": warnings}
 
 
 @pytest.fixture
@@ -74,13 +41,18 @@ def attacked(grow: Callable[..., Any]) -> Any:
         differs={"at+ews": RELEASED},
         seeds=(0, 1),
     )
-    attack(tree)
+    tree.evaluations("clean")
+    tree.ask("adversarial", SETTINGS)
+    for place, entry in enumerate(tree.entries):
+        rank = METHODS.index(entry["label"]["method"])
+        warnings = ["Square is ahead."] if rank else []
+        tree.write(place, "adversarial", adversarial_result(part(0.0, warnings), part(-2.5 - rank, [])))
     return tree
 
 
 def measured(tree: Any) -> tuple[Any, Any, Any, Any]:
     study, published = manifest.load(tree.study), reported.load(reported.DEFAULT)
-    found, records = measure.measure(study, runs=tree.runs, reported=published)
+    found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=published)
     return study, found, records, table.tables(study, found, records=records, reported=published)
 
 
@@ -103,11 +75,8 @@ def test_the_columns_are_those_of_table_4_with_the_paper_s_numbers_beside(attack
 
 
 def test_without_selected_weights_the_last_epoch_s_stand_in_the_main_table_with_the_paper_s(attacked):
-    for cell in attacked.manifest["cells"]:
-        path = attacked.runs / cell["run"] / "adversarial.json"
-        content = json.loads(path.read_text())
-        del content["best"]
-        path.write_text(json.dumps(content))
+    for place in range(4):
+        attacked.change(place, "adversarial.json", lambda content: content["result"].update(best=None))
     _, found, _, texts = measured(attacked)
     head = next(line for line in texts["table.md"].splitlines() if "pgd-20" in line)
     assert "(best)" not in head and head.count("paper") == 3
@@ -145,11 +114,13 @@ def test_weighted_robust_accuracies_are_of_the_images_that_each_attack_saw(attac
 
 
 def test_of_accuracies_the_highest_is_bold_and_of_errors_the_lowest(attacked):
-    for cell, (clean, robust) in zip(attacked.manifest["cells"], [(20, 50)] * 2 + [(10, 45)] * 2, strict=True):
-        path = attacked.runs / cell["run"] / "adversarial.json"
-        content = json.loads(path.read_text())
-        changed = {"clean": {"error": clean, "n": 1000}, "pgd": {"error": robust, "n": 1000}}
-        path.write_text(json.dumps(content | {"best": content["best"] | changed}))
+    for place, (clean, robust) in enumerate([(20.0, 50.0)] * 2 + [(10.0, 45.0)] * 2):
+
+        def change(content: dict[str, Any], clean: float = clean, robust: float = robust) -> None:
+            content["result"]["best"]["clean"]["error"] = clean
+            content["result"]["best"]["pgd"]["error"] = robust
+
+        attacked.change(place, "adversarial.json", change)
     texts = measured(attacked)[3]
     cells = {row[1]: row[2] for row in grid(texts, "weighted robust accuracy: pgd")[1:]}
     assert cells == {"at": "65.00 ± 0.00", "at+ews": "**72.50** ± 0.00"}
@@ -158,29 +129,31 @@ def test_of_accuracies_the_highest_is_bold_and_of_errors_the_lowest(attacked):
 
 
 ADAPTIVE = {"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 20, "restarts": 1, "weights": [0.1, 10.0]}
-
-
 ROUTER = {"suspected": {"percent": 7.0, "n": 900}, "trusted": {"percent": 11.0, "n": 450}}
+
+
+def deceived(error: float) -> dict[str, Any]:
+    again = {"error": 0.0, "changed": 0, "distance": 0.0, "lowest": 0.0, "highest": 1.0}
+    other = {"error": 10.0, "n": 900}
+    return {
+        "clean": other,
+        "pgd": other,
+        "adaptive": {"error": error, "n": 900, "weights": [], "again": again},
+        "router": ROUTER,
+    }
 
 
 @pytest.fixture
 def routed(attacked: Any) -> Any:
     """The same study, whose second method has a router that adaptive attacks deceive."""
-    attacked.manifest |= {"evaluations": ["clean", "adversarial", "adaptive"], "adaptive": ADAPTIVE}
-    for cell in attacked.manifest["cells"]:
-        if cell["label"]["method"] == "at+ews":
-            folder = attacked.runs / cell["run"]
-            cell["cell"]["architecture"]["dynamic"] = {"name": "awnet", "extractor": [4]}
-            record = json.loads((folder / "record.json").read_text()) | {"cell": cell["cell"]}
-            (folder / "record.json").write_text(json.dumps(record))
-            content = {
-                **{"adaptive": {"error": 60.0 + cell["seed"], "n": 900}, "settings": {"norm": "Linf", **ADAPTIVE}},
-                **{"router": ROUTER, "best": {"adaptive": {"error": 58.0, "n": 900}, "router": ROUTER}},
-                "record": sha256(folder / "record.json"),
-            }
-            (folder / "adaptive.json").write_text(json.dumps(content))
-            attack = json.loads((folder / "adversarial.json").read_text())
-            (folder / "adversarial.json").write_text(json.dumps(attack | {"record": content["record"]}))
+    attacked.ask("adaptive", ADAPTIVE | {"batch_size": 250}, of=lambda entry: entry["label"]["method"] == "at+ews")
+    hardware = {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2}
+    for place, entry in enumerate(attacked.entries):
+        if entry["label"]["method"] == "at+ews":
+            seed = entry["cell"]["seed"]
+            entry["cell"]["architecture"]["dynamic"] = {"name": "awnet", "parameters": {"extractor": [4]}}
+            parts = {"last": deceived(60.0 + seed), "best": deceived(58.0)}
+            attacked.write(place, "adaptive", {**parts, "seed": seed, "hardware": hardware, "versions": {}})
     attacked.rewrite()
     return attacked
 
@@ -197,7 +170,7 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
         ["–", "–", "–"],
         ["58.00 ± 0.00", "7.00 ± 0.00", "11.00 ± 0.00"],
     ]
-    caption = adversarial.further_caption(study, table.build(study, found, reported.load(reported.DEFAULT)))
+    caption = adversarial.further_caption(table.build(study, found, reported.load(reported.DEFAULT)))
     for words in ("PGD-20, then as many steps", "weights 0.1, 10 and one uniform start each", "on 900 test images"):
         assert words in caption
     for name in ("table.html", "table.tex"):
@@ -209,18 +182,17 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"settings": ADAPTIVE | {"weights": [1.0]}}, "other settings than the study asks for"),
-        ({"record": "0" * 64}, "of an earlier training"),
-        ({"adaptive": None}, "has no 'adaptive'"),
-        ({"adaptive": {"error": -1, "n": 4}}, "between 0 and 100"),
-        ({"router": None}, "has no 'router'"),
-        ({"router": {"suspected": 4.0}}, "has no 'suspected'"),
-        ({"router": ROUTER | {"trusted": {"percent": 101, "n": 4}}}, "last router trusted: percent is 101"),
+        (lambda content: content["options"].update(weights=[1.0]), r"other settings than .*: weights \(1\.0,\), not"),
+        (lambda content: content.update(record="0" * 64), "of an earlier training"),
+        (lambda content: content["result"]["last"].pop("adaptive"), r"result\.last\.adaptive: Field required"),
+        (lambda content: content["result"]["last"]["adaptive"].update(error=-1.0), r"adaptive\.error: .*equal to 0"),
+        (lambda content: content["result"]["last"].pop("router"), r"result\.last\.router: Field required"),
+        (lambda content: content["result"]["best"]["router"].pop("suspected"), r"router\.suspected: Field required"),
     ],
 )
 def test_adaptive_results_of_something_else_are_refused(routed, change, message):
-    path = routed.runs / routed.manifest["cells"][-1]["run"] / "adaptive.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path = routed.folder(3) / "adaptive.json"
+    reseal(path, change)
     with pytest.raises(EwsError, match=message):
         measured(routed)
     path.unlink()
@@ -229,8 +201,7 @@ def test_adaptive_results_of_something_else_are_refused(routed, change, message)
 
 
 def test_where_a_seed_left_nothing_to_attack_the_router_has_no_number(routed):
-    path = routed.runs / routed.manifest["cells"][-1]["run"] / "adaptive.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"router": ROUTER | {"trusted": None}}))
+    routed.change(3, "adaptive.json", lambda content: content["result"]["last"]["router"].update(trusted=None))
     _, found, _, texts = measured(routed)
     assert [one.seed for one in found if one.metric == "adversarial images trusted"] == [0]
     assert "clean images suspected" in texts["table.csv"]
@@ -262,18 +233,24 @@ def test_the_caption_says_what_the_attacks_were(attacked):
 
 def test_signs_of_masked_gradients_stand_in_the_table_and_the_records(attacked):
     study, found, records, texts = measured(attacked)
-    assert [record["warnings"]["last"] for record in records] == [[], [], ["Square is ahead."], ["Square is ahead."]]
+    ahead = ("Square is ahead.",)
+    assert [record.warnings["adversarial"]["last"] for record in records] == [(), (), ahead, ahead]
     warning = "WARNING, signs of masked gradients: at+ews, seed 0: Square is ahead. at+ews, seed 1: Square is ahead."
     assert warning in texts["caption.txt"]
     for name in ("table.md", "table.html", "table.tex"):
         assert "masked gradients: at+ews" in texts[name]
-    attack(attacked, warnings=[])
+    for place in range(4):
+        attacked.change(place, "adversarial.json", lambda content: content["result"]["last"].update(warnings=[]))
     assert "No sign of masked gradients was seen." in measured(attacked)[3]["caption.txt"]
-    for record in records:
-        record["warnings"]["best"] = [*record["warnings"]["last"], "Hard to attack."]
-    of_both = adversarial.signs(study, records)[0]
+
+    def warned(record: Any, **warnings: tuple[str, ...]) -> Any:
+        return record.model_copy(update={"warnings": {"adversarial": warnings}})
+
+    kept = [record.warnings["adversarial"]["last"] for record in records]
+    both = [warned(one, last=last, best=(*last, "Hard to attack.")) for one, last in zip(records, kept, strict=True)]
+    of_both = adversarial.signs(study, both)[0]
     assert of_both.count("Square is ahead.") == 2 and of_both.count("(best) Hard to attack.") == 3
-    many = [record | {"warnings": {"last": ["Odd."] * 3}} for record in records]
+    many = [warned(record, last=("Odd.",) * 3) for record in records]
     assert "And 7 more, in records.json." in adversarial.signs(study, many)[0]
     assert found
 
@@ -281,32 +258,31 @@ def test_signs_of_masked_gradients_stand_in_the_table_and_the_records(attacked):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"record": "0" * 64}, "is of an earlier training"),
-        ({"settings": {"epsilon": 4 / 255}}, "other settings than the study asks for"),
-        ({"pgd": {"error": 101, "n": 10}}, "between 0 and 100"),
-        ({"autoattack": None}, "has no 'autoattack'"),
-        ({"autoattack": {"error": 50, "n": 500}}, "names no 'attacks'"),
-        ({"autoattack": {"error": 50, "n": 500, "attacks": [{"error": 10, "fooled": 90}]}}, "between 0 and 100"),
-        ({"clean": None}, "has no 'clean'"),
-        ({"best": {}}, "has no 'pgd'"),
+        (lambda content: content.update(record="0" * 64), "is of an earlier training"),
+        (lambda content: content["options"].update(epsilon=4 / 255), "other settings than the study asks for: epsilon"),
+        (lambda content: content["result"]["last"]["pgd"].update(error=101.0), r"pgd\.error: .*equal to 100"),
+        (lambda content: content["result"]["last"].pop("autoattack"), r"autoattack: Field required"),
+        (lambda content: content["result"]["last"]["autoattack"].update(attacks=[]), r"attacks: .*at least 1 item"),
+        (lambda content: content["result"]["last"].pop("clean"), r"result\.last\.clean: Field required"),
+        (lambda content: content["result"].update(best={}), r"result\.best\.clean: Field required"),
     ],
 )
 def test_results_of_something_else_are_refused(attacked, change, message):
-    attack(attacked, **change)
+    reseal(attacked.folder(0) / "adversarial.json", change)
     with pytest.raises(EwsError, match=message):
         measured(attacked)
 
 
 def test_a_manifest_without_the_attacks_settings_is_refused(attacked):
-    del attacked.manifest["adversarial"]
+    del attacked.entries[0]["asked"][1]["options"]["epsilon"]
     attacked.rewrite()
-    with pytest.raises(EwsError, match="not a study's manifest"):
+    with pytest.raises(EwsError, match=r"entries\.0\.asked\.1\.options.*epsilon: Field required"):
         manifest.load(attacked.study)
 
 
 @pytest.mark.parametrize(("value", "text"), [(8 / 255, "8/255"), (0.3, "0.3"), (0.0, "0/255"), (1.0, "255/255")])
 def test_distances_are_written_in_grey_levels_where_they_are_whole(value, text):
-    assert adversarial.levels(value) == text
+    assert as_levels(value) == text
 
 
 def test_without_vanilla_the_method_without_ews_is_what_rows_are_compared_with(attacked):

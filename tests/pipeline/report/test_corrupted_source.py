@@ -29,15 +29,14 @@ Grow = Callable[..., Any]
 )
 def test_the_caption_names_the_source(grow: Grow, official: Callable[[Any], bool], expected: str) -> None:
     tree = grow(datasets=("cifar10", "digits"), seeds=(0,), logs=False)
-    for cell in tree.manifest["cells"]:
+    for cell in tree.entries:
         if official(cell):
-            cell["corrupted"] = "official"
+            cell["corrupted"]["source"] = "official"
     tree.rewrite()
     assert corrupted(load(tree.study)) == expected
 
 
 def test_nothing_is_said_where_no_corruption_was_measured(grow: Grow) -> None:
     tree = grow(seeds=(0,), logs=False)
-    tree.manifest["evaluations"] = ["clean"]
-    tree.rewrite()
+    tree.evaluations("clean")
     assert corrupted(load(tree.study)) == ""

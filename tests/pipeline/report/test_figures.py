@@ -9,14 +9,15 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from helpers.runs import write_csv
 from matplotlib.figure import Figure
 
 from ews.core.errors import EwsError
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 from ews.pipeline.report import (
     figures,
     manifest,
     measure,
-    metrics,
     plot_controller,
     plot_corruption,
     plot_training,
@@ -25,6 +26,7 @@ from ews.pipeline.report import (
     runs,
     table_data,
 )
+from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
 Grow = Callable[..., Tree]
@@ -34,16 +36,16 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def _save(tree: Tree, folder: Path) -> dict[str, str]:
     study = manifest.load(tree.study)
-    found, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
-    figures.save(study, found, runs=tree.runs, folder=folder)
+    found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
+    figures.save(study, found, inputs=Inputs(tree.runs), folder=folder)
     assert {path.name for path in folder.iterdir()} == {f"{name}.svg" for name in NAMES}
     return {path.stem: path.read_text() for path in folder.iterdir()}
 
 
 def _study(tree: Tree) -> runs.Study:
     study = manifest.load(tree.study)
-    found, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
-    return runs.Study(study, table_data.build(study, found, reported.load()), tree.runs)
+    found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
+    return runs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
 
 
 def _words(svg: str) -> set[str]:
@@ -89,6 +91,7 @@ def test_a_study_without_controller_says_so(grow: Grow, tmp_path: Path) -> None:
 def test_an_empty_controller_log_is_no_controller(grow: Grow, tmp_path: Path) -> None:
     tree = grow(methods=("vanilla", "ews"), augmentations=("standard",), seeds=(0,))
     (tree.folder(1) / "controller.csv").write_text("")  # a search that does not learn
+    tree.seal()
     texts = _save(tree, tmp_path / "out")
     assert "No cell of this study has a learned controller." in _words(texts["controller"])
     assert any("block 2" in word for word in _words(texts["kept"]))
@@ -96,8 +99,7 @@ def test_an_empty_controller_log_is_no_controller(grow: Grow, tmp_path: Path) ->
 
 def test_a_study_of_clean_error_alone(grow: Grow, tmp_path: Path) -> None:
     tree = grow(augmentations=("standard",), seeds=(0,), epochs=1)
-    tree.manifest |= {"evaluations": ["clean"], "corruptions": []}
-    tree.rewrite()
+    tree.evaluations("clean")
     texts = _save(tree, tmp_path / "out")
     assert "This study evaluates no corruptions." in _words(texts["corruption"])
     assert "This study evaluates no corruptions." in _words(texts["severity"])
@@ -106,8 +108,10 @@ def test_a_study_of_clean_error_alone(grow: Grow, tmp_path: Path) -> None:
 def test_thirty_rows_and_no_validation_split(grow: Grow, tmp_path: Path) -> None:
     methods = ("vanilla", *(f"ews, width={place / 100}" for place in range(1, 30)))
     tree = grow(augmentations=("standard",), methods=methods, seeds=(0, 1), epochs=2)
-    for place in range(len(tree.manifest["cells"])):
-        (tree.folder(place) / "epochs.csv").write_text("epoch,train_loss,train_error\n1,2.0,0.5\n2,1.0,0.25\n")
+    for place in range(len(tree.entries)):
+        head = "epoch,learning_rate,train_loss,train_error,weights_sha256"
+        (tree.folder(place) / "epochs.csv").write_text(f"{head}\n1,0.1,2.0,0.5,a\n2,0.1,1.0,0.25,b\n")
+    tree.seal()
     texts = _save(tree, tmp_path / "out")
     assert set(methods) <= _words(texts["severity"])
     assert set(methods) <= _words(texts["corruption"])
@@ -129,6 +133,7 @@ def test_kept_channels_are_shares_of_the_subnets(grow: Grow) -> None:
     (tree.folder(0) / "kept.csv").write_text(
         "block,layer,channel,kept,subnets\n0,0,0,10,20\n0,0,1,20,20\n1,0,0,5,20\n1,0,1,0,20\n1,0,2,15,20\n"
     )
+    tree.seal()
     study = _study(tree)
     table = runs.kept(study, study.manifest.entries[0])
     assert table is not None
@@ -142,8 +147,13 @@ def test_kept_channels_are_shares_of_the_subnets(grow: Grow) -> None:
 def test_curves_over_seeds(grow: Grow) -> None:
     tree = grow(augmentations=("standard",), methods=("vanilla",), seeds=(0, 1))
     for place, errors in enumerate(((0.5, 0.25), (0.25, 0.125))):
-        rows = "".join(f"{epoch + 1},1.0,{error}\n" for epoch, error in enumerate(errors))
-        (tree.folder(place) / "epochs.csv").write_text(f"epoch,train_loss,validation_error\n{rows}")
+        rows = [
+            {"epoch": epoch + 1, "learning_rate": 0.1, "train_loss": 1.0, "train_error": 0.5, "validation_error": error}
+            | {"weights_sha256": "0"}
+            for epoch, error in enumerate(errors)
+        ]
+        write_csv(tree.folder(place) / "epochs.csv", rows)
+    tree.seal()
     study = _study(tree)
     curve = runs.epochs(study, study.results.labels[0], "validation_error", scale=100.0)
     assert curve is not None
@@ -159,8 +169,12 @@ def test_running_mean_is_centred_and_shorter_at_the_ends() -> None:
 
 def test_severities_are_means_over_the_corruptions(grow: Grow) -> None:
     tree = grow(augmentations=("standard",), methods=("vanilla",), seeds=(0,), corruptions=("fog", "snow"))
-    lines = [f"{name},{s},{base + s},100\n" for name, base in (("fog", 10), ("snow", 20)) for s in range(1, 6)]
-    (tree.folder(0) / "corruption.csv").write_text("corruption,severity,error,n\n" + "".join(lines))
+    rows = [
+        {"corruption": name, "severity": s, "error": float(base + s), "n": 100}
+        for name, base in (("fog", 10), ("snow", 20))
+        for s in range(1, 6)
+    ]
+    tree.write(0, "corruption", {"rows": rows, "corruptions": {}})
     study = _study(tree)
     points = runs.severities(study, study.results.labels[0], ("fog", "snow"))
     assert points == {s: [15.0 + s] for s in range(1, 6)}
@@ -170,8 +184,10 @@ def test_severities_are_means_over_the_corruptions(grow: Grow) -> None:
 def test_no_panel_is_cut_to_the_errors_of_the_first(grow: Grow, draw: Callable[[runs.Study], Figure]) -> None:
     tree = grow(methods=("vanilla",), seeds=(0,))
     for place, lift in ((0, 0.0), (1, 90.0)):
-        lines = [f"{name},{s},{lift + s},100\n" for name in metrics.BENCHMARK for s in range(1, 6)]
-        (tree.folder(place) / "corruption.csv").write_text("corruption,severity,error,n\n" + "".join(lines))
+        rows = [
+            {"corruption": name, "severity": s, "error": lift + s, "n": 100} for name in BENCHMARK for s in range(1, 6)
+        ]
+        tree.write(place, "corruption", {"rows": rows, "corruptions": {}})
     first, second = draw(_study(tree)).axes
     highest = max(np.max(line.get_ydata()) for line in second.lines if len(line.get_ydata()) > 2)
     assert highest > 90
@@ -187,12 +203,16 @@ def test_numbers_that_are_none_are_named(tree: Tree, name: str, draw: Callable[[
     lines = path.read_text().splitlines()
     lines[3] = re.sub(r"[^,]+$", "nan", lines[3])
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(EwsError, match=rf"{name}: row 4: .* is 'nan', not a finite number. Train"):
+    with pytest.raises(EwsError, match=rf"{name}: damaged, or of another run: .* train this run again"):
+        _save(tree, tmp_path / "out")
+    tree.seal()
+    with pytest.raises(EwsError, match=rf"{name}: row 4: .*, not 'nan'\n.*train this run again"):
         draw(_study(tree))
 
 
 def test_kept_without_its_columns_is_refused(tree: Tree) -> None:
     path = tree.runs / "digits/resnet8/augmix/ews/seed1/kept.csv"
     path.write_text("block,layer,channel,kept\n0,0,0,3\n")
-    with pytest.raises(EwsError, match="has no column 'subnets'"):
+    tree.seal()
+    with pytest.raises(EwsError, match=r"kept\.csv: row 2: subnets: Field required"):
         plot_controller.kept(_study(tree))

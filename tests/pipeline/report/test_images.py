@@ -3,17 +3,18 @@
 import csv
 import io
 import itertools
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.runs import adversarial_result, attacked_weights
 
 from ews.core.errors import EwsError
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 from ews.pipeline.report import images, manifest, measure, reported, table
-from ews.pipeline.report.metrics import BENCHMARK
+from ews.pipeline.report.inputs import Inputs
 
 IMAGES = 40
 CLASSES = 10
@@ -25,36 +26,38 @@ def tree(grow: Grow) -> Any:
     """Two methods x 3 seeds whose predictions are kept image by image, and agree with the errors."""
     tree = grow(augmentations=("standard",), methods=("vanilla", "ews"), logs=False, images=IMAGES)
     random = np.random.default_rng(0)
-    for folder in folders(tree):
+    for place in places(tree):
         clean = random.random(IMAGES) < 0.3
-        keep(folder, clean, np.broadcast_to(clean, (15, 5, IMAGES)) ^ (random.random((15, 5, IMAGES)) < 0.2))
+        keep(tree, place, clean, np.broadcast_to(clean, (15, 5, IMAGES)) ^ (random.random((15, 5, IMAGES)) < 0.2))
     return tree
 
 
-def folders(tree: Any) -> Iterator[Path]:
-    return (tree.folder(place) for place in range(len(tree.manifest["cells"])))
+def places(tree: Any) -> range:
+    return range(len(tree.entries))
 
 
-def keep(folder: Path, clean: np.ndarray, corrupted: np.ndarray) -> None:
+def keep(tree: Any, place: int, clean: np.ndarray, corrupted: np.ndarray) -> None:
     """Write predictions that are wrong where told, and the errors that follow."""
-    label = np.arange(IMAGES) % CLASSES
+    label, folder = np.arange(IMAGES) % CLASSES, tree.folder(place)
     common = {"label": label, "index": np.arange(IMAGES)}
     wrong = (label + 1) % CLASSES
     np.savez(folder / "clean.npz", prediction=np.where(clean, wrong, label).astype(np.uint8), **common)
-    content = json.loads((folder / "clean.json").read_text()) | {"error": 100 * float(clean.mean())}
-    (folder / "clean.json").write_text(json.dumps(content))
+    tree.write(place, "clean", {"last": {"error": 100 * float(clean.mean()), "correct": 0, "n": IMAGES}, "best": None})
     predicted = np.where(corrupted, wrong, label).astype(np.uint8)
     np.savez(folder / "corruption.npz", prediction=predicted, names=np.array(BENCHMARK), **common)
-    lines = [
-        f"{name},{severity + 1},{100 * float(corrupted[place, severity].mean())!r},{IMAGES}\n"
-        for place, name in enumerate(BENCHMARK)
+    rows = [
+        {
+            **{"corruption": name, "severity": severity + 1, "n": IMAGES},
+            "error": 100 * float(corrupted[number, severity].mean()),
+        }
+        for number, name in enumerate(BENCHMARK)
         for severity in range(5)
     ]
-    (folder / "corruption.csv").write_text("corruption,severity,error,n\n" + "".join(lines))
+    tree.write(place, "corruption", {"rows": rows, "corruptions": {}})
 
 
 def compared(tree: Any) -> dict[str, images.Difference]:
-    return {one.metric: one for one in images.compare(manifest.load(tree.study), runs=tree.runs)}
+    return {one.metric: one for one in images.compare(manifest.load(tree.study), inputs=Inputs(tree.runs))}
 
 
 def test_the_interval_is_the_bootstrap_distribution_s_own() -> None:
@@ -76,7 +79,7 @@ def test_differences_that_are_all_alike_have_no_width() -> None:
 
 def test_the_difference_is_that_of_the_measured_errors(tree: Any) -> None:
     study = manifest.load(tree.study)
-    measured, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
+    measured, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     found = compared(tree)
     assert list(found) == ["clean error", "corruption error"]
     for metric, one in found.items():
@@ -92,15 +95,15 @@ def test_the_difference_is_that_of_the_measured_errors(tree: Any) -> None:
 
 def test_copies_that_fail_with_their_image_count_once(tree: Any) -> None:
     random = np.random.default_rng(2)
-    for folder in folders(tree):
+    for place in places(tree):
         clean = random.random(IMAGES) < 0.3
-        keep(folder, clean, np.broadcast_to(clean, (15, 5, IMAGES)))
+        keep(tree, place, clean, np.broadcast_to(clean, (15, 5, IMAGES)))
     found = compared(tree)
     clean, corrupted = found["clean error"], found["corruption error"]
     assert (corrupted.mean, corrupted.low, corrupted.high) == pytest.approx((clean.mean, clean.low, clean.high))
     # Copies that fail on their own tell more: 75 times as many draws, a width some 8.7 times smaller.
-    for folder in folders(tree):
-        keep(folder, random.random(IMAGES) < 0.3, random.random((15, 5, IMAGES)) < 0.3)
+    for place in places(tree):
+        keep(tree, place, random.random(IMAGES) < 0.3, random.random((15, 5, IMAGES)) < 0.3)
     found = compared(tree)
     clean, corrupted = found["clean error"], found["corruption error"]
     assert 5 < (clean.high - clean.low) / (corrupted.high - corrupted.low) < 14
@@ -108,7 +111,7 @@ def test_copies_that_fail_with_their_image_count_once(tree: Any) -> None:
 
 def test_the_file_gives_back_what_was_written(tree: Any, tmp_path: Path) -> None:
     study = manifest.load(tree.study)
-    found = images.compare(study, runs=tree.runs)
+    found = images.compare(study, inputs=Inputs(tree.runs))
     images.write(tmp_path / "images.csv", found)
     assert images.read(tmp_path / "images.csv", study) == found
     images.write(tmp_path / "images.csv", [])
@@ -118,9 +121,13 @@ def test_the_file_gives_back_what_was_written(tree: Any, tmp_path: Path) -> None
 
 def test_the_table_shows_it(tree: Any) -> None:
     study = manifest.load(tree.study)
-    measured, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    measured, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     texts = table.tables(
-        study, measured, records=records, reported=reported.load(), differences=images.compare(study, runs=tree.runs)
+        study,
+        measured,
+        records=records,
+        reported=reported.load(),
+        differences=images.compare(study, inputs=Inputs(tree.runs)),
     )
     found, text = compared(tree)["corruption error"], texts["table.md"]
     assert "40 images of 75 copies" in text and "other test images" in text
@@ -137,11 +144,13 @@ def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
     random = np.random.default_rng(4)
     rates = {"vanilla": 0.3, "dropout": 0.5, "ews": 0.2, "damp+ews": 0.2}
     wrong = {}
-    for folder, cell in zip(folders(tree), tree.manifest["cells"], strict=True):
-        wrong[cell["label"]["method"], cell["seed"]] = clean = random.random(IMAGES) < rates[cell["label"]["method"]]
-        keep(folder, clean, np.broadcast_to(clean, (15, 5, IMAGES)))
+    for place, cell in enumerate(tree.entries):
+        wrong[cell["label"]["method"], cell["cell"]["seed"]] = clean = (
+            random.random(IMAGES) < rates[cell["label"]["method"]]
+        )
+        keep(tree, place, clean, np.broadcast_to(clean, (15, 5, IMAGES)))
     study = manifest.load(tree.study)
-    found = images.compare(study, runs=tree.runs)
+    found = images.compare(study, inputs=Inputs(tree.runs))
     pairs = [(one.label.method, one.reference.method) for one in found if one.metric == "clean error"]
     assert pairs == [
         ("dropout", "vanilla"),
@@ -149,7 +158,7 @@ def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
     ]
     by_seed = [100 * (wrong["ews", seed].mean() - wrong["dropout", seed].mean()) for seed in (0, 1, 2)]
     assert found[4].mean == pytest.approx(np.mean(by_seed)) and found[4].reference.method == "dropout"
-    measured, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    measured, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     text = table.tables(study, measured, records=records, reported=reported.load(), differences=found)["table.md"]
     over_seeds, over_images = text.partition("Paired comparison with vanilla and dropout")[2].split(
         "on other test images"
@@ -172,10 +181,10 @@ def test_a_row_with_nothing_to_compare_with_is_left_out(grow: Grow, tmp_path: Pa
 
 def test_attacks_are_compared_on_their_own_images(tree: Any) -> None:
     random = np.random.default_rng(3)
-    for folder in folders(tree):
-        attacked(folder, random)
-    tree.manifest |= {"evaluations": ["clean", "adversarial"], "adversarial": SETTINGS}
-    tree.rewrite()
+    tree.ask("adversarial", SETTINGS)
+    for place in places(tree):
+        attacked(tree, place, random)
+    tree.evaluations("clean", "adversarial")
     found = compared(tree)
     assert list(found) == ["clean error", "pgd-20 error", "autoattack error"]
     assert [one.images for one in found.values()] == [IMAGES, IMAGES, 10]
@@ -186,44 +195,26 @@ SETTINGS: dict[str, Any] = {
     "step_size": 2 / 255,
     "steps": 20,
     "restarts": 1,
-    "autoattack": {"n_examples": 10, "batch_size": 250, "version": "standard"},
+    **{"n_examples": 10, "batch_size": 250, "version": "standard"},
 }
 
 
-def attacked(folder: Path, random: np.random.Generator) -> None:
-    from ews.core.files import sha256
-
+def attacked(tree: Any, place: int, random: np.random.Generator) -> None:
     pgd = random.random(IMAGES) < 0.4
     # Cumulative: what stands after an attack is what no attack before it has fooled.
     first = random.random(10) < 0.6
     both = np.array([first, first & (random.random(10) < 0.8)])
     chosen = np.arange(0, IMAGES, 4)
     np.savez(
-        folder / "adversarial.npz",
+        tree.folder(place) / "adversarial.npz",
         pgd_index=np.arange(IMAGES),
         pgd_robust=pgd,
         autoattack_index=chosen,
         autoattack_robust=both,
     )
-    (folder / "adversarial.json").write_text(
-        json.dumps(
-            {
-                "record": sha256(folder / "record.json"),
-                "settings": {
-                    "epsilon": 8 / 255,
-                    "pgd": {"step_size": 2 / 255, "steps": 20, "restarts": 1},
-                    "autoattack": {"version": "standard", "batch_size": 250},
-                },
-                "clean": {"error": 20.0, "n": IMAGES},
-                "pgd": {"error": 100 * float((~pgd).mean()), "n": IMAGES},
-                "autoattack": {
-                    "error": 100 * float((~both[-1]).mean()),
-                    "n": 10,
-                    "attacks": [{"attack": "apgd-ce", "error": 100 * float((~first).mean()), "fooled": 0}],
-                },
-            }
-        )
-    )
+    errors = [100 * float((~flags).mean()) for flags in (pgd, both[-1], first)]
+    last = attacked_weights(clean=20.0, pgd=errors[0], autoattack=errors[1], first=errors[2], n=IMAGES, chosen=10)
+    tree.write(place, "adversarial", adversarial_result(last))
 
 
 def other_images(folder: Path) -> None:
@@ -256,7 +247,7 @@ def one_more_wrong(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / "clean.npz").unlink(), r"clean\.npz: no such file"),
+        (lambda folder: (folder / "clean.npz").unlink(), r"clean\.npz: missing, though clean\.json names it"),
         (lambda folder: (folder / "clean.npz").write_bytes(b"PK\x03\x04"), r"clean\.npz: damaged, or not an \.npz"),
         (without_labels, r"clean\.npz: lacks what a comparison by image needs \('label'\)"),
         (one_more_wrong, r"clean\.npz: clean error: image by image .* was measured"),
@@ -267,6 +258,10 @@ def one_more_wrong(folder: Path) -> None:
 )
 def test_bad_predictions_are_named(tree: Any, spoil: Callable[[Path], Any], message: str) -> None:
     spoil(tree.runs / "digits/resnet8/standard/ews/seed1")
+    if (tree.runs / "digits/resnet8/standard/ews/seed1/clean.npz").is_file():
+        with pytest.raises(EwsError, match=r"clean\.npz: damaged, or of another evaluation"):
+            compared(tree)
+        tree.seal()
     with pytest.raises(EwsError, match=message):
         compared(tree)
 
@@ -274,19 +269,20 @@ def test_bad_predictions_are_named(tree: Any, spoil: Callable[[Path], Any], mess
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("difference", "nan", "row 2: difference is 'nan', not a finite number"),
+        ("difference", "nan", "row 2: difference: .*finite number, not 'nan'"),
         ("method", "adam", "does not hold the comparisons of study 'made_up'"),
         ("reference", "dropout", "does not hold the comparisons of study 'made_up'"),
         ("metric", "luck", "does not hold the comparisons of study 'made_up'"),
-        ("low", "90", "row 2: an interval whose ends are exchanged, or counts that are none"),
-        ("images", "2.5", "row 2: an interval whose ends are exchanged, or counts that are none"),
+        ("low", "90", "row 2: an interval whose ends are exchanged"),
+        ("images", "2.5", "row 2: images: .*valid integer"),
+        ("seeds", "0", "row 2: seeds: .*greater than or equal to 1"),
     ],
 )
 def test_a_file_that_is_not_the_study_s_is_refused(
     tree: Any, tmp_path: Path, column: str, value: str, message: str
 ) -> None:
     study, path = manifest.load(tree.study), tmp_path / "images.csv"
-    images.write(path, images.compare(study, runs=tree.runs))
+    images.write(path, images.compare(study, inputs=Inputs(tree.runs)))
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     rows[0][column] = value
     text = io.StringIO()

@@ -3,14 +3,16 @@
 import csv
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.runs import reseal
 
 from ews.core.errors import EwsError
-from ews.pipeline.report import manifest, measure, measurements, metrics, reported
-from ews.pipeline.report.metrics import BENCHMARK
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
+from ews.pipeline.evaluate.corruption.corruption_spec import SEVERITIES
+from ews.pipeline.report import manifest, measure, measurements, reported, table
+from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
 Grow = Callable[..., Tree]
@@ -19,7 +21,7 @@ SMALL: dict[str, Any] = {"augmentations": ("standard",), "methods": ("vanilla", 
 
 def _measure(tree: Tree) -> tuple[manifest.Manifest, list[measurements.Measurement], list[dict[str, Any]]]:
     study = manifest.load(tree.study)
-    found, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     return study, found, records
 
 
@@ -27,17 +29,25 @@ def _values(found: list[measurements.Measurement], method: str, seed: int) -> di
     return {one.metric: one for one in found if one.label.method == method and one.seed == seed}
 
 
+def rows(error: Callable[[int, int], float], names: tuple[str, ...] = BENCHMARK, n: int = 1000) -> list[dict[str, Any]]:
+    """Rows of corruption.json: errors by the corruption's place and the severity."""
+    return [
+        {"corruption": name, "severity": severity, "error": error(place, severity), "n": n}
+        for place, name in enumerate(names)
+        for severity in range(1, 6)
+    ]
+
+
+EPOCHS = "epoch,learning_rate,train_loss,train_error,validation_error,weights_sha256\n"
+
+
 def test_every_metric_of_a_cell(grow: Grow) -> None:
     tree = grow(**SMALL)
-    folder = tree.runs / "digits/resnet8/standard/ews/seed1"
-    (folder / "clean.json").write_text('{"error": 7.5, "n": 1000, "best": {"error": 7.0}}')
-    with (folder / "corruption.csv").open("w") as file:
-        file.write("corruption,severity,error,n\n")
-        for place, name in enumerate(BENCHMARK):
-            file.writelines(f"{name},{severity},{place + 2 * severity},1000\n" for severity in range(1, 6))
-    (folder / "epochs.csv").write_text(
-        "epoch,learning_rate,train_loss,train_error,validation_error\n1,0.1,1.0,0.5,0.25\n2,0.1,0.5,0.125,0.0625\n"
-    )
+    clean = {"last": {"error": 7.5, "correct": 925, "n": 1000}, "best": {"error": 7.0, "correct": 930, "n": 1000}}
+    tree.write(3, "clean", clean)
+    tree.write(3, "corruption", {"rows": rows(lambda place, severity: place + 2.0 * severity), "corruptions": {}})
+    (tree.folder(3) / "epochs.csv").write_text(f"{EPOCHS}1,0.1,1.0,0.5,0.25,a\n2,0.1,0.5,0.125,0.0625,b\n")
+    tree.seal()
     own = _values(_measure(tree)[1], "ews", 1)
     assert (own["clean error"].value, own["clean error"].n) == (7.5, 1000)
     assert (own["clean error (best)"].value, own["clean error (best)"].n) == (7.0, 1000)
@@ -50,8 +60,8 @@ def test_every_metric_of_a_cell(grow: Grow) -> None:
 
 def test_the_benchmark_is_the_one_that_corruptions_are_made_from() -> None:
     corruptions = pytest.importorskip("ews.corruptions")
-    assert metrics.BENCHMARK == tuple(corruptions.BENCHMARK)
-    assert metrics.SEVERITIES == tuple(corruptions.SEVERITIES)
+    assert BENCHMARK == tuple(corruptions.BENCHMARK)
+    assert SEVERITIES == tuple(corruptions.SEVERITIES)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +114,12 @@ def test_reported_stands_only_beside_the_paper_s_setting(grow: Grow) -> None:
 
 def test_non_default_evaluation_is_read_from_its_folder(grow: Grow) -> None:
     tree = grow(**SMALL)
-    cell = tree.manifest["cells"][0]
-    cell["evaluation"] = "evaluation--test_images-10"
+    tree.entries[0]["evaluation"] = "evaluation--test_images-10"
     tree.rewrite()
-    folder = tree.folder(0) / cell["evaluation"]
-    folder.mkdir()
-    for name in ("clean.json", "corruption.csv", "corruption.json"):
-        (tree.folder(0) / name).rename(folder / name)
-    (folder / "clean.json").write_text('{"error": 1.25, "n": 10}')
+    tree.results(0).mkdir()
+    for name in ("clean.json", "corruption.json"):
+        (tree.folder(0) / name).rename(tree.results(0) / name)
+    tree.write(0, "clean", {"last": {"error": 1.25, "correct": 0, "n": 10}, "best": None})
     assert _values(_measure(tree)[1], "vanilla", 0)["clean error"].value == 1.25
 
 
@@ -125,7 +133,7 @@ def test_files_survive_a_round_trip_in_full_precision(tree: Tree) -> None:
             "study", "dataset", "architecture", "augmentation", "method", "seed", "metric", "value", "n", "reported",
         ]  # fmt: skip
     assert [record["run"] for record in json.loads(kept.read_text())] == [e.run for e in study.entries]
-    assert json.loads(kept.read_text()) == json.loads(json.dumps(records))
+    assert table.read_records(kept, study) == tuple(records)
     row = json.loads(means.read_text())["digits/resnet8/augmix/ews"]
     errors = [
         one.value for one in found if str(one.label) == "digits/resnet8/augmix/ews" and one.metric == "clean error"
@@ -136,69 +144,78 @@ def test_files_survive_a_round_trip_in_full_precision(tree: Tree) -> None:
 
 def test_no_validation_split_gives_no_validation_error(grow: Grow) -> None:
     tree = grow(**SMALL)
-    (tree.folder(0) / "epochs.csv").write_text("epoch,learning_rate,train_loss,train_error\n1,0.1,1.0,0.5\n")
+    head = "epoch,learning_rate,train_loss,train_error,weights_sha256"
+    (tree.folder(0) / "epochs.csv").write_text(f"{head}\n1,0.1,1.0,0.5,a\n")
+    tree.seal()
     own = _values(_measure(tree)[1], "vanilla", 0)
     assert "validation error" not in own
     assert own["train error"].value == 50
 
 
-def _replace(name: str, old: str, new: str) -> Callable[[Path], object]:
-    def change(folder: Path) -> None:
-        text = (folder / name).read_text()
-        assert old in text
-        (folder / name).write_text(text.replace(old, new, 1))
+def _spoiled(**last: Any) -> Callable[[Tree], object]:
+    return lambda tree: tree.write(2, "clean", {"last": {"error": 1.0, "correct": 0, "n": 10} | last, "best": None})
+
+
+def _epochs(text: str) -> Callable[[Tree], object]:
+    def change(tree: Tree) -> None:
+        (tree.folder(2) / "epochs.csv").write_text(text)
+        tree.seal()
 
     return change
-
-
-def _write(name: str, text: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_text(text)
 
 
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("clean.json", lambda folder: (folder / "clean.json").unlink(), "no such file. Evaluate"),
-        ("clean.json", _write("clean.json", '{"error": NaN, "n": 10}'), "NaN is no number of JSON"),
-        ("clean.json", _write("clean.json", '{"error": 101, "n": 10}'), "between 0 and 100"),
-        ("clean.json", _write("clean.json", '{"error": 1}'), "has no 'n'"),
-        ("clean.json", _write("clean.json", '{"error": 1, "n": 0}'), "not a number of images"),
-        ("clean.json", _write("clean.json", "[]"), "not a JSON object"),
-        ("clean.json", _replace("clean.json", "{", '{"record": "0", '), "of an earlier training than record.json"),
-        ("clean.json", _write("clean.json", "{"), "not valid JSON"),
-        ("corruption.json", lambda folder: (folder / "corruption.json").unlink(), "no such file. Evaluate"),
-        ("corruption.json", _write("corruption.json", '{"record": "0"}'), "of an earlier training than record.json"),
-        ("corruption.json", _write("corruption.json", "{}"), "of an earlier training than record.json"),
-        ("corruption.csv", lambda folder: (folder / "corruption.csv").unlink(), "no such file. Evaluate"),
-        ("corruption.csv", _replace("corruption.csv", "fog,1,", "fog,2,"), "fog at severity 2 stands twice"),
-        ("corruption.csv", _replace("corruption.csv", "fog,1,", "hail,1,"), "'hail' at severity 1 is not in the study"),
-        ("corruption.csv", _write("corruption.csv", "corruption,severity,error,n\n"), "lacks gaussian_noise 1, "),
-        ("corruption.csv", _write("corruption.csv", "corruption,severity,error,n\nfog,1\n"), "number of fields"),
-        ("epochs.csv", _write("epochs.csv", "epoch,train_error\n"), "holds no epoch"),
-        ("epochs.csv", _write("epochs.csv", "epoch,train_error\n1,inf\n"), "not a finite number. Train"),
-        ("epochs.csv", _write("epochs.csv", "epoch,train_error\n1,12.5\n"), "as a share lies between 0 and 1"),
-        ("record.json", lambda folder: (folder / "record.json").unlink(), "no such file. Train"),
-        ("record.json", _write("record.json", '{"cell": {"seed": 5}}'), "other parameters than the study"),
+        ("clean.json", lambda tree: (tree.folder(2) / "clean.json").unlink(), "no such file. Delete it and evaluate"),
+        ("clean.json", lambda tree: (tree.folder(2) / "clean.json").write_text("{"), "not valid JSON"),
+        ("clean.json", lambda tree: (tree.folder(2) / "clean.json").write_text("[]"), "has no 'sha256'"),
+        ("clean.json", _spoiled(error=101.0), r"result.last.error: .*less than or equal to 100"),
+        ("clean.json", _spoiled(error="1"), r"result.last.error: .*valid number"),
+        ("clean.json", _spoiled(n=0), r"result.last.n: .*greater than or equal to 1"),
+        ("clean.json", lambda tree: tree.write(2, "clean", {"best": None}), "result.last: Field required"),
+        ("corruption.json", lambda tree: (tree.folder(2) / "corruption.json").unlink(), "no such file. Delete it and"),
+        ("epochs.csv", lambda tree: (tree.folder(2) / "epochs.csv").unlink(), "missing, though record.json names it"),
+        ("epochs.csv", _epochs(EPOCHS), "holds no epoch. Delete it and train"),
+        ("epochs.csv", _epochs(f"{EPOCHS}1,0.1,1,inf,0.1,a\n"), r"row 2: train_error: .*finite number, not 'inf'"),
+        ("epochs.csv", _epochs(f"{EPOCHS}1,0.1,1,12.5,0.1,a\n"), "row 2: train_error: .*less than or equal to 1"),
+        ("epochs.csv", _epochs(f"{EPOCHS}1,0.1,1\n"), "number of fields"),
+        ("record.json", lambda tree: (tree.folder(2) / "record.json").unlink(), "no finished run here"),
     ],
 )
 def test_bad_inputs_are_named_with_what_to_do(
-    grow: Grow, file: str, change: Callable[[Path], object], message: str
+    grow: Grow, file: str, change: Callable[[Tree], object], message: str
 ) -> None:
     tree = grow(**SMALL)
-    change(tree.folder(2))
+    change(tree)
     with pytest.raises(EwsError, match=message) as caught:
         _measure(tree)
-    assert str(tree.folder(2) / file) in str(caught.value)
+    assert str(tree.folder(2)) in str(caught.value) and file in str(caught.value)
+
+
+def test_a_run_of_other_parameters_is_refused(grow: Grow) -> None:
+    tree = grow(**SMALL)
+    tree.entries[2]["cell"]["recipe"]["epochs"] += 1
+    tree.rewrite()
+    with pytest.raises(EwsError, match="trained with other parameters than the study asks for"):
+        _measure(tree)
+
+
+def test_an_evaluation_of_an_earlier_training_is_refused(grow: Grow) -> None:
+    tree = grow(**SMALL)
+    reseal(tree.folder(2) / "record.json", lambda record: record.update(wall_clock_seconds=3.0))
+    with pytest.raises(EwsError, match=r"clean\.json: is of an earlier training than .*record\.json describes"):
+        _measure(tree)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda raw: raw.pop("cells"), "not a study's manifest"),
-        (lambda raw: raw["cells"].clear(), "has no cells"),
-        (lambda raw: raw["cells"][0]["label"].pop("method"), "not a study's manifest"),
+        (lambda raw: raw.pop("entries"), "entries: Field required"),
+        (lambda raw: raw["entries"].clear(), "entries: .*at least 1 item"),
+        (lambda raw: raw["entries"][0]["label"].pop("method"), r"entries\.0\.label\.method: Field required"),
         (lambda raw: raw["evaluations"].append("pgd"), "unknown evaluation 'pgd'"),
-        (lambda raw: raw["cells"][1].update(seed=0), "same row and seed"),
+        (lambda raw: raw["entries"][1]["cell"].update(seed=0), "same row and seed"),
         (lambda raw: raw.update(rows=["colour"]), "unknown axis 'colour'"),
     ],
 )
@@ -219,14 +236,14 @@ def test_measurements_of_another_study_are_refused(grow: Grow) -> None:
     with pytest.raises(EwsError, match="does not hold the rows and seeds"):
         measurements.read(path, study)
     path.write_text(path.read_text().replace("reported\n", "published\n"))
-    with pytest.raises(EwsError, match="the columns are"):
+    with pytest.raises(EwsError, match=r"measurements\.csv: unknown columns published"):
         measurements.read(path, study)
 
 
-@pytest.mark.parametrize("name", ["clean.json", "corruption.json"])
-def test_an_evaluation_on_other_test_images_is_refused(grow: Grow, name: str) -> None:
+@pytest.mark.parametrize("kind", ["clean", "corruption"])
+def test_an_evaluation_on_other_test_images_is_refused(grow: Grow, kind: str) -> None:
     tree = grow(**SMALL, test_images=500)
-    path = tree.folder(0) / name
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"test_images": None}))
-    with pytest.raises(EwsError, match=f"{name}: was measured on all test images; the study asks for 500"):
+    reseal(tree.folder(0) / f"{kind}.json", lambda content: content["options"].update(test_images=None))
+    message = f"{kind}.json: was measured with other settings than the study asks for: test_images None, not 500"
+    with pytest.raises(EwsError, match=message):
         _measure(tree)

@@ -3,19 +3,20 @@
 import csv
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.runs import reseal
 
 from ews import perturbations
 from ews.core.errors import EwsError
-from ews.core.files import sha256
 from ews.pipeline.evaluate.alexnet import ERRORS, FLIP_PROBABILITIES
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
+from ews.pipeline.evaluate.perturbation.perturbation_scores import PERTURBATIONS
 from ews.pipeline.report import manifest, plot_corruption, reported, runs, table_data
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.measure import measure
 from ews.pipeline.report.measurements import Measurement
-from ews.pipeline.report.metrics import BENCHMARK, PERTURBATIONS
 from ews.pipeline.report.table import tables
 
 Numbers = dict[tuple[str, int, str], Measurement]
@@ -29,36 +30,40 @@ def test_names_are_those_of_the_sequences() -> None:
 def study(grow: Callable[..., "Tree"]) -> Callable[..., "Tree"]:  # noqa: F821
     """Return a function that makes a study with flips; those of a run are ``level(rank, seed)`` times a ramp."""
 
-    def make(*, dataset: str = "digits", names: tuple[str, ...] = PERTURBATIONS, imagenet: bool = False):
-        tree = grow(datasets=(dataset,), augmentations=("standard",))
-        tree.manifest["evaluations"].append("perturbation")
-        tree.manifest["perturbations"] = list(names)
-        if imagenet:
-            tree.manifest["imagenet"] = [dataset]
-        tree.rewrite()
-        for cell in tree.manifest["cells"]:
-            flips(tree.runs / cell["run"], names, level=1 + cell["seed"] + 10 * (cell["label"]["method"] == "vanilla"))
+    def make(
+        *,
+        dataset: str = "digits",
+        names: tuple[str, ...] = PERTURBATIONS,
+        imagenet: bool = False,
+        architecture="resnet8",
+    ):
+        profile = "imagenet" if imagenet else "cifar"
+        tree = grow(datasets=(dataset,), architectures=(architecture,), augmentations=("standard",), profile=profile)
+        tree.ask("perturbation", {"names": list(names), "seed": 0, "profile": profile})
+        for place, entry in enumerate(tree.entries):
+            level = 1 + entry["cell"]["seed"] + 10 * (entry["label"]["method"] == "vanilla")
+            flips(tree, place, names, level=level)
         return tree
 
     return make
 
 
-def flips(folder: Path, names: tuple[str, ...], *, level: float) -> None:
-    with (folder / "perturbation.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["perturbation", "frames", "compared", "flip_probability", "n"])
-        writer.writerows([name, 31, "previous", level + place, 1000] for place, name in enumerate(names))
-    (folder / "perturbation.json").write_text(json.dumps({"record": sha256(folder / "record.json")}))
+def flips(tree: "Tree", place: int, names: tuple[str, ...], *, level: float) -> None:  # noqa: F821
+    rows = [
+        {"perturbation": name, "frames": 31, "compared": "previous", "flip_probability": level + number, "n": 1000}
+        for number, name in enumerate(names)
+    ]
+    tree.write(place, "perturbation", {"rows": rows})
 
 
 def measured(tree) -> Numbers:
-    found, _ = measure(manifest.load(tree.study), runs=tree.runs, reported=reported.load())
+    found, _ = measure(manifest.load(tree.study), inputs=Inputs(tree.runs), reported=reported.load())
     return {(one.label.method, one.seed, one.metric): one for one in found}
 
 
 def written(tree) -> dict[str, str]:
     study, numbers = manifest.load(tree.study), reported.load()
-    found, records = measure(study, runs=tree.runs, reported=numbers)
+    found, records = measure(study, inputs=Inputs(tree.runs), reported=numbers)
     return tables(study, found, records=records, reported=numbers)
 
 
@@ -78,12 +83,9 @@ def test_with_imagenet_they_are_divided_by_alexnets(study) -> None:
     assert numbers["vanilla", 0, "mFR"].value == pytest.approx(np.mean(rates))
     assert numbers["vanilla", 0, "flip rate: tilt"].value == pytest.approx(rates[8])
     assert numbers["vanilla", 0, "mFP"].value == pytest.approx(11 + 4.5)
-    folder = next(tree.runs / cell["run"] for cell in tree.manifest["cells"] if cell["label"]["method"] == "vanilla")
-    with (folder / "corruption.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    ratios = [
-        sum(float(row["error"]) for row in rows if row["corruption"] == name) / (5 * ERRORS[name]) for name in BENCHMARK
-    ]
+    place = next(place for place, entry in enumerate(tree.entries) if entry["label"]["method"] == "vanilla")
+    rows = json.loads((tree.folder(place) / "corruption.json").read_text())["result"]["rows"]
+    ratios = [sum(row["error"] for row in rows if row["corruption"] == name) / (5 * ERRORS[name]) for name in BENCHMARK]
     assert numbers["vanilla", 0, "mCE"].value == pytest.approx(100 * np.mean(ratios))
     assert "corruption error" in {metric for _, _, metric in numbers}
 
@@ -115,22 +117,7 @@ def test_the_table_of_imagenet_has_the_papers_metrics_and_says_by_what_they_are_
 
 
 def test_the_papers_numbers_stand_beside_with_their_footnotes(study) -> None:
-    tree = study(dataset="imagenet", imagenet=True)
-    for cell in tree.manifest["cells"]:
-        folder = tree.runs / cell["run"]
-        cell["run"] = cell["run"].replace("/resnet8/", "/resnet50/")
-        cell["label"]["architecture"] = cell["cell"]["architecture"]["name"] = "resnet50"
-        other = tree.runs / cell["run"]
-        other.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(other)
-        record = json.loads((other / "record.json").read_text()) | {"cell": cell["cell"]}
-        (other / "record.json").write_text(json.dumps(record))
-        (other / "corruption.json").write_text(json.dumps({"record": sha256(other / "record.json")}))
-        flips(other, PERTURBATIONS, level=5)
-        clean = json.loads((other / "clean.json").read_text())
-        clean.pop("record", None)
-        (other / "clean.json").write_text(json.dumps(clean))
-    tree.rewrite()
+    tree = study(dataset="imagenet", imagenet=True, architecture="resnet50")
     numbers = measured(tree)
     assert numbers["vanilla", 0, "mFR"].reported == 58.0
     assert numbers["vanilla", 0, "mCE"].reported == 76.5
@@ -146,8 +133,8 @@ def test_the_papers_numbers_stand_beside_with_their_footnotes(study) -> None:
 def test_the_figure_of_errors_shows_errors_alone(study, imagenet: bool) -> None:
     tree = study(dataset="imagenet" if imagenet else "digits", imagenet=imagenet)
     plan, numbers = manifest.load(tree.study), reported.load()
-    found, _ = measure(plan, runs=tree.runs, reported=numbers)
-    figure = plot_corruption.corruption(runs.Study(plan, table_data.build(plan, found, numbers), tree.runs))
+    found, _ = measure(plan, inputs=Inputs(tree.runs), reported=numbers)
+    figure = plot_corruption.corruption(runs.Study(plan, table_data.build(plan, found, numbers), Inputs(tree.runs)))
     names = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert names[:2] == ["clean", "mean"] and len(names) == 2 + 15
     (line,) = [line for line in figure.axes[0].lines if len(line.get_ydata()) == 17][:1]
@@ -169,37 +156,32 @@ def test_single_perturbations_are_no_summary(study) -> None:
 
     study_ = manifest.load(study().study)
     tree = study()
-    found, _ = measure(study_, runs=tree.runs, reported=reported.load())
+    found, _ = measure(study_, inputs=Inputs(tree.runs), reported=reported.load())
     (row, *_) = means(study_, found).values()
     assert "mFP" in row and not [metric for metric in row if metric.startswith(("flip", "error:"))]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("values", "said"),
     [
-        (lambda text: text.replace("tilt,", "shear,"), "'shear' is not in the study"),
-        (lambda text: text.replace("tilt,", "snow,"), "snow stands twice"),
-        (lambda text: "\n".join(text.splitlines()[:-1]), "lacks scale"),
-        (lambda text: text.replace("31,previous,11,", "31,previous,101,"), "flip_probability is 101"),
-        (lambda text: text.replace("31,previous,11,", "31,previous,nan,"), "flip_probability is 'nan'"),
-        (lambda text: text.replace("flip_probability", "flips"), "has no 'flip_probability'"),
-        (lambda text: text.replace(",1000", ",0"), "n is 0"),
-        (lambda text: "", "lacks gaussian_noise"),
+        ({"flip_probability": 101.0}, r"result\.rows\.0\.flip_probability: .*less than or equal to 100"),
+        ({"flip_probability": "1"}, r"flip_probability: .*valid number"),
+        ({"n": 0}, r"result\.rows\.0\.n: .*greater than or equal to 1"),
+        ({"flips": 3}, r"flips: Extra inputs"),
     ],
 )
-def test_a_damaged_file_is_refused(study, change: Callable[[str], str], said: str) -> None:
+def test_an_impossible_number_is_refused(study, values: dict, said: str) -> None:
     tree = study()
-    path = tree.folder(0) / "perturbation.csv"
-    path.write_text(change(path.read_text()))
+    tree.change(0, "perturbation.json", lambda content: content["result"]["rows"][0].update(values))
     with pytest.raises(EwsError, match=said) as error:
         measured(tree)
-    assert "perturbation.csv" in str(error.value)
+    assert "perturbation.json" in str(error.value)
 
 
 def test_missing_files_and_those_of_an_earlier_training_are_refused(study) -> None:
     tree = study()
     about = tree.folder(0) / "perturbation.json"
-    about.write_text(json.dumps({"record": "0" * 64}))
+    reseal(about, lambda content: content.update(record="0" * 64))
     with pytest.raises(EwsError, match=r"perturbation\.json: is of an earlier training"):
         measured(tree)
     about.unlink()

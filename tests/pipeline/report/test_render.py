@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from ews.pipeline.report import html, latex, manifest, markdown, measure, reported, table
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.layout import Cell, Column, Grid, Row
 
 Grow = Callable[..., Any]
@@ -85,7 +86,7 @@ def test_html_rows_are_complete_and_nothing_is_loaded(grow: Grow) -> None:
     tree.manifest["rows"] = ["dataset", "architecture", "augmentation", "method"]
     tree.rewrite()
     study = manifest.load(tree.study)
-    found, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     text = table.tables(study, found, records=records, reported=reported.load())["table.html"]
     for part in re.findall(r"<table.*?</table>", text, flags=re.S):
         page = _Page()

@@ -1,6 +1,5 @@
 """What a study sweeps, the comparison with its reference, and the figure that is drawn of it."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from ews.core.files import sha256
 from ews.pipeline.report import (
     figures,
     layout_paired,
@@ -24,6 +22,7 @@ from ews.pipeline.report import (
     sweeps,
     table_data,
 )
+from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
 Grow = Callable[..., Tree]
@@ -34,8 +33,8 @@ SMALL: dict[str, Any] = {"augmentations": ("standard",), "seeds": (0, 1, 2), "lo
 
 def _study(tree: Tree) -> runs.Study:
     study = manifest.load(tree.study)
-    found, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
-    return runs.Study(study, table_data.build(study, found, reported.load()), tree.runs)
+    found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
+    return runs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
 
 
 def _find(tree: Tree) -> sweeps.Sweep:
@@ -91,8 +90,8 @@ def test_studies_that_sweep_no_method_s_parameter(grow: Grow, tmp_path: Path, pl
     assert sweeps.find(manifest.load(tree.study)) is None
     study = _study(tree)
     assert layout_paired.reference_grid(study.manifest, study.results) is None
-    found, _ = measure.measure(study.manifest, runs=tree.runs, reported=reported.load())
-    figures.save(study.manifest, found, runs=tree.runs, folder=tmp_path)
+    found, _ = measure.measure(study.manifest, inputs=Inputs(tree.runs), reported=reported.load())
+    figures.save(study.manifest, found, inputs=Inputs(tree.runs), folder=tmp_path)
     assert "This study sweeps no parameter of a method." in (tmp_path / "sweep.svg").read_text()
 
 
@@ -253,10 +252,8 @@ def test_odd_studies_are_drawn(
 ) -> None:
     tree = grow(**SMALL | {"seeds": seeds}, methods=methods, corruptions=("fog",))
     if not timed:
-        for place in range(len(tree.manifest["cells"])):
-            path = tree.folder(place) / "record.json"
-            path.write_text(path.read_text().replace("epoch_seconds", "unknown"))
-            path.with_name("corruption.json").write_text(json.dumps({"record": sha256(path)}))
+        for place in range(len(tree.entries)):
+            tree.change(place, "record.json", lambda record: record.update(epoch_seconds=None))
     # Of those that have all that a study can have, each kind twice.
     names = ("first.svg", "second.svg") if timed and len(seeds) > 1 else ("first.svg",)
     for name in names:

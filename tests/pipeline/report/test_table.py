@@ -12,6 +12,7 @@ import pytest
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.pipeline.report import latex, layout, manifest, markdown, measure, reported, table, table_data
+from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.layout import Column
 from ews.pipeline.report.table_data import best
 
@@ -23,13 +24,13 @@ VANILLA, DROPOUT, EWS = (10.0, 11.0, 12.0), (10.0, 10.5, 11.0), (9.0, 11.0, 10.0
 
 def _results(tree: Tree) -> tuple[manifest.Manifest, table_data.Results]:
     study = manifest.load(tree.study)
-    found, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
+    found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     return study, table_data.build(study, found, reported.load())
 
 
 def _texts(tree: Tree) -> dict[str, str]:
     study = manifest.load(tree.study)
-    found, records = measure.measure(study, runs=tree.runs, reported=reported.load())
+    found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     texts = table.tables(study, found, records=records, reported=reported.load())
     # The columns are padded to line up, which says nothing.
     return texts | {"table.md": re.sub(" +", " ", texts["table.md"])}
@@ -179,7 +180,7 @@ def test_jpeg_data_never_stand_beside_the_paper_s_numbers(grow: Grow) -> None:
 
 def test_trainings_of_teachers_that_are_no_rows_are_counted_apart(grow: Grow) -> None:
     tree = grow()
-    tree.manifest["teachers"] = {"elsewhere/seed0": tree.manifest["cells"][0]["cell"]}
+    tree.manifest["teachers"] = {"elsewhere/seed0": tree.entries[0]["cell"]}
     tree.rewrite()
     assert "30.0 min together, and 1 training of teachers that stand in no row." in _texts(tree)["caption.txt"]
 
@@ -211,10 +212,8 @@ def test_many_architectures_become_rows(grow: Grow) -> None:
 
 def test_missing_combinations_are_marked_and_not_invented(grow: Grow) -> None:
     tree = grow(datasets=("a", "b"), augmentations=("standard",), seeds=(0,), logs=False)
-    tree.manifest["cells"] = [
-        cell
-        for cell in tree.manifest["cells"]
-        if (cell["label"]["dataset"], cell["label"]["method"]) != ("b", "dropout")
+    tree.manifest["entries"] = [
+        cell for cell in tree.entries if (cell["label"]["dataset"], cell["label"]["method"]) != ("b", "dropout")
     ]
     tree.rewrite()
     study, results = _results(tree)

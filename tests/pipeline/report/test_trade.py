@@ -1,15 +1,17 @@
 """The figure of error against the cost of a training."""
 
-import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.runs import reseal
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from ews.pipeline.report import cost, manifest, measure, plot_cost, plotting, reported, runs, table_data
+from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
 Grow = Callable[..., Tree]
@@ -18,8 +20,8 @@ SECONDS = {"vanilla": (10.0, 12.0, 14.0), "dropout": (60.0, 60.0, 60.0), "ews": 
 
 def _study(tree: Tree) -> runs.Study:
     study = manifest.load(tree.study)
-    found, _ = measure.measure(study, runs=tree.runs, reported=reported.load())
-    return runs.Study(study, table_data.build(study, found, reported.load()), tree.runs)
+    found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
+    return runs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
 
 
 def _draw(tree: Tree) -> Figure:
@@ -31,7 +33,7 @@ def _seconds(tree: Tree) -> dict[str, list[float]]:
     study = manifest.load(tree.study)
     found = _study(tree)
     costs = cost.costs(study, runs.records(found))
-    taught = {run: cost.epoch_seconds(run, record) for run, record in runs.teachers(found).items()}
+    taught = {run: cost.epoch_seconds(record) for run, record in runs.teachers(found).items()}
     return {label.method: plot_cost.training_seconds(study, label, costs, taught) for label in study.labels}
 
 
@@ -42,15 +44,15 @@ def test_a_training_costs_its_epochs(grow: Grow) -> None:
 
 def _teach(tree: Tree, student: str, teacher: str) -> None:
     """Make a method learn from another's network of the same seed."""
-    for cell in tree.manifest["cells"]:
-        if cell["label"]["method"] == student:
-            run = cell["run"].replace(student, teacher)
-            component = cell["cell"]["method"]["components"][0]
-            component["teachers"] = {"a": {"run": run}, "b": {"run": run}}
-            path = tree.runs / cell["run"] / "record.json"
-            path.write_text(json.dumps(json.loads(path.read_text()) | {"cell": cell["cell"]}))
-            (path.parent / "corruption.json").unlink()
-    tree.manifest["evaluations"] = ["clean"]
+    for entry in tree.entries:
+        if entry["label"]["method"] == student:
+            cell = entry["cell"]
+            run = {
+                **{"run": entry["run"].replace(student, teacher), "weights": "last", "method": teacher},
+                **{"architecture": cell["architecture"], "augmentation": "standard", "seed": cell["seed"]},
+            }
+            cell["teachers"] = {"a": run, "b": run}
+    tree.seal()
     tree.rewrite()
 
 
@@ -68,14 +70,12 @@ def test_a_student_costs_its_teacher_too_once(grow: Grow) -> None:
 def _elsewhere(tree: Tree, clock: dict[str, str] | None = None) -> None:
     """Make the rows learn from runs that are none of the study's: copies of vanilla's, as many seconds an epoch."""
     _teach(tree, "ews", "elsewhere")
-    for cell in tree.manifest["cells"][:3]:
-        run = cell["run"].replace("vanilla", "elsewhere")
+    for entry in tree.entries[:3]:
+        run = entry["run"].replace("vanilla", "elsewhere")
         folder = tree.runs / run
-        folder.mkdir(parents=True)
-        record = json.loads((tree.runs / cell["run"] / "record.json").read_text())
-        record["hardware"] |= clock or {}
-        (folder / "record.json").write_text(json.dumps(record))
-        tree.manifest.setdefault("teachers", {})[run] = cell["cell"]
+        shutil.copytree(tree.runs / entry["run"], folder)
+        reseal(folder / "record.json", lambda record: record["hardware"].update(clock or {}))
+        tree.manifest["teachers"][run] = entry["cell"]
     tree.rewrite()
 
 
@@ -126,11 +126,7 @@ def test_groups_have_rows_of_panels(grow: Grow) -> None:
 @pytest.mark.parametrize("methods", [("ews",), ("vanilla", "ews")])
 def test_without_a_comparable_cost_the_figure_says_so(grow: Grow, methods: tuple[str, ...]) -> None:
     tree = grow(augmentations=("standard",), methods=methods, logs=False)
-    for place in range(3, len(tree.manifest["cells"])):
-        path = tree.folder(place) / "record.json"
-        record = json.loads(path.read_text())
-        path.write_text(json.dumps(record | {"hardware": record["hardware"] | {"device": "cuda", "gpu": "A GPU"}}))
-    tree.manifest["evaluations"] = ["clean"]
-    tree.rewrite()
+    for place in range(3, len(tree.entries)):
+        tree.change(place, "record.json", lambda record: record["hardware"].update(device="cuda", gpu="A GPU"))
     (axes,) = _draw(tree).axes
     assert "Fewer than two rows" in axes.texts[0].get_text()

@@ -104,7 +104,11 @@ def read_rows(path: Path, kind: type[R], *, remedy: str) -> tuple[R, ...]:
     except UnicodeDecodeError as error:
         raise EwsError(f"{path}: not a text file ({error}). {remedy}") from None
     found = []
-    for number, fields in enumerate(csv.DictReader(text.splitlines()), start=2):
+    reader = csv.DictReader(text.splitlines())
+    columns = [name for name in reader.fieldnames or () if name not in kind.model_fields]
+    if columns and kind.model_config.get("extra") == "forbid":
+        raise EwsError(f"{path}: unknown columns {', '.join(columns)}; valid: {', '.join(kind.model_fields)}. {remedy}")
+    for number, fields in enumerate(reader, start=2):
         if None in fields or None in fields.values():
             raise EwsError(f"{path}: row {number} does not have the header's number of fields. {remedy}")
         try:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ews.core.documents import read_document
 from ews.pipeline.evaluate.spec import Options
@@ -66,7 +66,7 @@ class Manifest(study.Manifest):
         rows: which of :data:`AXES` become rows of the table, the others groups of columns; None: as fits.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = Field(min_length=1)
     rows: tuple[str, ...] | None = None
 
     @model_validator(mode="after")

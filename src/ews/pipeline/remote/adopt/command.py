@@ -37,12 +37,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--placed", type=Path, help="file for the names of what was placed, for --cleanup-metadata")
     arguments = parser.parse_args(argv)
     params = load(arguments.params)
-    with _unpacked(arguments.source, None if arguments.check else arguments.runs) as found:
+    with _unpacked(arguments.source, None if arguments.check else arguments.runs) as (folder, found):
         verdicts = judge(found, params, data=arguments.data, runs=arguments.runs)
         wrong = {name: verdict for name, verdict in verdicts.items() if verdict.reasons}
         for name, verdict in wrong.items():
             print(f"{name}: {'refused' if verdict.refused else 'some evaluations are refused'}:")
-            print("\n".join(f"  {reason}" for reason in verdict.reasons))
+            # As the bundle has them: where they are unpacked is nobody's business.
+            print("\n".join(f"  {reason}" for reason in verdict.reasons).replace(f"{folder}/", ""))
         if wrong and not arguments.skip:
             outcome = "nothing would be placed" if arguments.check else "nothing was placed"
             raise EwsError(f"{len(wrong)} of {len(found)} runs are not as planned, so {outcome}. Mend or --skip them.")
@@ -93,8 +94,8 @@ def _put(own: Files, names: Iterable[str], folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _unpacked(source: Path, runs: Path | None) -> Iterator[dict[str, Files]]:
-    """Yield the files of a bundle, unpacked on the disk of ``runs`` so that they can be moved; None: anywhere."""
+def _unpacked(source: Path, runs: Path | None) -> Iterator[tuple[Path, dict[str, Files]]]:
+    """Yield the folder and the files of a bundle, unpacked on the disk of ``runs`` to be moved; None: anywhere."""
     if runs is not None:
         runs.mkdir(parents=True, exist_ok=True)
         _sweep(runs)
@@ -104,7 +105,7 @@ def _unpacked(source: Path, runs: Path | None) -> Iterator[dict[str, Files]]:
             found = unpack(source, Path(folder))
         except OSError as error:
             raise EwsError(f"{source}: cannot be unpacked into {folder}: {error.strerror or error}.") from None
-        yield found
+        yield Path(folder), found
 
 
 def _sweep(runs: Path) -> None:
