@@ -19,7 +19,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from common import EWS, changed, machine, machine_line
-from ews.pipeline.artifacts.finished import LAST, check_data, read_record
 from torch import Tensor
 
 from ews.core.console import finished
@@ -29,7 +28,9 @@ from ews.data.dataset import Dataset, load
 from ews.methods.ews.ews import search_settings
 from ews.models.network import Network
 from ews.models.subnet import Subnet
-from ews.pipeline.evaluate.subject import Subject
+from ews.pipeline.artifacts.names import LAST
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.artifacts.weights import read_network
 from ews.pipeline.report.statistics import interval, paired
 from ews.subnets.search import build
 
@@ -109,20 +110,11 @@ def measure(runs: Sequence[Path], dataset: Dataset, *, width: float, subnets: in
     found: dict[str, dict[int, float]] = {row: {} for row in ROWS}
     rewards: dict[str, list[float]] = {row: [] for row in ROWS}
     for number, folder in enumerate(runs):
-        record = read_record(folder)
-        check_data(folder, record, dataset)
-        subject = Subject(
-            run=folder,
-            record=record,
-            dataset=dataset,
-            test_images=None,
-            device=torch.device("cpu"),
-            code="",
-            work=folder,
-        )
+        run = FinishedRun.open(folder)
+        run.check_data(dataset)
         for row in ROWS:
             # In training mode for the capture of effects; running statistics do not enter a subnet.
-            network = subject.network(LAST).train()
+            network = read_network(run, LAST, dataset=dataset, device=torch.device("cpu")).train()
             values, reward = weakness(row, network, dataset, width=width, subnets=subnets, batch=batch)
             found[row][number] = float(np.mean(values))
             rewards[row] += [] if reward is None else [reward]
@@ -187,12 +179,12 @@ def main() -> None:
     if len(dataset.test_labels) < options.batch:
         raise EwsError(f"--batch {options.batch}: the dataset has {len(dataset.test_labels)} test images.")
     rows = measure(options.runs, dataset, width=options.width, subnets=options.subnets, batch=options.batch)
-    first = read_record(options.runs[0])["cell"]
+    first = FinishedRun.open(options.runs[0]).record.cell
     result = {
         "machine": machine(torch.device("cpu"), options.threads),
         "settings": {
             "runs": [str(folder) for folder in options.runs],
-            "network": first["architecture"]["name"],
+            "network": first.architecture.name,
             "dataset": dataset.name,
             "test_images": len(dataset.test_labels) // options.batch * options.batch,
             "width": options.width,

@@ -1,4 +1,4 @@
-"""The tables of hyper-parameters on the pages of methods, augmentations and networks, made from what they say of
+"""The tables of parameters on the pages of methods, augmentations, networks and evaluations, made from what they say of
 themselves.
 
     python tools/component_pages.py            say which pages are out of date
@@ -21,6 +21,7 @@ from ews.core.levels import as_levels
 from ews.methods.registry import METHODS
 from ews.methods.spec import MethodSpec
 from ews.models.registry import ARCHITECTURES, DYNAMIC
+from ews.pipeline.evaluate.registry import EVALUATIONS
 
 SRC = Path(__file__).parents[1] / "src" / "ews"
 BEGIN, END = "<!-- parameters: tools/component_pages.py -->", "<!-- end of parameters -->"
@@ -35,6 +36,8 @@ def pages() -> dict[Path, str]:
     for package, registry in (("augment", AUGMENTATIONS), ("models", ARCHITECTURES), ("models", DYNAMIC)):
         for name, spec in registry.items():
             found[SRC / package / name / f"{name}.md"] = table(rows(spec.parameters))
+    for name, spec in EVALUATIONS.items():
+        found[SRC / "pipeline" / "evaluate" / name / f"{name}.md"] = table(rows(spec.section))
     return found
 
 
@@ -53,8 +56,11 @@ def rows(
     parameters: type[BaseModel], by_objective: Mapping[str, BaseModel] | None = None
 ) -> Iterator[tuple[str, str, str, str]]:
     """Yield (name, default, values, meaning) of each parameter."""
-    properties = parameters.model_json_schema()["properties"]
+    properties = parameters.model_json_schema().get("properties", {})
     for name, field in parameters.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from ((f"`{name}.{row[0].strip('`')}`", *row[1:]) for row in rows(field.annotation))
+            continue
         about = properties[name]
         if by_objective is not None:
             default = ", ".join(f"{key}: {shown(getattr(own, name), about)}" for key, own in by_objective.items())

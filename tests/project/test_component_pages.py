@@ -1,4 +1,4 @@
-"""Pages of methods, augmentations and networks agree with what their specs say."""
+"""Pages of methods, augmentations, networks and evaluations agree with what their specs say."""
 
 import re
 import sys
@@ -13,19 +13,23 @@ import component_pages  # noqa: E402
 
 PAGES = component_pages.pages()
 SECTIONS = ["How to use it", "Hyper-parameters", "What is known of its results"]
+MEASURED = ["How to use it", "Parameters", "What it writes", "What tables show of it"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(component_pages.SRC)))
 def test_a_page_has_its_sections_and_the_table_of_its_spec(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == SECTIONS
+    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == (
+        MEASURED if path.parents[1].name == "evaluate" else SECTIONS
+    )
     advice = "python tools/component_pages.py --write"
     assert component_pages.updated(text, PAGES[path], where=path) == text, advice
 
 
 def test_every_folder_of_a_component_has_a_page_that_is_checked() -> None:
-    folders = {spec.parent for spec in component_pages.SRC.glob("[mas]*/*/*_spec.py")}
-    assert {path.parent for path in PAGES} == {f for f in folders if f.parent.name in ("methods", "augment", "models")}
+    folders = {spec.parent for spec in component_pages.SRC.glob("**/*_spec.py")}
+    kinds = ("methods", "augment", "models", "evaluate")
+    assert {path.parent for path in PAGES} == {folder for folder in folders if folder.parent.name in kinds}
 
 
 def test_a_value_is_written_as_in_params() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from ews.pipeline.evaluate.images import Stored
 
 from ews.core.errors import EwsError
 from ews.core.files import sha256
@@ -21,6 +20,7 @@ from ews.data.dataset import load
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
 from ews.pipeline.corrupt.official import decode, extract
+from ews.pipeline.evaluate.corruption.images import Stored
 from ews.pipeline.study.schema import OFFICIAL
 
 SHIPPED = Path(__file__).parents[3] / "data" / "sources.yaml"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.runs import a_cell, adversarial_result, attacked_weights, finish, method, reseal
 from helpers.science import build_network
 from safetensors.torch import save_file
 
@@ -17,12 +18,15 @@ from ews.core.errors import EwsError
 from ews.core.files import sha256, write_json
 from ews.core.seeds import torch_stream
 from ews.data.dataset import load as load_data
+from ews.pipeline.artifacts.evaluation import Result, write_result
+from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialFindings, AdversarialOptions
 from ews.pipeline.export import architecture_name, export, load
 
 KEYS = {
     *("link", "name", "authors", "additional_data", "number_forward_passes", "dataset", "venue", "architecture", "eps"),
     *("clean_acc", "reported", "autoattack_acc", "unreliable", "footnote"),
 }
+NETWORK = {"name": "thin", "parameters": {"network": "preact_resnet", "depth": 18, "width": 4}, "dynamic": None}
 ARCHITECTURE = {"name": "thin", "network": "preact_resnet", "depth": 18, "width": 4}
 PARAMS = Path(__file__).parents[3] / "params.yaml"
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
@@ -63,28 +67,28 @@ def run(tmp_path: Path, data: Path) -> Path:
     folder.mkdir()
     for name in ("model", "model-best"):
         save_file(network(name).state_dict(), folder / f"{name}.safetensors")
-    components = [{"name": "trades"}, {"name": "rst"}]
-    cell = {
-        **{"dataset": "made_up", "architecture": ARCHITECTURE, "augmentation": {"name": "standard"}, "seed": 3},
-        "method": {"name": "trades+rst", "components": components},
-    }
-    sums = {path.name: sha256(path) for path in folder.glob("*.safetensors")}
-    write_json(folder / "record.json", {"cell": cell, "data": load_data(data).checksum, "files": sums})
+    cell = a_cell(dataset="made_up", architecture=NETWORK, seed=3, method=method("trades+rst"))
+    finish(folder, cell, files=[path.name for path in folder.glob("*.safetensors")], data=load_data(data).checksum)
     return folder
 
 
-def attacked(run: Path, **changes: Any) -> None:
-    part = {
-        "clean": {"error": 15.0, "n": 10},
-        "autoattack": {"error": 50.5, "n": 10},
-        "warnings": [],
-    }
-    settings = {"epsilon": 8 / 255, "autoattack": {"version": "standard"}}
-    best = part | {"clean": {"error": 16.0, "n": 10}}
-    write_json(
-        run / "adversarial.json",
-        {**part, "best": best, "settings": settings, "record": sha256(run / "record.json"), **changes},
+def attacked(run: Path, *, record: str | None = None, **changes: Any) -> None:
+    """Write adversarial.json; ``changes`` of the last weights' part."""
+    numbers = {"pgd": 40.0, "autoattack": 50.5, "first": 45.0, "n": 10, "chosen": 10}
+    last = {**attacked_weights(clean=15.0, **numbers), **changes}
+    content = adversarial_result(last, attacked_weights(clean=16.0, **numbers))
+    threat = {"epsilon": 8 / 255, "step_size": 2 / 255, "steps": 20, "restarts": 1}
+    result = Result(
+        evaluation="adversarial",
+        options=AdversarialOptions(**threat, version="standard", batch_size=250, n_examples=None),
+        code="0" * 16,
+        record=record or sha256(run / "record.json"),
+        dataset="made_up",
+        data="0" * 64,
+        files={},
+        result=AdversarialFindings.model_validate_json(json.dumps(content)),
     )
+    write_result(run, result, {})
 
 
 @pytest.mark.parametrize("name", ["model", "model-best"])
@@ -140,17 +144,16 @@ def test_the_record_has_robustbench_s_form(run, data, tmp_path):
     ],
 )
 def test_architectures_are_named_as_robustbench_names_them(key, name):
-    architecture = {"name": key, **yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["architectures"][key]}
-    assert architecture_name(architecture) == name
-    assert architecture_name({**architecture, "dynamic": {"name": "awnet", "extractor": [4]}}) == f"{name}, awnet"
-
-
-def test_a_network_of_another_kind_keeps_its_own_name():
-    assert architecture_name({"name": "mine", "network": "other", "depth": 18, "width": 64}) == "mine"
+    parameters = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["architectures"][key]
+    architecture = {"name": key, "parameters": parameters, "dynamic": None}
+    assert architecture_name(a_cell(architecture=architecture).architecture) == name
+    routed = architecture | {"dynamic": {"name": "awnet", "parameters": {"extractor": [4]}}}
+    assert architecture_name(a_cell(architecture=routed).architecture) == f"{name}, awnet"
 
 
 def test_what_makes_the_number_no_leaderboard_number_stands_in_the_record(run, data, tmp_path):
-    attacked(run, clean={"error": 15.0, "n": 6}, autoattack={"error": 50.0, "n": 4}, warnings=["Odd."])
+    fewer = attacked_weights(clean=15.0, pgd=40.0, autoattack=50.0, first=45.0, n=6, chosen=4)
+    attacked(run, **{**fewer, "warnings": ["Odd."]})
     export(run=run, data=data, out=tmp_path / "exported")
     info = json.loads((tmp_path / "exported" / "model_info.json").read_text())
     assert info["unreliable"] is True and "AutoAttack (standard) on 4 of 10 test images" in info["footnote"]
@@ -165,15 +168,13 @@ def test_without_an_evaluation_there_are_no_accuracies(run, data, tmp_path):
 
 def test_an_evaluation_of_another_training_is_refused(run, data, tmp_path):
     attacked(run, record="0" * 64)
-    with pytest.raises(EwsError, match=r"adversarial\.json: is not of"):
+    with pytest.raises(EwsError, match=r"adversarial\.json: is of an earlier training"):
         export(run=run, data=data, out=tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
 
 
 def test_weights_that_the_run_does_not_have_are_refused(run, data, tmp_path):
-    content = json.loads((run / "record.json").read_text())
-    del content["files"]["model-best.safetensors"]
-    write_json(run / "record.json", content)
+    reseal(run / "record.json", lambda record: record["files"].pop("model-best.safetensors"))
     with pytest.raises(EwsError, match="no validation images selected"):
         export(run=run, data=data, out=tmp_path / "exported", best=True)
 

@@ -204,7 +204,7 @@ def test_numbers_that_are_none_are_named(tree: Tree, name: str, draw: Callable[[
     lines[3] = re.sub(r"[^,]+$", "nan", lines[3])
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(EwsError, match=rf"{name}: damaged, or of another run: .* train this run again"):
-        _save(tree, tmp_path / "out")
+        draw(_study(tree))
     tree.seal()
     with pytest.raises(EwsError, match=rf"{name}: row 4: .*, not 'nan'\n.*train this run again"):
         draw(_study(tree))

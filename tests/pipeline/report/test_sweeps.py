@@ -69,8 +69,9 @@ def test_names_keep_the_study_s_order_and_have_a_reference(grow: Grow) -> None:
     assert _find(grow(**SMALL, methods=(*SEARCH[:2], SEARCH[3]))).reference is None
 
 
-def test_truth_values_are_names(grow: Grow) -> None:
-    assert not _find(grow(**SMALL, methods=("ews, on=true", "ews, on=false"))).numeric
+def test_truth_values_are_names() -> None:
+    assert not sweeps.Sweep("ews.on", (False, True), ()).numeric
+    assert sweeps.Sweep("ews.width", (0, 1), ()).numeric
 
 
 @pytest.mark.parametrize(
@@ -134,9 +135,10 @@ def test_every_value_less_the_reference_seed_by_seed(grow: Grow) -> None:
 def test_the_reference_is_that_of_the_same_augmentation(grow: Grow) -> None:
     tree = grow(**SMALL | {"augmentations": ("standard", "augmix")}, methods=SEARCH)
     tree.errors(**{SEARCH[1]: (9.0, 10.0, 11.0), SEARCH[2]: (10.0, 11.0, 12.0)})
-    for seed, error in enumerate((20.0, 21.0, 22.0)):
-        path = tree.runs / f"digits/resnet8/augmix/ews--search-random/seed{seed}/clean.json"
-        path.write_text(f'{{"error": {error}, "n": 1000}}')
+    for place, entry in enumerate(tree.entries):
+        if (entry["label"]["augmentation"], entry["label"]["method"]) == ("augmix", SEARCH[2]):
+            clean = {"error": 20.0 + entry["cell"]["seed"], "correct": 0, "n": 1000}
+            tree.write(place, "clean", {"last": clean, "best": None})
     study = _study(tree)
     grid = layout_paired.reference_grid(study.manifest, study.results)
     assert grid is not None
@@ -200,7 +202,6 @@ def test_dots_hold_means_and_t_intervals_with_vanilla_on_top(grow: Grow) -> None
         ((0.0, 0.01, 10.0), "symlog", ["0", "0.01", "10"]),
         ((1, 2, 10), "linear", ["1", "2", "10"]),
         ((1, 2, 11), "log", ["1", "2", "11"]),
-        ((-50, 1), "linear", ["-50", "1"]),
     ],
 )
 def test_the_axis_is_logarithmic_beyond_a_decade(grow: Grow, values: Any, scale: str, ticks: list[str]) -> None:

@@ -96,17 +96,18 @@ def test_evaluated_there(
     for command in ("clean", f"adaptive {adaptive}"):
         found = []
         for place in ("here", "there"):
-            out = tmp_path / f"{place}.json"
+            out = tmp_path / place
             names = ["--run", str(run), "--data", str(data), "--out", str(out), "--threads", "1"]
-            words = [*command.split(), *names, "--predictions", str(out.with_suffix(".npz"))]
+            words, kind = [*command.split(), *names], command.split()[0]
             if place == "here":
                 measure(words)
             else:
                 on_accelerator(jobs.evaluate, words)
-            result = json.loads(out.read_text())
-            arrays = dict(np.load(out.with_suffix(".npz"), allow_pickle=False))
-            for name in ("files", "hardware"):
-                result.pop(name, None)
+            result = json.loads((out / f"{kind}.json").read_text())
+            arrays = dict(np.load(out / f"{kind}.npz", allow_pickle=False))
+            for name in ("files", "sha256"):
+                result.pop(name)
+            result["result"].pop("hardware", None)
             found.append((result, {name: array.tolist() for name, array in arrays.items()}))
         assert found[0] == found[1]
 

@@ -22,6 +22,7 @@ from ews.core.fingerprint import reached
 from ews.data.dataset import Dataset
 from ews.methods.registry import METHODS
 from ews.models.registry import ARCHITECTURES
+from ews.pipeline.artifacts.weights import checksum
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint, uses
 from ews.pipeline.train.teachers import load
@@ -68,6 +69,8 @@ def test_files_of_a_run(make_cell: MakeCell, train: Train, tmp_path: Path) -> No
         "weights_sha256",
     ]
     assert [row["epoch"] for row in epochs] == ["1", "2", "3", "4"]
+    assert epochs[-1]["weights_sha256"] == checksum(load_file(out / "model.safetensors"))
+    assert len({row["weights_sha256"] for row in epochs}) == 4
     assert [float(row["learning_rate"]) for row in epochs] == pytest.approx([0.05, 0.05, 0.005, 0.005])
     # Three batches per epoch, K = 2.
     assert [row["iteration"] for row in rows(out / "controller.csv")] == ["2", "4", "6", "8", "10", "12"]

@@ -193,7 +193,7 @@ def _read(path: Path) -> File:
     except yaml.YAMLError as error:
         raise EwsError(f"{path}: not valid YAML: {error}") from None
     try:
-        return File.model_validate_json(json.dumps(raw))
+        return File.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
         lines = [
             f"{path}: {'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}."
