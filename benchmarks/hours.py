@@ -12,7 +12,6 @@ all its different trainings, teachers among them, one after the other; evaluatio
 """
 
 import argparse
-import copy
 import itertools
 import json
 import math
@@ -34,8 +33,9 @@ from ews.core.errors import EwsError, unknown
 from ews.core.files import read_json, sha256, write_json, write_text
 from ews.data.dataset import Dataset, load
 from ews.data.extra import folder_of
+from ews.methods.ews.ews_spec import EwsParameters
 from ews.models.network import Head
-from ews.pipeline.study import typed
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import optim
 from ews.pipeline.train.training import Training
 
@@ -46,7 +46,7 @@ FREE = {"weight", "learning_rate", "betas", "entropy_bonus", "baseline_decay", "
 RECIPE = ("batch_size", "precision")
 STUDIES = ["table1", "table5", "figure5", "figure6_lambda", "figure6_width", "table4"]
 
-Cells = dict[str, dict[str, Any]]
+Cells = dict[str, Cell]
 
 
 def planned(path: Path, names: list[str]) -> dict[str, Cells]:
@@ -61,28 +61,43 @@ def planned(path: Path, names: list[str]) -> dict[str, Cells]:
     return {name: trainings(plan(params, name)) for name in names}
 
 
-def kind(cell: Mapping[str, Any]) -> str:
+def read_cells(path: Path) -> dict[str, Cells]:
+    """Return what :func:`write_cells` wrote."""
+    return {
+        study: {run: Cell.model_validate_json(json.dumps(cell)) for run, cell in runs.items()}
+        for study, runs in read_json(path).items()
+    }
+
+
+def write_cells(path: Path, studies: Mapping[str, Cells]) -> None:
+    """Write the trainings of studies as JSON."""
+    plain = {s: {run: cell.model_dump(mode="json") for run, cell in runs.items()} for s, runs in studies.items()}
+    write_json(path, plain)
+
+
+def kind(cell: Cell) -> str:
     """Return what the cost of a cell's step depends on, as text."""
-    components = copy.deepcopy(cell["method"]["components"])
-    for component in components:
-        for teacher in component.get("teachers", {}).values():
-            del teacher["run"]
+    content = cell.model_dump(mode="json")
+    for teacher in content["teachers"].values():
+        del teacher["run"]
+    for component in content["method"]["components"]:
         if component["name"] == "ews":
-            for name in FREE & set(component):
-                del component[name]
-    recipe = {name: cell["recipe"][name] for name in RECIPE}
-    return json.dumps([cell["architecture"], cell["augmentation"], components, recipe], sort_keys=True)
+            for name in FREE:
+                del component["parameters"][name]
+    content["recipe"] = {name: content["recipe"][name] for name in RECIPE}
+    parts = ("architecture", "augmentation", "method", "teachers", "recipe")
+    return json.dumps([content[part] for part in parts], sort_keys=True)
 
 
-def title(cell: Mapping[str, Any]) -> str:
+def title(cell: Cell) -> str:
     """Return how the table names a kind, by its first cell."""
-    names = (cell["architecture"]["name"], cell["augmentation"]["name"], cell["method"]["name"])
-    return f"{', '.join(names)}, batch {cell['recipe']['batch_size']}"
+    names = (cell.architecture.name, cell.augmentation.name, cell.method.name)
+    return f"{', '.join(names)}, batch {cell.recipe.batch_size}"
 
 
-def images_of(cell: Mapping[str, Any]) -> int:
+def images_of(cell: Cell) -> int:
     """Return how many labelled images an epoch of a cell shows."""
-    return int(cell["recipe"]["train_images"] or TRAIN - VALIDATION)
+    return cell.recipe.train_images or TRAIN - VALIDATION
 
 
 def noise(folder: Path, classes: int) -> Dataset:
@@ -99,7 +114,10 @@ def noise(folder: Path, classes: int) -> Dataset:
     extra = folder_of(folder)
     extra.mkdir()
     few = {"images": arrays["train_images"][:EXTRA], "labels": arrays["train_labels"][:EXTRA]}
-    write_json(extra / "extra.json", {"images": EXTRA, "files": _saved(extra, few)})
+    source = {"file": "noise", "sha256": "0" * 64}
+    write_json(
+        extra / "extra.json", {"dataset": "noise", "images": EXTRA, "source": source, "files": _saved(extra, few)}
+    )
     return load(folder)
 
 
@@ -111,26 +129,25 @@ def _saved(folder: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
     return sums
 
 
-def measure(
-    cell: Mapping[str, Any], dataset: Dataset, device: torch.device, options: argparse.Namespace
-) -> dict[str, Any]:
+def measure(cell: Cell, dataset: Dataset, device: torch.device, options: argparse.Namespace) -> dict[str, Any]:
     """Return the spread of seconds per step, and seconds of an epoch's validation."""
     teachers = {}
-    for component in cell["method"]["components"]:
-        for role, teacher in component.get("teachers", {}).items():
-            generator = torch.Generator().manual_seed(0)
-            head = Head(classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=generator)
-            architecture, dynamic = typed.network(teacher["architecture"])
-            built = models.build(architecture, head, dynamic=dynamic)
-            teachers[role] = built.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    for role, teacher in cell.teachers.items():
+        generator = torch.Generator().manual_seed(0)
+        head = Head(classes=len(dataset.classes), mean=dataset.mean, std=dataset.std, generator=generator)
+        network = teacher.architecture
+        built = models.build(network.parameters, head, dynamic=network.dynamic_parameters)
+        teachers[role] = built.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     training = Training(cell, dataset, device=device, workers=options.workers, teachers=teachers)
     # The last epoch: perturbations of the weights that begin after a warm-up are there.
-    last = cell["recipe"]["epochs"] - 1
+    last = cell.recipe.epochs - 1
     training.method.begin_epoch(last)
     training.network.train()
-    calls = math.lcm(options.calls, *(c["interval"] for c in cell["method"]["components"] if c["name"] == "ews"))
+    calls = math.lcm(
+        options.calls, *(p.interval for p in cell.method.parameters.values() if isinstance(p, EwsParameters))
+    )
     batches = itertools.chain.from_iterable(training.batches(last) for _ in itertools.count())
     seconds = []
     for repeat in range(-1, options.repeats):
@@ -138,7 +155,7 @@ def measure(
         start = time.perf_counter()
         for batch in itertools.islice(batches, calls):
             training.method.gradients(batch)
-            optim.step(training.optimizer, clip=cell["recipe"]["gradient_clip"])
+            optim.step(training.optimizer, clip=cell.recipe.gradient_clip)
         wait(device)
         if repeat >= 0:
             seconds.append((time.perf_counter() - start) / calls)
@@ -151,7 +168,7 @@ def measure(
     found = {"step": spread(seconds), "validation": validation, "labelled": training.size, "calls": calls}
     if device.type == "cuda":
         found["peak_memory"] = torch.cuda.max_memory_allocated(device)
-    precision = "bfloat16" if bfloat16(cell["recipe"]["precision"], device) else "float32"
+    precision = "bfloat16" if bfloat16(cell.recipe.precision, device) else "float32"
     return {"title": title(cell), "precision": precision, **found}
 
 
@@ -163,7 +180,7 @@ def hours(cells: Cells, kinds: Mapping[str, Mapping[str, Any]]) -> float | None:
         if found is None:
             return None
         steps = math.ceil(images_of(cell) / found["labelled"])
-        seconds += cell["recipe"]["epochs"] * (steps * found["step"]["median"] + found["validation"])
+        seconds += cell.recipe.epochs * (steps * found["step"]["median"] + found["validation"])
     return seconds / 3600
 
 
@@ -222,9 +239,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure, print and write."""
     options = arguments()
-    studies = read_json(options.cells) if options.cells else planned(options.params, options.study)
+    studies = read_cells(options.cells) if options.cells else planned(options.params, options.study)
     if options.write_cells:
-        write_json(options.write_cells, studies)
+        write_cells(options.write_cells, studies)
         return
     name = options.device
     if name == "auto":
@@ -234,7 +251,7 @@ def main() -> None:
     device = torch.device(name)
     prepare(device, options.threads)
     cells = {kind(cell): cell for runs in reversed(studies.values()) for cell in reversed(runs.values())}
-    unknown = {cell["dataset"] for runs in studies.values() for cell in runs.values()} - set(CLASSES)
+    unknown = {cell.dataset for runs in studies.values() for cell in runs.values()} - set(CLASSES)
     if unknown:
         raise EwsError(f"--study: datasets {', '.join(sorted(unknown))}; this benchmark knows {', '.join(CLASSES)}.")
     kinds: dict[str, dict[str, Any]] = {}
@@ -242,15 +259,15 @@ def main() -> None:
     result["settings"] = {key: getattr(options, key) for key in ("repeats", "calls", "validation", "workers")}
     with tempfile.TemporaryDirectory() as folder:
         made = {
-            count: noise(Path(folder) / str(count), count) for count in {CLASSES[c["dataset"]] for c in cells.values()}
+            count: noise(Path(folder) / str(count), count) for count in {CLASSES[c.dataset] for c in cells.values()}
         }
         for number, (key, cell) in enumerate(reversed(cells.items()), 1):
             print(f"{number}/{len(cells)}: {title(cell)}", file=sys.stderr)
-            kinds[key] = measure(cell, made[CLASSES[cell["dataset"]]], device, options)
+            kinds[key] = measure(cell, made[CLASSES[cell.dataset]], device, options)
             result["studies"] = {
                 study: {
                     "trainings": len(runs),
-                    "epochs": sum(c["recipe"]["epochs"] for c in runs.values()),
+                    "epochs": sum(c.recipe.epochs for c in runs.values()),
                     "hours": hours(runs, kinds),
                 }
                 for study, runs in studies.items()

@@ -1,6 +1,5 @@
 """What a study would take: which trainings cost the same, the sum by hand, and a measurement of tiny ones."""
 
-import copy
 import json
 import sys
 from pathlib import Path
@@ -14,6 +13,9 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import hours  # noqa: E402
 
 from ews.core.errors import EwsError  # noqa: E402
+from ews.methods.ews.ews_spec import EwsParameters  # noqa: E402
+from ews.models.wide_resnet.wide_resnet_spec import WideResNetParameters  # noqa: E402
+from ews.pipeline.study.cell import ArchitectureCell, Cell  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +32,10 @@ def test_trainings_of_one_kind_cost_the_same(studies: dict[str, hours.Cells]) ->
     assert (len(studies["table1"]), len(kinds(studies["table1"]))) == (18, 9)
     assert kinds(studies["figure6_lambda"]) <= kinds(studies["table1"])
     intervals = {
-        component["interval"]
+        parameters.interval
         for cell in studies["figure5"].values()
-        for component in cell["method"]["components"]
-        if component["name"] == "ews"
+        for parameters in cell.method.parameters.values()
+        if isinstance(parameters, EwsParameters)
     }
     assert len(kinds(studies["figure5"])) == 1 + len(intervals)
     assert len(kinds(studies["table4"])) == 30
@@ -49,30 +51,29 @@ def test_hours_by_hand(studies: dict[str, hours.Cells]) -> None:
     assert hours.hours(studies["table1"], measured) is None
 
 
-def tiny(cell: dict[str, Any]) -> dict[str, Any]:
+def tiny(cell: Cell) -> Cell:
     """Return a cell with a small network and small batches."""
-    small: dict[str, Any] = copy.deepcopy(cell)
-    network = {"name": "wrn10_1", "network": "wide_resnet", "depth": 10, "widen": 1}
-    small["architecture"] = {**network, **{k: v for k, v in cell["architecture"].items() if k == "dynamic"}}
-    small["recipe"] |= {"batch_size": 8, "train_images": 40}
-    for component in small["method"]["components"]:
-        for teacher in component.get("teachers", {}).values():
-            teacher["architecture"] = network
-    return small
+    network = ArchitectureCell(name="wrn10_1", parameters=WideResNetParameters(depth=10, widen=1))
+    changed: dict[str, Any] = {
+        "architecture": network.model_copy(update={"dynamic": cell.architecture.dynamic}),
+        "recipe": cell.recipe.model_copy(update={"batch_size": 8, "train_images": 40}),
+        "teachers": {role: one.model_copy(update={"architecture": network}) for role, one in cell.teachers.items()},
+    }
+    return cell.model_copy(update=changed)
 
 
 @pytest.mark.slow
 def test_every_kind_of_component_is_measured(studies: dict[str, hours.Cells], tmp_path: Path) -> None:
     wanted = ("dropout", "at+awp+ews", "trades+awp+rst", "mixacm", "awnet")
-    cells = {}
+    cells: hours.Cells = {}
     for runs in studies.values():
         for cell in runs.values():
-            name, augmentation = cell["method"]["name"], cell["augmentation"]["name"]
+            name, augmentation = cell.method.name, cell.augmentation.name
             if name in wanted and (name != "dropout" or augmentation == "augmix"):
                 cells.setdefault(name, tiny(cell))
     assert set(cells) == set(wanted)
     given = tmp_path / "cells.json"
-    given.write_text(json.dumps({"tiny": cells}))
+    hours.write_cells(given, {"tiny": cells})
     done = command(
         "hours.py", "--cells", given, "--out", tmp_path, "--device", "cpu", "--threads", 1,
         "--repeats", 1, "--calls", 2, "--validation", 4,

@@ -12,6 +12,7 @@ import yaml
 from helpers.workflow import ROOT, Project, copy, evaluations
 
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+(PAGE,) = re.findall(r"^```markdown\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
 # By the folder of a kind of component, its list of entries.
 LISTS = {
     "src/ews/methods": "METHODS",
@@ -31,6 +32,7 @@ GENERAL = (
     "tests/augment/test_independence.py",
     "tests/models/test_network.py",
     "tests/pipeline/study",
+    "tests/project/test_component_pages.py",
 )
 CHOSEN = ("tests/pipeline/train/test_resume.py", "tests/pipeline/train/test_accelerator.py")
 
@@ -46,12 +48,9 @@ def blocks(language: str) -> dict[str, list[str]]:
 
 
 def merge(content: dict[str, Any], added: dict[str, Any]) -> None:
-    """Add values below their keys, which may be there already."""
-    for key, value in added.items():
-        if isinstance(content.get(key), dict):
-            merge(content[key], value)
-        else:
-            content[key] = value
+    """Add sections before those that are there, as the entries of the registries are added."""
+    for key, sections in added.items():
+        content[key] = {**sections, **content[key]}
 
 
 def register(project: Project, spec: Path) -> None:
@@ -88,14 +87,15 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
         (path.parent / "__init__.py").write_text(f'"""The component `{path.parent.name}`."""\n', encoding="utf-8")
         if path.stem.endswith("_spec"):
             register(project, Path(name))
-
-    def change(content: dict[str, Any]) -> None:
-        for text in blocks("yaml")["params.yaml"]:
-            merge(content, yaml.safe_load(text))
-        content["studies"]["extended"] = STUDY
-
-    project.params(change)
+            (path.parent / f"{path.parent.name}.md").write_text(PAGE, encoding="utf-8")
+    path = project.folder / "params.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for text in blocks("yaml")["params.yaml"]:
+        merge(content, yaml.safe_load(text))
+    content["studies"]["extended"] = STUDY
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     run(project, "-m", "ews", "study", "schema", "--out", "workflow/schemas/params.schema.json")
+    run(project, "tools/component_pages.py", "--write")
     return project
 
 
