@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from common import EWS, changed, machine, machine_line
+from ews.pipeline.artifacts.finished import LAST, check_data, read_record
 from torch import Tensor
 
 from ews.core.console import finished
@@ -28,7 +29,6 @@ from ews.data.dataset import Dataset, load
 from ews.methods.ews.ews import search_settings
 from ews.models.network import Network
 from ews.models.subnet import Subnet
-from ews.pipeline.artifacts.finished import LAST, check_data, read_record
 from ews.pipeline.evaluate.subject import Subject
 from ews.pipeline.report.statistics import interval, paired
 from ews.subnets.search import build
