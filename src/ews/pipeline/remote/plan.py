@@ -58,7 +58,7 @@ def _training(run: str, cell: Cell) -> Task:
         how=HOW,
     )
     after = tuple(f"train {teacher}" for teacher in taught.values())
-    return Task(name=f"train {run}", after=after, makes=(f"{run}/{paths.RECORD}",), command=tuple(command))
+    return Task(name=f"train {run}", after=after, makes=(f"{run}/{names.RECORD}",), command=tuple(command))
 
 
 def _evaluation(entry: Planned, asked: Asked) -> Task:
