@@ -1,4 +1,4 @@
-"""Small images of noise, and every augmentation built with the paper's parameters."""
+"""Small images of noise, and every augmentation built with its defaults, the paper's parameters."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,12 +8,7 @@ import pytest
 from helpers.science import build_augmentation
 
 from ews.augment.base import Augment
-
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "standard": {},
-    "autoaugment": {"policy": "cifar10"},
-    "augmix": {"width": 3, "depth_min": 1, "depth_max": 3, "severity": 3, "alpha": 1.0, "jsd_weight": 12.0},
-}
+from ews.augment.registry import AUGMENTATIONS
 
 Make = Callable[..., Augment]
 
@@ -34,7 +29,7 @@ def make(images: np.ndarray) -> Make:
     def build(name: str, **changes: Any) -> Augment:
         arguments = {"images": images, "seed": 0, "device": "cpu", "workers": 0}
         arguments |= {key: changes.pop(key) for key in list(changes) if key in arguments}
-        cell = {"name": name, "padding": 4, "flip": True, **PARAMETERS[name], **changes}
+        cell = {"name": name, "padding": 4, "flip": True, **AUGMENTATIONS[name].parameters().model_dump(), **changes}
         return build_augmentation(cell, **arguments)
 
     return build
