@@ -2,8 +2,8 @@
 """Check the links of the documentation; ``--write`` sets the line numbers of those that name a symbol right.
 
 ``python tools/doc_links.py`` prints one line for each link that leads nowhere and exits with status 1 if there is any.
-Checked in README.md, CONTRIBUTING.md, CHANGELOG.md, docs/, results/README.md and the pages beside the code,
-for every link to a file of this repository: the file exists; ``#L12`` is a line of it; ``#a-heading`` is a heading of it; and where the link's text is
+Checked in README.md, CONTRIBUTING.md, CHANGELOG.md, docs/ and results/README.md, for every link to a file of this
+repository: the file exists; ``#L12`` is a line of it; ``#a-heading`` is a heading of it; and where the link's text is
 a name in backticks, as in
 [`Ews.gradients`](../src/ews/methods/ews/ews.py#L128), that line is where the name is defined.
 """
