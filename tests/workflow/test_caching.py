@@ -19,7 +19,7 @@ def test_everything_is_where_it_belongs(built: Path) -> None:
     run = built / RUNS / "ews" / "seed0"
     files = {path.name for path in run.iterdir()}
     assert {"model.safetensors", "model-best.safetensors", "record.json", "epochs.csv", "timing.csv"} <= files
-    assert {"controller.csv", "kept.csv", "clean.json", "clean.npz", "corruption.csv", "corruption.npz"} <= files
+    assert {"controller.csv", "kept.csv", "clean.json", "clean.npz", "corruption.json", "corruption.npz"} <= files
     assert "state.pt" not in files
     assert not (built / RUNS / "vanilla" / "seed0" / "controller.csv").exists()
     study = {path.name for path in (built / "results/tiny").iterdir()}
