@@ -50,7 +50,7 @@ def scoring() -> Scoring[Options, CleanFindings]:
 
 SPEC = EvaluationSpec(
     name="clean",
-    summary="Clean error and calibration on the test images",
+    summary="Clean error on the test images",
     section=NoSection,
     one="test set",
     options=Options,
