@@ -19,7 +19,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from common import EWS, changed, machine, machine_line
-from ews.pipeline.artifacts.finished import LAST
 from torch import Tensor
 
 from ews.core.console import finished
