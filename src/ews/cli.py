@@ -107,6 +107,12 @@ def _export(words: Sequence[str]) -> None:
     main(words)
 
 
+def _accept(words: Sequence[str]) -> None:
+    from ews.pipeline.accept import main
+
+    main(words)
+
+
 def _remote_plan(words: Sequence[str]) -> None:
     from ews.pipeline.remote.command import plan
 
@@ -141,6 +147,7 @@ VERBS: dict[str, Verb] = {
     "evaluate": Verb("measure a finished run", _evaluate),
     "report": Verb("numbers, tables and figures of a study", _report),
     "export": Verb("write a trained network for other programs", _export),
+    "accept": Verb("let finished runs count for the present code, after a check that it trains the same", _accept),
     "remote plan": Verb("write what a study asks for, for a machine without Snakemake", _remote_plan),
     "remote work": Verb("train and measure there what such a plan lists", _remote_work),
     "remote adopt": Verb("bring runs home that were made elsewhere", _remote_adopt),

@@ -145,7 +145,7 @@ def test_what_is_not_the_plan_s_is_refused_and_nothing_is_placed(
     ("spoil", "reason"),
     [
         (lambda b: change(b / RUN / "clean.json", code="0" * 16), "clean.json: measured by other code"),
-        (lambda b: change(b / RUN / "clean.json", record="0" * 64), "clean.json: measured another training"),
+        (lambda b: change(b / RUN / "clean.json", run="0" * 64), "clean.json: measured another training"),
         (lambda b: change(b / RUN / "clean.json", options={"test_images": 20}), "other settings than are planned"),
         (lambda b: change(b / RUN / "clean.json", options=[1]), "clean.json: not the result of an evaluation"),
         (lambda b: nan(b / RUN / "clean.json"), "clean.json: not the result of an evaluation"),

@@ -5,7 +5,6 @@ rule evaluate_cell:
     input:
         data=planned(runs.data, "run"),
         model=paths.file("{run}", names.LAST),
-        record=paths.record("{run}"),
         # None where images are made while they are measured.
         corrupted=planned(runs.corrupted, "run", "where", "kind"),
     output:

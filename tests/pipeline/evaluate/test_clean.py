@@ -23,7 +23,7 @@ def test_the_error_is_the_hand_count_in_percent(clean, run, data):
     assert found["result"] == {"last": {"error": 17.5, "correct": 33, "n": 40}, "best": None}
     assert (found["evaluation"], found["dataset"], found["options"]) == ("clean", "grey", {"test_images": None})
     assert found["data"] == load(data).checksum
-    assert found["record"] == sha256(run / "record.json")
+    assert found["run"] == FinishedRun.open(run).identity
     assert found["files"] == {"clean.npz": sha256(run / "clean.npz")}
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ews.core.errors import EwsError
-from ews.core.files import read_json, sha256, write_json
+from ews.core.files import read_json, write_json
 from ews.data.dataset import load
+from ews.pipeline.artifacts.run import FinishedRun
 
 
 def test_rows_are_the_hand_count_in_the_order_asked_for(corruption):
@@ -162,7 +163,7 @@ def test_the_sidecar_names_a_published_set_by_its_checksum(corruption, corrupted
     images = about["result"]["corruptions"]
     record = read_json(corrupted / "fog.json")
     assert images["fog"] == {"source": "official", "sha256": record["sha256"], "seed": None, "profile": None}
-    assert about["record"] == sha256(run / "record.json")
+    assert about["run"] == FinishedRun.open(run).identity
     assert (about["options"]["test_images"], about["dataset"]) == (12, "grey")
     # Another published set in its place: what was found on the first is not continued.
     change(corrupted / "fog.json", source="other")

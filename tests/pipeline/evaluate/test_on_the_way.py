@@ -23,6 +23,7 @@ from ews.corruptions import batches as streams
 from ews.corruptions import corrupt
 from ews.corruptions.batches import batches
 from ews.data.dataset import load
+from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.corrupt.generate import write_corrupted, write_labels
 from ews.pipeline.evaluate import kept, predict
 from ews.pipeline.evaluate.command import main
@@ -290,7 +291,7 @@ def test_without_images_it_must_be_said_how_to_make_them(run: Path, data: Path) 
 def test_the_sidecar_says_what_was_measured(run: Path, data: Path, stored: Path) -> None:
     main(command(run, data, "--corrupted", *sorted(stored.iterdir()), "--test-images", 20))
     about = json.loads((run / "corruption.json").read_text())
-    assert about["record"] == sha256(run / "record.json")
+    assert about["run"] == FinishedRun.open(run).identity
     assert about["data"] == load(data).checksum
     assert (about["options"]["test_images"], about["dataset"]) == (20, "noisy")
     assert about["result"]["corruptions"]["frost"] == {

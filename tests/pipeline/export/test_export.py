@@ -19,6 +19,7 @@ from ews.core.files import sha256, write_json
 from ews.core.seeds import torch_stream
 from ews.data.dataset import load as load_data
 from ews.pipeline.artifacts.evaluation import Result, write_result
+from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialFindings, AdversarialOptions
 from ews.pipeline.export import architecture_name, export, load
 
@@ -72,7 +73,7 @@ def run(tmp_path: Path, data: Path) -> Path:
     return folder
 
 
-def attacked(run: Path, *, record: str | None = None, **changes: Any) -> None:
+def attacked(run: Path, *, identity: str | None = None, **changes: Any) -> None:
     """Write adversarial.json; ``changes`` of the last weights' part."""
     numbers = {"pgd": 40.0, "autoattack": 50.5, "first": 45.0, "n": 10, "chosen": 10}
     last = {**attacked_weights(clean=15.0, **numbers), **changes}
@@ -82,7 +83,7 @@ def attacked(run: Path, *, record: str | None = None, **changes: Any) -> None:
         evaluation="adversarial",
         options=AdversarialOptions(**threat, version="standard", batch_size=250, n_examples=None),
         code="0" * 16,
-        record=record or sha256(run / "record.json"),
+        run=identity or FinishedRun.open(run).identity,
         dataset="made_up",
         data="0" * 64,
         files={},
@@ -167,7 +168,7 @@ def test_without_an_evaluation_there_are_no_accuracies(run, data, tmp_path):
 
 
 def test_an_evaluation_of_another_training_is_refused(run, data, tmp_path):
-    attacked(run, record="0" * 64)
+    attacked(run, identity="0" * 64)
     with pytest.raises(EwsError, match=r"adversarial\.json: is of an earlier training"):
         export(run=run, data=data, out=tmp_path / "exported")
     assert not (tmp_path / "exported").exists()

@@ -183,7 +183,7 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
     ("change", "message"),
     [
         (lambda content: content["options"].update(weights=[1.0]), r"other settings than .*: weights \(1\.0,\), not"),
-        (lambda content: content.update(record="0" * 64), "of an earlier training"),
+        (lambda content: content.update(run="0" * 64), "of an earlier training"),
         (lambda content: content["result"]["last"].pop("adaptive"), r"result\.last\.adaptive: Field required"),
         (lambda content: content["result"]["last"]["adaptive"].update(error=-1.0), r"adaptive\.error: .*equal to 0"),
         (lambda content: content["result"]["last"].pop("router"), r"result\.last\.router: Field required"),
@@ -258,7 +258,7 @@ def test_signs_of_masked_gradients_stand_in_the_table_and_the_records(attacked):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content.update(record="0" * 64), "is of an earlier training"),
+        (lambda content: content.update(run="0" * 64), "is of an earlier training"),
         (lambda content: content["options"].update(epsilon=4 / 255), "other settings than the study asks for: epsilon"),
         (lambda content: content["result"]["last"]["pgd"].update(error=101.0), r"pgd\.error: .*equal to 100"),
         (lambda content: content["result"]["last"].pop("autoattack"), r"autoattack: Field required"),

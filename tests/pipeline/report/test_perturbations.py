@@ -181,7 +181,7 @@ def test_an_impossible_number_is_refused(study, values: dict, said: str) -> None
 def test_missing_files_and_those_of_an_earlier_training_are_refused(study) -> None:
     tree = study()
     about = tree.folder(0) / "perturbation.json"
-    reseal(about, lambda content: content.update(record="0" * 64))
+    reseal(about, lambda content: content.update(run="0" * 64))
     with pytest.raises(EwsError, match=r"perturbation\.json: is of an earlier training"):
         measured(tree)
     about.unlink()

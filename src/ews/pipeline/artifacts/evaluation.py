@@ -28,7 +28,7 @@ class Result(Document, Generic[O, F]):
         evaluation: its kind.
         options: everything that decides the result.
         code: fingerprint of the code.
-        record: SHA-256 of the record.json of the run that was measured.
+        run: identity of the run that was measured, see :attr:`ews.pipeline.artifacts.record.Record.identity`.
         dataset: name of the data.
         data: its checksum.
         files: SHA-256 of the evaluation's other file by name.
@@ -38,7 +38,7 @@ class Result(Document, Generic[O, F]):
     evaluation: str
     options: O
     code: str
-    record: str
+    run: str
     dataset: str
     data: str
     files: dict[str, str]
@@ -80,7 +80,7 @@ def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun)
     found = read_sealed(path, content(spec), remedy=REEVALUATE)
     if found.evaluation != spec.name:
         raise EwsError(f"{path}: is of the evaluation {found.evaluation!r}. {REEVALUATE}")
-    if found.record != run.checksum:
+    if found.run != run.identity:
         raise EwsError(f"{path}: is of an earlier training than {run.folder / names.RECORD} describes. {REEVALUATE}")
     return found
 

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ews.core.documents import Document
+from ews.core.documents import Document, seal_of
 from ews.core.machine_types import Git, Hardware
+from ews.pipeline.artifacts import names
 from ews.pipeline.study.cell import Cell
 
 Seconds = Annotated[float, Field(ge=0)]
@@ -102,3 +103,14 @@ class Record(Document):
     counts: dict[str, int]
     metrics: dict[str, int | float | None]
     files: dict[str, str]
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what a measurement of the run depends on: its network, its weights and the data.
+
+        Neither the code that it counts for is part of it nor what it cost: a run that is accepted for other code keeps
+        its evaluations.
+        """
+        weights = {name: checksum for name, checksum in self.files.items() if name in names.WEIGHTS.values()}
+        architecture = self.cell.architecture.model_dump(mode="json")
+        return seal_of({"architecture": architecture, "data": self.data, "weights": weights})

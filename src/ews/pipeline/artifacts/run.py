@@ -23,14 +23,14 @@ class FinishedRun:
     Attributes:
         folder: where it lies.
         record: the content of its record.json.
-        checksum: SHA-256 of record.json, by which evaluations name the run that they measured.
+        identity: by which evaluations name the run that they measured, see :attr:`Record.identity`.
     """
 
-    def __init__(self, folder: Path, record: Record, checksum: str) -> None:
+    def __init__(self, folder: Path, record: Record) -> None:
         """Take what :meth:`open` read."""
         self.folder = folder
         self.record = record
-        self.checksum = checksum
+        self.identity = record.identity
         self.verified = cache(self._verified)
         """As :meth:`_verified`; a file is hashed once."""
 
@@ -46,7 +46,7 @@ class FinishedRun:
             raise EwsError(
                 f"{folder}: no finished run here ({names.RECORD} is missing). Train it first, or give its folder."
             )
-        return cls(folder, read_sealed(path, Record, remedy=RETRAIN), files.sha256(path))
+        return cls(folder, read_sealed(path, Record, remedy=RETRAIN))
 
     def has(self, name: str) -> bool:
         """Say whether the record names a file."""

@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
             evaluation=spec.name,
             options=asked,
             code=fingerprint,
-            record=run.checksum,
+            run=run.identity,
             dataset=dataset.name,
             data=dataset.checksum,
             files={},

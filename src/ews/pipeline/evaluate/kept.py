@@ -37,7 +37,7 @@ def identity(subject: Subject) -> dict[str, Any]:
     return {
         "code": subject.code,
         "data": subject.dataset.checksum,
-        "record": subject.run.checksum,
+        "run": subject.run.identity,
         "test_images": subject.test_images,
         "hardware": machine.hardware(subject.device, threads=torch.get_num_threads()).model_dump(),
         "versions": machine.versions(),

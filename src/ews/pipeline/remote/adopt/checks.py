@@ -81,7 +81,7 @@ def evaluation(
     except EwsError as error:
         yield f"{name}: not the result of an evaluation of this version: {error}"
         return
-    if result.record != files.sha256(found[names.RECORD]):
+    if result.run != read_record(found).identity:
         yield f"{name}: measured another training than this {names.RECORD} describes"
     code = measured_by.code(planned, kind, asked)
     if result.code != code:
