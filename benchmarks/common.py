@@ -53,7 +53,7 @@ COMPONENTS: dict[str, MethodParameters] = {
     "ews": EWS,
 }
 # The rate is small so that weights stay where they are; the cost of a step does not depend on it.
-RECIPE = {"learning_rate": 1.0e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 1.0e-4}
+RECIPE = {"lr": 1.0e-4, "momentum": 0.9, "nesterov": True, "weight_decay": 1.0e-4}
 CLIP = 3.0
 SIDE, CLASSES = 32, 10
 
@@ -136,7 +136,7 @@ def images(count: int, device: torch.device, *, iteration: int = 1) -> Batch:
 
 def optimiser(network: Network) -> torch.optim.SGD:
     """Return the optimiser of a training."""
-    return optim.optimiser(network.parameters(), RECIPE)
+    return torch.optim.SGD(network.parameters(), **RECIPE)
 
 
 def step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch) -> None:

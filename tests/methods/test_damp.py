@@ -136,9 +136,8 @@ def assert_close(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: fl
 
 def trained(components: list[dict[str, Any]], *, context: Context, views: int, size: int, steps: int = 3) -> Any:
     """Take some optimiser steps and return the metrics of each and the network's state."""
-    recipe = {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
     method = make(context, *components)
-    optimizer = optim.optimiser(context.network.parameters(), recipe)
+    optimizer = torch.optim.SGD(context.network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     dtype = context.network.head.weight.dtype
     torch.manual_seed(3)
     metrics = []

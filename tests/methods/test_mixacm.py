@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews
 from ews.methods.mixacm.mixacm import MIXED, PARTNER, SHARE, Mixacm
 from ews.models.network import Network
-from ews.pipeline.study import schema
+from ews.models.registry import ARCHITECTURES
 
 SEED, CLASSES, SIZE = 5, 4, 10
 MIXACM: dict[str, Any] = {
@@ -505,11 +505,7 @@ def test_training_makes_no_adversarial_example(monkeypatch: pytest.MonkeyPatch) 
 def test_stages_end_where_the_next_has_other_channels_or_a_stride(network: str, ends: list[int]) -> None:
     assert stage_ends(build(network, "student")) == ends
     # What planning refuses other stages by.
-    declared = {
-        get_args(one.model_fields["network"].annotation)[0]: one.stages
-        for one in get_args(get_args(schema.Architecture)[0])
-    }
-    assert len(ends) == declared[NETWORKS[network]["network"]]
+    assert len(ends) == ARCHITECTURES[NETWORKS[network]["network"]].parameters.stages
 
 
 def test_maps_and_distances_by_hand() -> None:
