@@ -52,7 +52,6 @@ from ews.models.network import Network
 from ews.models.subnet import Subnet
 from ews.pipeline.train import optim
 from ews.subnets.search import build as build_search
-from ews.subnets.search.base import SearchSettings
 
 MEMORY = ("vanilla", "ews", "masked")
 PART = 0.5
@@ -68,7 +67,7 @@ KINDS = {
 
 def random_subnet(network: Network, device: torch.device, width: float) -> Subnet:
     """Return a subnet drawn uniformly."""
-    search = build_search("random", network, SearchSettings(width=width, rounding=EWS.rounding, device=device))
+    search = build_search("random", network, EWS.model_copy(update={"width": width}), device=device)
     return search.sample(torch.Generator(device=device).manual_seed(0))
 
 

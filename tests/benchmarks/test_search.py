@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from helpers.science import build_network
+from helpers.sizes import size
 
 from ews.models.network import Network
-from ews.subnets.search.base import SearchSettings
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -59,7 +59,7 @@ def test_every_row_runs_and_leaves_the_network_alone(
 
 def test_accuracy_is_the_share_of_right_answers(network: Network, dataset: Any) -> None:
     images, labels = search.floats(dataset.test_images), torch.from_numpy(dataset.test_labels)
-    settings = SearchSettings(width=1.0, rounding="ceil", device="cpu")
+    settings = size(1.0)
     subnet = search.build("l1_norm", network, settings).sample(torch.Generator())
     with torch.no_grad():
         halves = [network(images[part], subnet).argmax(1) == labels[part] for part in (slice(12), slice(12, 24))]

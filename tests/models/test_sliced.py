@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.sizes import size
 from torch import Tensor
 
 from ews.models.block import Block
@@ -10,7 +11,6 @@ from ews.models.network import Network
 from ews.models.space import choices
 from ews.models.subnet import BlockChoice, Subnet
 from ews.subnets.search import build as build_search
-from ews.subnets.search.base import SearchSettings
 
 
 def normed(norm: torch.nn.BatchNorm2d, x: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def compare(network: Network, x: Tensor, subnet: Subnet) -> None:
 @pytest.mark.parametrize(("width", "rounding"), [(0.7, "ceil"), (0.1, "ceil"), (0.75, "expected")])
 def test_sliced_equals_masked(network, images, width, rounding):
     network = network.double()
-    search = build_search("random", network, SearchSettings(width=width, rounding=rounding, device="cpu"))
+    search = build_search("random", network, size(width, rounding))
     generator = torch.Generator().manual_seed(4)
     compare(network, images(dtype=torch.float64), search.sample(generator))
 
@@ -107,7 +107,7 @@ def test_subnet_passes_leave_the_statistics_alone_and_ignore_the_mode(network, i
     network(images(8))  # Statistics that are not the initial ones.
     network.set_hidden_dropout(0.5)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    search = build_search("random", network, SearchSettings(width=0.5, rounding="ceil", device="cpu"))
+    search = build_search("random", network, size(0.5))
     subnet = search.sample(torch.Generator().manual_seed(0))
     training = network(images(8), subnet)
     training.square().sum().backward()

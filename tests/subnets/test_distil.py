@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from helpers.sizes import size
 from torch.distributions import Categorical, kl_divergence
 
 from ews.core.errors import EwsError
 from ews.subnets.distil import distillation
 from ews.subnets.distil import kl_divergence as kl
 from ews.subnets.search import build as build_search
-from ews.subnets.search.base import SearchSettings
 
 
 def logits(seed, scale=2.0):
@@ -70,7 +70,7 @@ def test_term_and_gradient_are_there_below_full_width_and_vanish_at_it(network, 
     x = torch.rand(5, 3, 8, 8, generator=generator)
     full = network(x).detach()
     for width, present in [(0.7, True), (0.25, True), (1.0, False)]:
-        search = build_search("random", network, SearchSettings(width=width, rounding="ceil", device="cpu"))
+        search = build_search("random", network, size(width))
         network.zero_grad()
         term = distillation(network(x, search.sample(generator)), full, LABELS, loss="kl", reduction="batchmean")
         term.backward()

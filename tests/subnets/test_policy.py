@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.sizes import size
 from torch import Tensor
 
 from ews.models.space import BlockSpace, SubnetSpace
 from ews.subnets.controller import Controller
 from ews.subnets.policy import Decision, Policy, sampler
 from ews.subnets.search.bandit import Bandit, IndependentLogits
-from ews.subnets.search.base import PolicySettings, SearchSettings
 from ews.subnets.search.policy_gradient import policy_loss
 
 SPACE = SubnetSpace((BlockSpace((3,)), BlockSpace((2, 3)), BlockSpace((2,))))
@@ -126,8 +126,7 @@ class TestByEnumeration:
         """The whole of ``update``, one subnet at a time, weighted with its probability."""
         policy = policy_of(kind)
         quiet = settings | {"entropy_bonus": 0.0, "gradient_clip": 1e9, "samples": 1}
-        settings = SearchSettings(width=0.7, rounding="ceil", device="cpu", policy=PolicySettings(**quiet))
-        search = Bandit(SimpleNamespace(space=SPACE), settings)
+        search = Bandit(SimpleNamespace(space=SPACE), size(0.7, **quiet), device="cpu", seed=0)
         search.policy = policy
         parameters = list(policy.parameters())
         search.optimizer = torch.optim.SGD(parameters, lr=0.0)

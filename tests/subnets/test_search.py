@@ -5,20 +5,19 @@ from itertools import combinations
 
 import pytest
 import torch
+from helpers.sizes import size
 from scipy.stats import chisquare
 
 from ews.core.errors import EwsError
 from ews.models.space import PATHS
 from ews.subnets.search import build
-from ews.subnets.search.base import PolicySettings, SearchSettings
 from ews.subnets.search.registry import SEARCHES
 
 WIDTHS = [(0.7, "ceil"), (0.4, "ceil"), (0.6, "expected"), (1.0, "ceil")]
 
 
 def search_of(name, network, settings, width=0.7, rounding="ceil", seed=0):
-    policy = PolicySettings(**settings)
-    return build(name, network, SearchSettings(width=width, rounding=rounding, device="cpu", seed=seed, policy=policy))
+    return build(name, network, size(width, rounding, **settings), seed=seed)
 
 
 def full_pass(network, seed=0):
@@ -41,7 +40,7 @@ def reward_of(subnets):
 @pytest.mark.parametrize(("width", "rounding"), WIDTHS)
 def test_samples_have_the_width_they_should(name, width, rounding, network, settings, generator):
     search = search_of(name, network, settings, width, rounding)
-    kept = network.space.kept_channels(width)
+    kept = network.space.kept_channels(size(width))
     counts = set()
     for step in range(6):
         search.update(reward_of, generator)

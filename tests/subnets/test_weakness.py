@@ -4,13 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.science import build_network
+from helpers.sizes import size
 from scipy.stats import wilcoxon
 from sklearn.datasets import load_digits
 from torch import Tensor
 
 from ews.models.network import Network
 from ews.subnets.search import build as build_search
-from ews.subnets.search.base import PolicySettings, SearchSettings
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_learned_subnets_are_weaker_than_random_ones(digits, trained, settings):
 
     # Faster than the paper's 3e-4, so that seconds are enough; rewards of training images, as in training.
     policy = settings | {"learning_rate": 3e-3, "hidden": 100, "baseline_decay": 0.9}
-    search = SearchSettings(width=0.7, rounding="ceil", device="cpu", policy=PolicySettings(**policy))
+    search = size(0.7, **policy)
     learned, random = (build_search(name, trained, search) for name in ("learned", "random"))
     generator = torch.Generator().manual_seed(1)
     for _ in range(120):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import Protocol
 
 import torch
 
@@ -12,6 +13,22 @@ from ews.models.subnet import BlockChoice, Subnet
 PATHS = 2
 """n_i, the paths of a residual block: 0 is the residual branch, 1 the shortcut."""
 ROUNDINGS = ("ceil", "expected")
+
+
+class SubnetSize(Protocol):
+    """How large subnets are: the parameters that say so, whatever else they say."""
+
+    @property
+    def width(self) -> float:
+        """rho in (0, 1], the share of paths and channels that a subnet keeps."""
+        ...
+
+    @property
+    def rounding(self) -> str:
+        """``ceil`` or ``expected``: how rho n becomes a number of paths, see :meth:`SubnetSpace.path_counts`."""
+        ...
+
+
 MARGIN = 1e-6
 """Added to the width before rounding up, as in the authors' CIFAR and ImageNet scripts."""
 
@@ -38,27 +55,27 @@ class SubnetSpace:
 
     blocks: tuple[BlockSpace, ...]
 
-    def kept_channels(self, width: float) -> tuple[tuple[int, ...], ...]:
+    def kept_channels(self, size: SubnetSize) -> tuple[tuple[int, ...], ...]:
         """Return for each block, and each of its hidden layers, the number of kept channels.
 
         Channel counts are rounded up under both rounding rules: shapes are the same for every subnet of a width.
         """
-        check_width(width)
-        return tuple(tuple(kept_count(total, width) for total in block.channels) for block in self.blocks)
+        check_width(size.width)
+        return tuple(tuple(kept_count(total, size.width) for total in block.channels) for block in self.blocks)
 
-    def drops_paths(self, width: float, rounding: str) -> bool:
+    def drops_paths(self, size: SubnetSize) -> bool:
         """Return whether a subnet of this width can lack a path."""
-        low, chance = path_rule(width, rounding)
+        low, chance = path_rule(size)
         return low + (chance > 0) < PATHS or (low < PATHS and chance < 1)
 
-    def path_counts(self, width: float, rounding: str, *, samples: int, generator: torch.Generator) -> list[list[int]]:
+    def path_counts(self, size: SubnetSize, *, samples: int, generator: torch.Generator) -> list[list[int]]:
         """Return how many paths each block keeps: ``samples`` lists with one count a block.
 
         Under ``ceil`` the counts are fixed and no random number is drawn. Under ``expected`` each is drawn, outside
         of any policy, as the floor or the ceiling of max(1, width * 2), which is its mean; the draw is read by the
         host.
         """
-        low, chance = path_rule(width, rounding)
+        low, chance = path_rule(size)
         if chance == 0:
             return [[low] * len(self.blocks) for _ in range(samples)]
         draws = torch.rand(samples, len(self.blocks), generator=generator, device=generator.device)
@@ -84,19 +101,19 @@ def check_width(width: float) -> None:
         raise EwsError(f"subnet width: {width!r} is not in (0, 1]; give the share of paths and channels to keep.")
 
 
-def path_rule(width: float, rounding: str) -> tuple[int, float]:
+def path_rule(size: SubnetSize) -> tuple[int, float]:
     """Return (low, chance): a block keeps ``low`` paths, and with probability ``chance`` one more.
 
     Raises:
         EwsError: the width is outside (0, 1] or the rounding rule unknown.
     """
-    check_width(width)
-    if rounding == "ceil":
-        return kept_count(PATHS, width), 0.0
-    if rounding == "expected":
-        mean = max(1.0, width * PATHS)
+    check_width(size.width)
+    if size.rounding == "ceil":
+        return kept_count(PATHS, size.width), 0.0
+    if size.rounding == "expected":
+        mean = max(1.0, size.width * PATHS)
         return floor(mean), mean - floor(mean)
-    raise unknown("rounding", rounding, ROUNDINGS, where="subnet")
+    raise unknown("rounding", size.rounding, ROUNDINGS, where="subnet")
 
 
 def choices(paths: Sequence[tuple[bool, bool]], channels: Sequence[Sequence[torch.Tensor]]) -> Subnet:

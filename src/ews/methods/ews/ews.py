@@ -13,7 +13,6 @@ from ews.methods.ews.ews_spec import EwsParameters
 from ews.models.subnet import Subnet
 from ews.subnets.distil import distillation
 from ews.subnets.search import build
-from ews.subnets.search.base import PolicySettings, SearchSettings
 
 LOG = (
     "iteration",
@@ -37,20 +36,6 @@ def part_of(images: int, fraction: float) -> int:
     A product that is whole stays itself: 0.07 * 100 is 7.000000000000001 in floating point, and 7 images here.
     """
     return max(1, math.ceil(images * fraction - MARGIN))
-
-
-def search_settings(parameters: EwsParameters, *, device: torch.device, seed: int) -> SearchSettings:
-    """Return what a search strategy is given of the parameters."""
-    policy = PolicySettings(
-        samples=parameters.samples,
-        learning_rate=parameters.learning_rate,
-        betas=parameters.betas,
-        entropy_bonus=parameters.entropy_bonus,
-        baseline_decay=parameters.baseline_decay,
-        gradient_clip=parameters.gradient_clip,
-        hidden=parameters.hidden,
-    )
-    return SearchSettings(width=parameters.width, rounding=parameters.rounding, device=device, seed=seed, policy=policy)
 
 
 class Ews(Extra):
@@ -85,8 +70,7 @@ class Ews(Extra):
         self.loss = parameters.distillation
         self.reduction = parameters.reduction
         self.batch_fraction = parameters.batch_fraction
-        settings = search_settings(parameters, device=context.device, seed=context.seed)
-        self.search = build(parameters.search, context.network, settings)
+        self.search = build(parameters.search, context.network, parameters, device=context.device, seed=context.seed)
         self._kept = [
             [torch.zeros(channels, dtype=torch.int64, device=context.device) for channels in block.channels]
             for block in self.search.space.blocks

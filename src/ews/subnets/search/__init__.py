@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING
 from ews.subnets.search.registry import SEARCHES
 
 if TYPE_CHECKING:
+    import torch
+
     from ews.models.network import Network
-    from ews.subnets.search.base import Search, SearchSettings
+    from ews.models.space import SubnetSize
+    from ews.subnets.search.base import Search
 
 
-def build(name: str, network: Network, settings: SearchSettings) -> Search:
+def build(
+    name: str, network: Network, size: SubnetSize, *, device: torch.device | str = "cpu", seed: int = 0
+) -> Search:
     """Build a search strategy.
 
     Args:
         name: one of :data:`ews.subnets.search.registry.SEARCHES`.
         network: the network whose subnets are sought.
-        settings: width, rounding, device, seed, and how a policy is learned.
+        size: width and rounding; for a strategy that learns also how, see
+            :class:`ews.subnets.search.base.PolicyParameters`.
+        device: the network's.
+        seed: of a policy's first parameters.
 
     Raises:
-        EwsError: unknown name or rounding, width out of range.
+        EwsError: unknown name or rounding, width out of range, nothing said of how to learn.
     """
-    return SEARCHES.find(name).implementation()(network, settings)
+    return SEARCHES.find(name).implementation()(network, size, device=device, seed=seed)

@@ -2,61 +2,58 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from ews.core.errors import EwsError
 from ews.models.network import Network
-from ews.models.space import path_rule
+from ews.models.space import SubnetSize, path_rule
 from ews.models.subnet import Subnet
 
 Reward = Callable[[list[Subnet]], Tensor]
 """R(alpha): accuracies in [0, 1] on the current batch, one a subnet, floating [C], computed without autograd."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicySettings:
-    """How a policy is learned.
+@runtime_checkable
+class PolicyParameters(SubnetSize, Protocol):
+    """How a policy over subnets is learned: the parameters that say so, whatever else they say."""
 
-    Attributes:
-        samples: C, subnets per update; at least 1.
-        learning_rate: of Adam.
-        betas: of Adam.
-        entropy_bonus: weight of the entropy, in accuracy per nat; at least 0.
-        baseline_decay: of the moving average of the raw rewards, in [0, 1).
-        gradient_clip: largest norm of the policy's gradient; positive.
-        hidden: size of the controller's LSTM (the bandit has none).
-    """
+    @property
+    def samples(self) -> int:
+        """C, subnets per update; at least 1."""
+        ...
 
-    samples: int
-    learning_rate: float
-    betas: tuple[float, float]
-    entropy_bonus: float
-    baseline_decay: float
-    gradient_clip: float
-    hidden: int
+    @property
+    def learning_rate(self) -> float:
+        """Of Adam."""
+        ...
 
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Of Adam."""
+        ...
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSettings:
-    """What every strategy is given.
+    @property
+    def entropy_bonus(self) -> float:
+        """Weight of the entropy, in accuracy per nat; at least 0."""
+        ...
 
-    Attributes:
-        width: rho in (0, 1], the share of paths and channels that a subnet keeps.
-        rounding: ``ceil`` or ``expected``, see :mod:`ews.models.space`.
-        device: the network's device; generators given to the strategy are on it too.
-        seed: of a policy's first parameters.
-        policy: how a policy is learned, for strategies that do.
-    """
+    @property
+    def baseline_decay(self) -> float:
+        """Of the moving average of the raw rewards, in [0, 1)."""
+        ...
 
-    width: float
-    rounding: str
-    device: torch.device | str
-    seed: int = 0
-    policy: PolicySettings | None = None
+    @property
+    def gradient_clip(self) -> float:
+        """Largest norm of the policy's gradient; positive."""
+        ...
+
+    @property
+    def hidden(self) -> int:
+        """Size of the controller's LSTM (the bandit has none)."""
+        ...
 
 
 class Search(ABC):
@@ -69,19 +66,24 @@ class Search(ABC):
     learns: ClassVar[bool] = False
     """Whether ``update`` does anything."""
 
-    def __init__(self, network: Network, settings: SearchSettings) -> None:
-        """Keep the network whose subnets are sought, and the settings.
+    def __init__(self, network: Network, size: SubnetSize, *, device: torch.device | str, seed: int) -> None:
+        """Keep the network whose subnets are sought, and how large these are.
+
+        Args:
+            network: the network.
+            size: of the subnets; strategies that learn take :class:`PolicyParameters`.
+            device: the network's; generators given to the strategy are on it too.
+            seed: of a policy's first parameters.
 
         Raises:
             EwsError: unknown rounding, or width out of range.
         """
-        path_rule(settings.width, settings.rounding)
+        path_rule(size)
         self.space = network.space
         self.network = network
-        self.width = settings.width
-        self.rounding = settings.rounding
-        self.device = torch.device(settings.device)
-        self.kept = self.space.kept_channels(self.width)
+        self.size = size
+        self.device = torch.device(device)
+        self.kept = self.space.kept_channels(size)
 
     @abstractmethod
     def sample(self, generator: torch.Generator) -> Subnet:
@@ -110,4 +112,4 @@ class Search(ABC):
 
     def path_counts(self, samples: int, generator: torch.Generator) -> list[list[int]]:
         """Return the number of kept paths of each block for each of ``samples`` subnets."""
-        return self.space.path_counts(self.width, self.rounding, samples=samples, generator=generator)
+        return self.space.path_counts(self.size, samples=samples, generator=generator)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ews.models.network import Network
-from ews.subnets.search.base import SearchSettings
+from ews.models.space import SubnetSize
 from ews.subnets.search.ranked import Ranked
 
 
@@ -19,10 +19,10 @@ class Gradient(Ranked):
     subset is equally likely. Building the strategy switches the capture on in the network.
     """
 
-    def __init__(self, network: Network, settings: SearchSettings) -> None:
+    def __init__(self, network: Network, size: SubnetSize, *, device: torch.device | str, seed: int) -> None:
         """See :class:`ews.subnets.search.base.Search`."""
-        super().__init__(network, settings)
-        network.capture_effects(True, paths=self.space.drops_paths(self.width, self.rounding))
+        super().__init__(network, size, device=device, seed=seed)
+        network.capture_effects(True, paths=self.space.drops_paths(size))
         self._channels: list[list[Tensor]] | None = None
         self._paths: list[Tensor] | None = None
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.models.network import Network
+from ews.models.space import SubnetSize
 from ews.models.subnet import Subnet
 from ews.subnets.policy import Draws, Policy, sampler
-from ews.subnets.search.base import Reward, Search, SearchSettings
+from ews.subnets.search.base import PolicyParameters, Reward, Search
 
 
 class PolicyGradient(Search):
@@ -19,17 +20,17 @@ class PolicyGradient(Search):
 
     learns: ClassVar[bool] = True
 
-    def __init__(self, network: Network, settings: SearchSettings) -> None:
+    def __init__(self, network: Network, size: SubnetSize, *, device: torch.device | str, seed: int) -> None:
         """Build the policy and its optimiser, see :class:`ews.subnets.search.base.Search`.
 
         Raises:
             EwsError: the settings do not say how the policy is learned.
         """
-        super().__init__(network, settings)
-        if settings.policy is None:
-            raise EwsError(f"search: {type(self).__name__} learns a policy, and its settings say nothing of one.")
-        self.settings = settings.policy
-        self.policy = self.make_policy(torch_stream(settings.seed, "policy")).to(self.device)
+        super().__init__(network, size, device=device, seed=seed)
+        if not isinstance(size, PolicyParameters):
+            raise EwsError(f"search: {type(self).__name__} learns a policy, and its parameters say nothing of one.")
+        self.settings: PolicyParameters = size
+        self.policy = self.make_policy(torch_stream(seed, "policy")).to(self.device)
         first, second = self.settings.betas
         self.optimizer = torch.optim.Adam(
             self.policy.parameters(), lr=self.settings.learning_rate, betas=(first, second)
