@@ -4,8 +4,8 @@
 
 Each measurement is a process of its own in a copy of the project without results. A study of N cells is one method on
 the digits, N / 10 values of a parameter and 10 seeds, each trained and measured once: 2 N jobs, and those around them.
-The trivial Snakefile has two jobs a cell, too. The shipped params.yaml is planned for its default target beside an empty
-Snakefile. What is compared runs in turn; processor time is that of the process, memory its largest resident size.
+The trivial Snakefile has two jobs a cell, too. The shipped params.yaml is planned for its default target beside an
+empty Snakefile. What is compared runs in turn; processor time is that of the process, memory its largest resident size.
 Writes ``dag.json`` and ``.md``.
 """
 

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from common import EWS, changed, machine, machine_line
-from ews.pipeline.artifacts.finished import LAST, check_data, read_record
 from torch import Tensor
 
 from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.data.dataset import Dataset, load
+from ews.methods.ews.ews import search_settings
 from ews.models.network import Network
 from ews.models.subnet import Subnet
 from ews.pipeline.artifacts.names import LAST
@@ -74,7 +74,7 @@ def weakness(
     """
     name, changes, updates = ROWS[row]
     parameters = changed(EWS, {"width": width, "search": name, **changes})
-    search = build(name, network, parameters)
+    search = build(name, network, search_settings(parameters, device=torch.device("cpu"), seed=0))
     generator = torch.Generator().manual_seed(0)
     indices = dataset.training_indices(None)
     images, labels = floats(dataset.train_images[indices]), torch.from_numpy(np.array(dataset.train_labels[indices]))
