@@ -26,7 +26,7 @@ def plan() -> Plan:
 def test_a_run_that_no_study_plans_is_named(plan: Plan) -> None:
     with pytest.raises(EwsError, match=r"results/runs/digits/none: no study in params\.yaml plans this run"):
         runs.cell(plan, "digits/none")
-    with pytest.raises(EwsError, match="no study in params.yaml plans this evaluation"):
+    with pytest.raises(EwsError, match=r"no study in params\.yaml plans this evaluation"):
         runs.asked(plan, RUN, "/evaluation--test_images-3", "clean")
 
 
