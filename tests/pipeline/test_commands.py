@@ -19,14 +19,10 @@ HOW = {"threads": 1}
 
 def test_options_are_spelled_as_on_a_command_line() -> None:
     values = {"test_images": 1000, "names": ("fog", "snow"), "seed": None, "epsilon": 8 / 255}
-    assert commands.options(values) == [
-        *("--test-images", "1000"),
-        *("--names", "fog", "snow"),
-        "--epsilon",
-        str(8 / 255),
-    ]
+    words = ["--test-images", "1000", "--names", "fog", "snow", "--epsilon", str(8 / 255)]
+    assert commands.options(values) == words
     assert commands.teachers({"robust": "runs/a"}) == ["--teacher", "robust=runs/a"]
-    assert commands.typed(["train", "--cell", '{"a": 1}']) == """ews train --cell '{"a": 1}'"""
+    assert commands.quoted(["--file", "my images.npz"]) == "--file 'my images.npz'"
 
 
 def test_a_rule_of_two_commands_stops_where_the_first_fails_and_has_one_log() -> None:
@@ -46,8 +42,7 @@ def test_train_takes_what_is_built_for_it(tmp_path: Path) -> None:
 def test_every_evaluation_takes_what_is_planned_for_it(kind: str, tmp_path: Path) -> None:
     """Down to the run, which is not there."""
     params = load(ROOT / "params.yaml", sources=ROOT / "data/sources.yaml")
-    study = next(name for name, study in params.studies.items() if kind in study.evaluations)
-    entry = next(entry for entry in plan(params, study) if any(asked.kind == kind for asked in entry.asked))
+    entry = plan(params, "quickstart")[0]
     asked = commands.options(dict(entry.options(kind)))
     words = commands.evaluate(
         kind, run=str(tmp_path / "run"), data="none", out=str(tmp_path), code="0", asked=asked, how=HOW
@@ -68,11 +63,8 @@ def test_the_commands_for_another_machine_work_as_the_documentation_writes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (ROOT / "docs/elsewhere.md").read_text(encoding="utf-8")
-    lines = [
-        line.partition("#")[0].strip()
-        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-        for line in block.splitlines()
-    ]
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
     words = [shlex.split(line)[1:] for line in lines if line.startswith("ews ")]
     assert [" ".join(one[:2]) for one in words] == [
         *("remote plan", "remote work", "remote work", "remote adopt", "remote adopt"),
@@ -80,10 +72,8 @@ def test_the_commands_for_another_machine_work_as_the_documentation_writes_them(
     for name in ("params.yaml", "data"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    planning, listing, working, checking, placing = (
-        [word.replace("STUDY", "quickstart") for word in one] for one in words
-    )
-    cli.main(planning)
+    planning, listing, working, checking, placing = words
+    cli.main(["quickstart" if word == "STUDY" else word for word in planning])
     cli.main(listing)
     tasks = capsys.readouterr().out.splitlines()
     assert len(tasks) == 27

@@ -11,6 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from ews.augment.registry import AUGMENTATIONS
+from ews.methods.registry import METHODS
+from ews.models.registry import ARCHITECTURES
+from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.subnets.search.registry import SEARCHES
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import compare  # noqa: E402
@@ -93,3 +99,20 @@ def test_runs_without_predictions_on_either_side_are_not_the_same(tmp_path: Path
         without_predictions(finished(tmp_path / side, run="ews"))
     (verdict,) = compare.compare(tmp_path / "before", tmp_path / "after").values()
     assert verdict.differs == ["weights, logs or predictions missing on both sides"]
+
+
+def test_every_method_augmentation_network_and_evaluation_is_compared() -> None:
+    content = compare.load(compare.OVERLAY)
+    studies = content["studies"].values()
+
+    def named(axis: str) -> set[str]:
+        values = [study.get(axis, []) for study in studies]
+        return {name for value in values for name in ([value] if isinstance(value, str) else value)}
+
+    assert {part for method in named("method") for part in method.split("+")} == {"vanilla", *METHODS}
+    assert named("augmentation") | {"standard"} == set(AUGMENTATIONS)
+    used = {content["architectures"][name]["network"] for name in named("architecture")}
+    assert used == set(ARCHITECTURES)
+    assert named("evaluations") == set(EVALUATIONS)
+    searches = content["studies"]["compare_search"]["overrides"]["methods.ews.search"]
+    assert {"learned", *searches} == set(SEARCHES)

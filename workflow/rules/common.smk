@@ -12,6 +12,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 try:
     from ews.core.errors import EwsError
     from ews.pipeline import commands
+    from ews.pipeline.artifacts import names
     from ews.pipeline.workflow import data, paths, runs, studies
     from ews.pipeline.workflow.plan import Plan
 except ImportError as error:

@@ -4,13 +4,13 @@
 rule evaluate_cell:
     input:
         data=planned(runs.data, "run"),
-        model=f"{RUNS}/{{run}}/model.safetensors",
-        record=f"{RUNS}/{{run}}/record.json",
+        model=paths.file("{run}", names.LAST),
+        record=paths.record("{run}"),
         # None where images are made while they are measured.
         corrupted=planned(runs.corrupted, "run", "where", "kind"),
     output:
-        result=f"{RUNS}/{{run}}{{where}}/{{kind}}.json",
-        predictions=f"{RUNS}/{{run}}{{where}}/{{kind}}.npz",
+        result=paths.file("{run}{where}", names.result("{kind}")),
+        arrays=paths.file("{run}{where}", names.arrays("{kind}")),
     log:
         "logs/evaluate/{run}{where}/{kind}.log",
     benchmark:

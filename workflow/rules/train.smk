@@ -8,9 +8,9 @@ rule train_cell:
         extra=planned(runs.extra, "run"),
         teachers=planned(runs.teacher_records, "run"),
     output:
-        model=f"{RUNS}/{{run}}/model.safetensors",
-        epochs=f"{RUNS}/{{run}}/epochs.csv",
-        record=f"{RUNS}/{{run}}/record.json",
+        model=paths.file("{run}", names.LAST),
+        epochs=paths.file("{run}", names.EPOCHS),
+        record=paths.record("{run}"),
     log:
         "logs/train/{run}.log",
     benchmark:

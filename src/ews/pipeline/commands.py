@@ -23,11 +23,6 @@ def rule(*commands: Words, log: str = "{log}") -> str:
     return f"{lines} > {log} 2>&1" if len(commands) == 1 else f"({lines}) > {log} 2>&1"
 
 
-def typed(words: Words) -> str:
-    """Return a command as a person types it."""
-    return shlex.join(["ews", *words])
-
-
 def quoted(words: Words) -> str:
     """Return words as one text for a shell, each quoted where it has to be."""
     return shlex.join(words)

@@ -8,7 +8,7 @@ from ews.core.errors import EwsError
 from ews.pipeline.remote.command import plan as write_plan
 from ews.pipeline.remote.plan import tasks as planned
 from ews.pipeline.remote.tasks import Task
-from ews.pipeline.study.cell import read_cell
+from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import plan, trainings
 from ews.pipeline.study.params import load
 from ews.pipeline.study.schema import Params
@@ -35,7 +35,7 @@ def test_every_training_once_and_teachers_first(params: Params) -> None:
         assert all(names.index(name) < place for name in task.after)
     (student,) = [t for t in found if t.name.startswith("train") and "/mixacm" in t.name and "seed0" in t.name]
     assert student.after and any(word.startswith("robust={runs}/cifar10/") for word in student.command)
-    cell = read_cell(student.command[student.command.index("--cell") + 1])
+    cell = Cell.model_validate_json(student.command[student.command.index("--cell") + 1])
     assert cell == cells[student.name.removeprefix("train ")]
     adaptive = [name for name in names if name.startswith("adaptive ")]
     assert len(adaptive) == 3 and all("/awnet" in name for name in adaptive)

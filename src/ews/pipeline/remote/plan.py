@@ -13,7 +13,6 @@ from ews.pipeline.study.manifest import Asked
 from ews.pipeline.study.naming import canonical
 from ews.pipeline.study.schema import Params
 from ews.pipeline.train import uses as trained_by
-from ews.pipeline.workflow import paths
 
 HOW = {"threads": "{threads}", "workers": "{workers}"}
 """What is known on the machine that does a task."""
@@ -58,7 +57,7 @@ def _training(run: str, cell: Cell) -> Task:
         how=HOW,
     )
     after = tuple(f"train {teacher}" for teacher in taught.values())
-    return Task(name=f"train {run}", after=after, makes=(f"{run}/{paths.RECORD}",), command=tuple(command))
+    return Task(name=f"train {run}", after=after, makes=(f"{run}/{names.RECORD}",), command=tuple(command))
 
 
 def _evaluation(entry: Planned, asked: Asked) -> Task:

@@ -1,6 +1,8 @@
 """Where the workflow's files lie, below the project's top folder."""
 
-RUNS = "results/runs"
+from ews.pipeline.artifacts import names
+
+RUNS = names.RUNS
 SOURCES = "data/sources.yaml"
 REPORTED = "src/ews/pipeline/report/reported.yaml"
 TEMPLATE = "src/ews/pipeline/report/table.html"
@@ -11,14 +13,18 @@ DATA_FILES = (
 )
 EXTRA = "extra.json"
 EXTRA_FILES = ("images.npy", "labels.npy", EXTRA)
-RECORD = "record.json"
 TABLES = ("table.csv", "table.md", "table.tex", "table.html")
 FIGURES = ("training", "corruption", "severity", "sweep", "cost", "controller", "kept")
 
 
 def record(run: str) -> str:
     """Return the path of a run's record."""
-    return f"{RUNS}/{run}/{RECORD}"
+    return file(run, names.RECORD)
+
+
+def file(results: str, name: str) -> str:
+    """Return the path of a file of a run, or of a folder of evaluations below it."""
+    return f"{RUNS}/{results}/{name}"
 
 
 def dataset(name: str) -> str:

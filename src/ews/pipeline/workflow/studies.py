@@ -42,7 +42,7 @@ def evaluations(plan: Plan, studies: list[str]) -> list[str]:
     """Return the files of the evaluations of some studies."""
     return sorted(
         {
-            f"{paths.RUNS}/{entry.results}/{file}"
+            paths.file(entry.results, file)
             for study in studies
             for entry in plan.studies[study]
             for asked in entry.asked
