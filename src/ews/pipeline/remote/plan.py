@@ -13,7 +13,6 @@ from ews.pipeline.study.manifest import Asked
 from ews.pipeline.study.naming import canonical
 from ews.pipeline.study.schema import Params
 from ews.pipeline.train import uses as trained_by
-from ews.pipeline.workflow import paths
 
 HOW = {"threads": "{threads}", "workers": "{workers}"}
 """What is known on the machine that does a task."""
