@@ -15,7 +15,7 @@ from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
 from ews.pipeline.study.naming import EVALUATION, differences, spell, tagged
 from ews.pipeline.study.overrides import combinations, is_sweep, override
-from ews.pipeline.study.resolve import Names, Resolver, check, touches
+from ews.pipeline.study.resolve import Names, Resolver, check_trainable, touches
 from ews.pipeline.study.schema import Params, Study
 
 GENERATED, OFFICIAL = "generated", "official"
@@ -77,7 +77,7 @@ def plan(params: Params, study: str) -> list[Planned]:
         for names, seed in axes:
             training = resolver.resolve(names, seed)
             for part in training.chain():
-                check(part.cell, changed)
+                check_trainable(part.cell, changed)
             used = [path for path in overrides if touches(path, training)]
             touched.update(used)
             dataset, architecture, augmentation, method = names

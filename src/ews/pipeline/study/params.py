@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from ews.augment.registry import AUGMENTATIONS
 from ews.core.errors import EwsError, unknown
-from ews.pipeline.study import teachers
 from ews.pipeline.study.methods import components
 from ews.pipeline.study.schema import OFFICIAL, Dataset, Params
+from ews.pipeline.study.teachers import check_teachers
 
 SOURCES = Path("data/sources.yaml")
 
@@ -108,7 +108,7 @@ def check_references(params: Params, *, where: str, sources: Iterable[str] | Non
             raise EwsError(f"{where}: recipes has no entry for dataset {name!r}; add recipes.{name}.standard.")
     for name in params.recipes:
         _known(name, params.datasets, "dataset", f"{where}: recipes")
-    teachers.check(params, where=where)
+    check_teachers(params, where=where)
 
 
 def _check_studies(params: Params, *, where: str) -> None:

@@ -162,7 +162,7 @@ class Resolver:
         return found
 
 
-def check(cell: Cell, params: Params) -> None:
+def check_trainable(cell: Cell, params: Params) -> None:
     """Refuse what cannot be trained: with its overrides, without which the same cell need not be possible.
 
     Raises:

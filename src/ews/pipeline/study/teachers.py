@@ -10,7 +10,7 @@ from ews.pipeline.study.schema import Params
 from ews.pipeline.study.sections import teachers
 
 
-def check(params: Params, *, where: str) -> None:
+def check_teachers(params: Params, *, where: str) -> None:
     """Check that teachers exist and that no method learns from itself.
 
     Args:

@@ -1,6 +1,7 @@
 """Train a cell to its end: epochs, checkpoints, selection by validation error, and the run's files."""
 
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,6 @@ from ews.pipeline.artifacts import names
 from ews.pipeline.artifacts.run import clear
 from ews.pipeline.artifacts.weights import checksum
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.naming import canonical
 from ews.pipeline.train import checkpoint, outputs
 from ews.pipeline.train.teachers import TeacherNetwork, load
 from ews.pipeline.train.training import Stopwatch, Training
@@ -175,7 +175,7 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
 
 def parameters_hash(cell: Cell) -> str:
     """Return the SHA-256 of a cell's parameters, independent of the order of keys."""
-    return hashlib.sha256(canonical(cell).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(cell.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
 def _on_cpu(value: Tensor) -> Tensor:
