@@ -119,7 +119,7 @@ def test_a_changed_teacher_retrains_the_student(student: Project) -> None:
     before = (student.folder / STUDENT / "model.safetensors").read_bytes()
     student.snakemake()
     taught = json.loads((student.folder / TEACHER / "record.json").read_text())
-    assert taught["cell"]["method"]["components"][0]["epsilon"] == 0.1
+    assert taught["cell"]["method"]["components"][0]["parameters"]["epsilon"] == 0.1
     assert (student.folder / STUDENT / "model.safetensors").read_bytes() != before
     record = json.loads((student.folder / STUDENT / "record.json").read_text())
     assert record["teachers"] == {"robust": taught["files"]["model-best.safetensors"]}
