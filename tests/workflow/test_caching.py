@@ -42,7 +42,7 @@ def test_one_edited_cell_reruns_alone(finished: Project) -> None:
     assert "dataset" not in planned and "corruption" not in planned
     finished.snakemake()
     record = json.loads((finished.folder / RUNS / "dropout/seed0/record.json").read_text())
-    assert record["cell"]["method"]["components"][0]["rate"] == 0.5
+    assert record["cell"]["method"]["components"][0]["parameters"]["rate"] == 0.5
     assert "Nothing to be done" in finished.snakemake("-n").stdout
 
 
@@ -58,7 +58,7 @@ def test_an_added_method_or_seed_reruns_nothing_that_was_there(finished: Project
         ("subnets/controller.py", {"train_cell": 1}),
         ("pipeline/train/optim.py", {"train_cell": 3}),
         ("corruptions/digital.py", {"corruption": 1, "evaluate corruption": 3}),
-        ("pipeline/evaluate/clean.py", {"evaluate clean": 3}),
+        ("pipeline/evaluate/clean/clean.py", {"evaluate clean": 3}),
         ("augment/augmix/augmix.py", {}),
         ("data/download.py", {}),
     ],

@@ -106,7 +106,7 @@ def test_the_student_records_its_teacher(student: Project) -> None:
     record, taught = (json.loads((student.folder / run / "record.json").read_text()) for run in (STUDENT, TEACHER))
     assert record["teachers"] == {"robust": taught["files"]["model-best.safetensors"]}
     assert not (student.folder / TEACHER / "clean.json").exists()
-    assert [cell["run"] for cell in json.loads((student.folder / "results/tiny/study.json").read_text())["cells"]] == [
+    assert [cell["run"] for cell in json.loads((student.folder / "results/tiny/study.json").read_text())["entries"]] == [
         "digits/tiny/standard/mixacm/seed0"
     ]
 
@@ -119,7 +119,7 @@ def test_a_changed_teacher_retrains_the_student(student: Project) -> None:
     before = (student.folder / STUDENT / "model.safetensors").read_bytes()
     student.snakemake()
     taught = json.loads((student.folder / TEACHER / "record.json").read_text())
-    assert taught["cell"]["method"]["components"][0]["epsilon"] == 0.1
+    assert taught["cell"]["method"]["components"][0]["parameters"]["epsilon"] == 0.1
     assert (student.folder / STUDENT / "model.safetensors").read_bytes() != before
     record = json.loads((student.folder / STUDENT / "record.json").read_text())
     assert record["teachers"] == {"robust": taught["files"]["model-best.safetensors"]}
