@@ -12,7 +12,7 @@ import yaml
 from helpers.workflow import ROOT, Project, copy, evaluations
 
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-(PAGE,) = re.findall(r"^```markdown\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
+PAGE, MEASURED = re.findall(r"^```markdown\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
 # By the folder of a kind of component, its list of entries.
 LISTS = {
     "src/ews/methods": "METHODS",
@@ -87,7 +87,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Project:
         (path.parent / "__init__.py").write_text(f'"""The component `{path.parent.name}`."""\n', encoding="utf-8")
         if path.stem.endswith("_spec"):
             register(project, Path(name))
-            (path.parent / f"{path.parent.name}.md").write_text(PAGE, encoding="utf-8")
+            (path.parent / f"{path.parent.name}.md").write_text(
+                MEASURED if path.parents[1].name == "evaluate" else PAGE, encoding="utf-8"
+            )
     path = project.folder / "params.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     for text in blocks("yaml")["params.yaml"]:

@@ -20,6 +20,7 @@ from ews.data.dataset import load
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
 from ews.pipeline.corrupt.official import decode, extract
+from ews.pipeline.evaluate.corruption.corruption_spec import CorruptedImages
 from ews.pipeline.evaluate.corruption.images import Stored
 from ews.pipeline.study.schema import OFFICIAL
 
@@ -114,7 +115,7 @@ def test_files_are_taken_out_one_by_one_and_fit_the_evaluation(setting: Setting)
     stored = Stored(fog.parent, ["fog"], dataset=load(setting.data), seed=None, profile=None)
     (batches,) = stored.blocks([("fog", 3)], indices=np.array([4, 7]))
     np.testing.assert_array_equal(np.concatenate(list(batches)), corrupted(1)[2 * COUNT + np.array([4, 7])])
-    assert stored.about("fog") == {"source": "official", "sha256": sha256(fog)}
+    assert stored.about("fog") == CorruptedImages(source="official", sha256=sha256(fog))
 
 
 def test_the_record_says_what_it_is(setting: Setting) -> None:
