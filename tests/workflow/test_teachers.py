@@ -106,9 +106,9 @@ def test_the_student_records_its_teacher(student: Project) -> None:
     record, taught = (json.loads((student.folder / run / "record.json").read_text()) for run in (STUDENT, TEACHER))
     assert record["teachers"] == {"robust": taught["files"]["model-best.safetensors"]}
     assert not (student.folder / TEACHER / "clean.json").exists()
-    assert [cell["run"] for cell in json.loads((student.folder / "results/tiny/study.json").read_text())["entries"]] == [
-        "digits/tiny/standard/mixacm/seed0"
-    ]
+    assert [
+        cell["run"] for cell in json.loads((student.folder / "results/tiny/study.json").read_text())["entries"]
+    ] == ["digits/tiny/standard/mixacm/seed0"]
 
 
 @pytest.mark.slow
