@@ -33,14 +33,30 @@ def private_names() -> frozenset[str]:
     return frozenset(filter(is_private, found))
 
 
+def other_modules(tree: ast.Module) -> set[str]:
+    """The names that a source gives to modules of other packages: by ``import`` or by ``pytest.importorskip``."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            call = node.value
+            if ast.unparse(call.func) == "pytest.importorskip" and isinstance(call.args[0], ast.Constant):
+                found |= {ast.unparse(target): str(call.args[0].value) for target in node.targets}
+    return {name for name, module in found.items() if module.split(".")[0] != "ews"}
+
+
 def reaches(source: str, names: frozenset[str]) -> Iterator[str]:
     """Yield ``line: name`` wherever a source reaches for one of the names: by dot, by import, or as text.
 
-    Text counts where it may be a path to a name: dotted, or an argument of ``setattr``, ``getattr`` and the like.
+    Text counts where it may be a path to a name: dotted, or an argument of ``setattr``, ``getattr`` and the like. What
+    another package's module calls alike is not the name.
     """
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    others = OWN | other_modules(tree)
+    for node in ast.walk(tree):
         found: list[str] = []
-        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id in OWN):
+        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id in others):
             found = [node.attr]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ews":
             found = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
@@ -72,13 +88,25 @@ def test_no_private_name_is_used(path: Path) -> None:
         "getattr(thing, '_secret')",
         "patch.setattr('ews.core._secret', 1)",
         "run('import ews.core as c; c._secret()')",
+        "import ews.core as thing; thing._secret",
     ],
 )
 def test_what_reaches_is_found(source: str) -> None:
     assert list(reaches(source, frozenset({"_secret"}))) == ["1: _secret"]
 
 
-@pytest.mark.parametrize("source", ["self._secret", "_secret = 1", "torch._C", "thing.secret", "'_secret'"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "self._secret",
+        "_secret = 1",
+        "torch._C",
+        "thing.secret",
+        "'_secret'",
+        "import torch as thing; thing._secret",
+        "thing = pytest.importorskip('torch'); thing._secret",
+    ],
+)
 def test_what_does_not_reach_passes(source: str) -> None:
     assert not list(reaches(source, frozenset({"_secret"})))
 
