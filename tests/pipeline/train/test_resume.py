@@ -53,7 +53,7 @@ MOMENTS: list[tuple[Callable[[Path], bool], float]] = [
     (some_time, 0.02),
     (a_state_is_there, 0.0),
     (a_state_is_being_written, 0.0),
-    (a_state_is_there, 0.15),
+    (a_state_is_there, 0.05),
     (the_outputs_are_being_written, 0.0),
 ]
 
@@ -104,10 +104,13 @@ def test_killed_at_any_moment(
         process.join()
         kills += process.exitcode == -signal.SIGKILL
         assert process.exitcode in (0, -signal.SIGKILL)
-    assert kills >= 2
-    process = start(cell, data, out, runs)
-    process.join()
-    assert process.exitcode == 0
+        # A fast machine may be done before the last kill; another start would begin anew.
+        if process.exitcode == 0:
+            break
+    else:
+        process = start(cell, data, out, runs)
+        process.join()
+    assert kills >= 2 and process.exitcode == 0
     assert digests(out) == digests(tmp_path / "undisturbed")
     assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) in ([".lock"], [])
     record = json.loads((out / "record.json").read_text())
