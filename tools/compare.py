@@ -162,10 +162,13 @@ def cells(folder: Path) -> dict[Key, tuple[Path, Path]]:
     """Return (study, label, seed) -> the folders of a cell's run and of its evaluations."""
     found = {}
     for study in json.loads((folder / DONE).read_text(encoding="utf-8"))["studies"]:
-        for cell in json.loads((folder / "results" / study / "study.json").read_text(encoding="utf-8"))["cells"]:
-            run_folder = folder / "results" / "runs" / cell["run"]
-            label = ", ".join(cell["label"][key] for key in sorted(cell["label"]))
-            found[study, label, int(cell["seed"])] = (run_folder, run_folder / cell["evaluation"])
+        manifest = json.loads((folder / "results" / study / "study.json").read_text(encoding="utf-8"))
+        # Until 0.1.0 the entries were called cells, and each had the seed beside its cell.
+        for entry in manifest.get("entries") or manifest["cells"]:
+            run_folder = folder / "results" / "runs" / entry["run"]
+            label = ", ".join(entry["label"][key] for key in sorted(entry["label"]))
+            seed = int(entry["seed"] if "seed" in entry else entry["cell"]["seed"])
+            found[study, label, seed] = (run_folder, run_folder / entry["evaluation"])
     return found
 
 

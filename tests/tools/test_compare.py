@@ -40,8 +40,10 @@ def finished(folder: Path, *, run: str) -> Path:
     np.savez(place / "eval" / "clean.npz", prediction=np.arange(4))
     study = folder / "results" / "tiny"
     study.mkdir()
-    cell = {"label": LABEL, "seed": 0, "run": run, "evaluation": "eval"}
-    (study / "study.json").write_text(json.dumps({"cells": [cell]}))
+    entry = {"label": LABEL, "cell": {"seed": 0}, "run": run, "evaluation": "eval"}
+    # As 0.1.0 wrote it, and as it is written now.
+    old = {"cells": [{**entry, "seed": 0}]}
+    (study / "study.json").write_text(json.dumps(old if "," in run else {"entries": [entry]}))
     row = {**LABEL, "seed": 0, "metric": "clean error", "value": 2.5, "n": 4, "reported": ""}
     write_csv(study / "measurements.csv", row)
     (folder / compare.DONE).write_text(json.dumps({"studies": ["tiny"]}))
