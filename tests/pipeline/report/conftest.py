@@ -14,10 +14,11 @@ import yaml
 from helpers.runs import RECIPE, a_cell, a_record, method, write_csv
 
 from ews.core.documents import SEAL, seal_of
+from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.methods.registry import METHODS
 from ews.pipeline.artifacts import names
-from ews.pipeline.artifacts.run import write_record
+from ews.pipeline.artifacts.run import FinishedRun, write_record
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 
 Content = dict[str, Any]
@@ -110,7 +111,7 @@ class Tree:
                         "evaluation": asked["kind"],
                         "options": asked["options"],
                         "code": "0" * 16,
-                        "record": sha256(record),
+                        "run": _identity(folder),
                         "dataset": entry["label"]["dataset"],
                         "data": "0" * 64,
                         "files": {arrays.name: sha256(arrays)} if arrays.is_file() else {},
@@ -130,6 +131,14 @@ class Tree:
 
 def _last(content: Content, error: float) -> None:
     content["result"]["last"]["error"] = error
+
+
+def _identity(folder: Path) -> str:
+    """Return a run's identity; of a run with an impossible record, at which reading stops, any."""
+    try:
+        return FinishedRun.open(folder).identity
+    except EwsError:
+        return "0" * 64
 
 
 def _sealed(path: Path, changes: Content) -> None:

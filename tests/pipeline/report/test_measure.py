@@ -203,7 +203,10 @@ def test_a_run_of_other_parameters_is_refused(grow: Grow) -> None:
 
 def test_an_evaluation_of_an_earlier_training_is_refused(grow: Grow) -> None:
     tree = grow(**SMALL)
+    # What a run cost is no part of what was measured.
     reseal(tree.folder(2) / "record.json", lambda record: record.update(wall_clock_seconds=3.0))
+    _measure(tree)
+    reseal(tree.folder(2) / "record.json", lambda record: record.update(data="1" * 64))
     with pytest.raises(EwsError, match=r"clean\.json: is of an earlier training than .*record\.json describes"):
         _measure(tree)
 
