@@ -14,6 +14,7 @@ from ews.corruptions.driver import InvalidInput
 from ews.data.dataset import load
 from ews.perturbations import NAMES, perturb
 from ews.perturbations import batches as stream
+from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.command import main
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
 from ews.pipeline.evaluate.perturbation import perturbation as module
@@ -202,7 +203,7 @@ def test_half_done_work_with_another_seed_is_not_gone_on_with(evaluate, monkeypa
 def test_what_was_measured_stands_beside(evaluate, run, bigger):
     evaluate("snow", seed=9)
     about = json.loads((run / "perturbation.json").read_text())
-    assert about["record"] == sha256(run / "record.json") and about["data"] == load(bigger).checksum
+    assert about["run"] == FinishedRun.open(run).identity and about["data"] == load(bigger).checksum
     assert about["options"] == {"test_images": None, "names": ["snow"], "seed": 9, "profile": "cifar"}
 
 
