@@ -33,7 +33,7 @@ from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.corruptions import BENCHMARK, NAMES, SEVERITIES, corrupt
-from ews.corruptions.driver import profile_for
+from ews.corruptions.profiles import profile_for
 from ews.pipeline.corrupt.generate import corrupt_file
 
 # Seconds for 15 corruptions x 5 severities x 10,000 images at 32 x 32.

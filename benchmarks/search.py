@@ -25,7 +25,6 @@ from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.data.dataset import Dataset, load
-from ews.methods.ews.ews import search_settings
 from ews.models.network import Network
 from ews.models.subnet import Subnet
 from ews.pipeline.artifacts.names import LAST
@@ -74,7 +73,7 @@ def weakness(
     """
     name, changes, updates = ROWS[row]
     parameters = changed(EWS, {"width": width, "search": name, **changes})
-    search = build(name, network, search_settings(parameters, device=torch.device("cpu"), seed=0))
+    search = build(name, network, parameters)
     generator = torch.Generator().manual_seed(0)
     indices = dataset.training_indices(None)
     images, labels = floats(dataset.train_images[indices]), torch.from_numpy(np.array(dataset.train_labels[indices]))
