@@ -75,7 +75,7 @@ class Setting:
 
 
 def prepare(device: torch.device, threads: int) -> None:
-    """Set torch up as a training does (:mod:`ews.core.device`)."""
+    """Set torch up as a training run does (:mod:`ews.core.device`)."""
     torch.set_num_threads(threads)
     if device.type == "cuda":
         search_kernels(True)
@@ -135,7 +135,7 @@ def images(count: int, device: torch.device, *, iteration: int = 1) -> Batch:
 
 
 def optimiser(network: Network) -> torch.optim.SGD:
-    """Return the optimiser of a training."""
+    """Return the optimiser of a training run."""
     return torch.optim.SGD(network.parameters(), **RECIPE)
 
 

@@ -7,7 +7,7 @@
 For each kind of training (what differs only in seed, dataset or a number that costs nothing is one kind), steps of the
 last epoch are timed as the training loop takes them: loader, attack, gradients, subnet, controller update as it falls
 due, optimiser; and the validation after an epoch, on some of its images. Images are noise. A study's hours are those of
-all its different trainings, teachers among them, one after the other; evaluations come on top. Writes
+all its different training runs, teachers among them, one after the other; evaluations come on top. Writes
 ``hours.DEVICE.json`` and ``.md``, anew after each kind: what is measured stays if a later one is interrupted.
 """
 
@@ -41,7 +41,7 @@ from ews.pipeline.train.training import Training
 
 SIDE, TRAIN, VALIDATION, EXTRA = 32, 50_000, 5_000, 5_000
 CLASSES = {"cifar10": 10, "cifar10_jpeg": 10, "cifar100": 100}
-# Numbers of ews that change what a training learns and not what it costs.
+# Numbers of ews that change what a training run learns and not what it costs.
 FREE = {"weight", "learning_rate", "betas", "entropy_bonus", "baseline_decay", "gradient_clip"}
 RECIPE = ("batch_size", "precision")
 STUDIES = ["table1", "table5", "figure5", "figure6_lambda", "figure6_width", "table4"]
@@ -50,7 +50,7 @@ Cells = dict[str, Cell]
 
 
 def planned(path: Path, names: list[str]) -> dict[str, Cells]:
-    """Return the different trainings of studies of a params.yaml: study -> run -> cell."""
+    """Return the different training runs of studies of a params.yaml: study -> run -> cell."""
     from ews.pipeline.study.cells import plan, trainings
     from ews.pipeline.study.params import load as load_params
 
@@ -70,7 +70,7 @@ def read_cells(path: Path) -> dict[str, Cells]:
 
 
 def write_cells(path: Path, studies: Mapping[str, Cells]) -> None:
-    """Write the trainings of studies as JSON."""
+    """Write the training runs of studies as JSON."""
     plain = {s: {run: cell.model_dump(mode="json") for run, cell in runs.items()} for s, runs in studies.items()}
     write_json(path, plain)
 
@@ -173,7 +173,7 @@ def measure(cell: Cell, dataset: Dataset, device: torch.device, options: argpars
 
 
 def hours(cells: Cells, kinds: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Return the hours of trainings one after the other; None where a kind has not been measured."""
+    """Return the hours of training runs one after the other; None where a kind has not been measured."""
     seconds = 0.0
     for cell in cells.values():
         found = kinds.get(kind(cell))
@@ -190,12 +190,12 @@ def markdown(result: Mapping[str, Any]) -> str:
     lines = [
         "# Hours of training",
         "",
-        "All different trainings of a study, its teachers among them, one after the other on this device; evaluations "
-        "come on top. From the median step and the validation of each kind of training below.",
+        "All different training runs of a study, its teachers among them, one after the other on this device; "
+        "evaluations come on top. From the median step and the validation of each kind of training below.",
         "",
         machine_line(result["machine"]),
         "",
-        "| study | trainings | epochs in all | hours |",
+        "| study | training runs | epochs in all | hours |",
         "|---|---:|---:|---:|",
     ]
     for name, row in result["studies"].items():
@@ -224,8 +224,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", nargs="+", default=STUDIES, help="default: the paper's tables and figures")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--cells", type=Path, help="their trainings as --write-cells wrote them, instead of --params")
-    parser.add_argument("--write-cells", type=Path, help="write the studies' trainings here, and measure nothing")
+    parser.add_argument("--cells", type=Path, help="their runs as --write-cells wrote them, instead of --params")
+    parser.add_argument("--write-cells", type=Path, help="write the studies' training runs here, and measure nothing")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--calls", type=int, default=10, help="steps in a repetition, or a multiple for K's sake")

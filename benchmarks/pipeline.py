@@ -143,7 +143,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=30, help="per repetition, after the first")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--augmentation", nargs="+", choices=AUGMENTATIONS, default=list(AUGMENTATIONS))
-    parser.add_argument("--workers", type=int, default=0, help="that augment; 0, as trainings on a CPU: in the process")
+    parser.add_argument("--workers", type=int, default=0, help="that augment; 0, as on a CPU: in the process")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--images", type=int, default=50_000, help="in the training set")
     parser.add_argument("--data", type=Path, help="a train_images.npy to read; default: noise")

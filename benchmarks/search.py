@@ -3,7 +3,7 @@
     python benchmarks/search.py --runs results/runs/digits/resnet8_thin/standard/vanilla/seed* \
         --data data/digits --out benchmarks/results
 
-The runs are vanilla trainings of the pipeline that differ in their seed. On each, every strategy searches on batches of
+The runs are vanilla runs of the pipeline that differ in their seed. On each, every strategy searches on batches of
 training images (those that learn, with and without enough updates to do so; the weights never change); then the
 accuracy of its subnets is measured on test images, which no search has seen, in batches, since subnets normalise by
 the batch. Writes ``search.json`` and ``.md``: means over the runs with 95 % t intervals, and differences to random

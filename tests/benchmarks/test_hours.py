@@ -1,4 +1,4 @@
-"""What a study would take: which trainings cost the same, the sum by hand, and a measurement of tiny ones."""
+"""What a study would take: which training runs cost the same, the sum by hand, and a measurement of tiny ones."""
 
 import json
 import sys
@@ -17,10 +17,12 @@ from ews.methods.ews.ews_spec import EwsParameters  # noqa: E402
 from ews.models.wide_resnet.wide_resnet_spec import WideResNetParameters  # noqa: E402
 from ews.pipeline.study.cell import ArchitectureCell, Cell  # noqa: E402
 
+STUDIES = ["table1", "figure5", "figure6_lambda", "table4", "comparison_adversarial"]
+
 
 @pytest.fixture(scope="module")
 def studies() -> dict[str, hours.Cells]:
-    return hours.planned(ROOT / "params.yaml", ["table1", "figure5", "figure6_lambda", "table4", "league_adversarial"])
+    return hours.planned(ROOT / "params.yaml", STUDIES)
 
 
 def kinds(cells: hours.Cells) -> set[str]:
@@ -42,7 +44,7 @@ def test_trainings_of_one_kind_cost_the_same(studies: dict[str, hours.Cells]) ->
 
 
 def test_hours_by_hand(studies: dict[str, hours.Cells]) -> None:
-    """Two datasets x 9 trainings x 400 epochs of 352 steps of a second and a validation of 8 take 720 hours."""
+    """Two datasets x 9 training runs x 400 epochs of 352 steps of a second and a validation of 8 take 720 hours."""
     measured = {
         kind: {"step": {"median": 1.0}, "validation": 8.0, "labelled": 128} for kind in kinds(studies["table1"])
     }

@@ -17,7 +17,7 @@ from ews.pipeline.train.loop import fit
 
 
 class Killed(Exception):
-    """Ends a training before its end."""
+    """Ends a training run before its end."""
 
 
 def train(

@@ -93,7 +93,7 @@ def reseal(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows as the training does."""
+    """Write rows as the training run does."""
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -71,7 +71,7 @@ def test_adopted_runs_count_as_done(here: Project, bundle: Path, capsys: pytest.
     (RUN / "clean.json").unlink()
     main([str(bundle)])
     assert (RUN / "clean.json").is_file()
-    assert capsys.readouterr().out.count("0 files placed; its training lies here already") == 2
+    assert capsys.readouterr().out.count("0 files placed; its training run lies here already") == 2
 
 
 def damaged(path: Path) -> None:

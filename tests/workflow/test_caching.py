@@ -105,7 +105,7 @@ def test_code_that_changed_after_planning_is_refused(finished: Project) -> None:
 
 
 def test_a_killed_workflow_goes_on_where_it_stopped(finished: Project) -> None:
-    """SIGKILL to Snakemake and all its jobs amid a training; the next run resumes it from its checkpoint."""
+    """SIGKILL to Snakemake and all its jobs amid a training run; the next run resumes it from its checkpoint."""
     finished.params(lambda content: content["recipes"]["digits"]["standard"].update(epochs=40))
     finished.params(lambda content: content["studies"]["tiny"].update(method=["ews"]))
     process = subprocess.Popen(

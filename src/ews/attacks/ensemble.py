@@ -139,7 +139,7 @@ def check_network(network: nn.Module, images: Tensor) -> int:
     with torch.no_grad():
         output = network(images)
     if not output.isfinite().all():
-        raise EwsError("AutoAttack: the network's logits are not finite: its training diverged. Train it again.")
+        raise EwsError("AutoAttack: the network's logits are not finite: its training run diverged. Train it again.")
     classes = int(output.shape[1])
     if classes < FEWEST_CLASSES:
         raise EwsError(

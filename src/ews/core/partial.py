@@ -1,4 +1,4 @@
-"""Half-done work: a hidden folder beside an output, held by one process, that a later start goes on with."""
+"""Partial work: a hidden folder beside an output, held by one process, that a later start resumes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ def partial(out: Path | str) -> Iterator[Path]:
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the files of half-done work in the folder, sorted."""
+    """Return the files of partial work in the folder, sorted."""
     return sorted(path for path in folder.iterdir() if path.name != LOCK)
 
 
 def discard(folder: Path) -> None:
-    """Remove half-done work that nobody can go on with; the folder stays held."""
+    """Remove partial work that nobody can resume; the folder stays held."""
     for path in files(folder):
         path.unlink()
 

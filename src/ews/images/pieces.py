@@ -1,4 +1,4 @@
-"""Writing a large array piece by piece, by any number of workers, so that a killed process goes on where it was."""
+"""Writing a large array piece by piece, by any number of workers, so that a killed process resumes where it was."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ews.core import partial as half_done
+from ews.core import partial as partial_work
 from ews.core.arrays import read_npy, writing
 from ews.core.errors import EwsError
 from ews.core.files import read_json, sha256, write_json
@@ -42,7 +42,7 @@ def write(
     """Write a ``.npy`` file of uint8, and ``<out>.json`` with what it is, its SHA-256 and the fingerprint of the code.
 
     Until it is whole the file lies in the hidden folder ``.<out>.partial`` with a note of what is done. Killed and
-    started again with the same arguments, the work goes on from there; with others it begins anew. Nothing is made
+    started again with the same arguments, the work resumes from there; with others it begins anew. Nothing is made
     where the file is there already, whole and by its record of the same arguments.
 
     Args:
@@ -52,7 +52,7 @@ def write(
         shape: of the array.
         about: what it is made of and how (JSON types): all on which its bytes depend but the code.
         code: fingerprint of the code that makes it.
-        step: how large the pieces are, in which a half-done file must agree.
+        step: how large the pieces are, in which a partial file must agree.
         workers: processes, 1 or more; changes no byte.
         label: what is shown while it works.
 
@@ -61,7 +61,7 @@ def write(
     """
     about = {**about, "code": code}
     size = int(np.prod(shape))
-    with half_done.partial(out) as folder:
+    with partial_work.partial(out) as folder:
         if _is_whole(out, about):
             print(f"{out}: was made before", file=sys.stderr, flush=True)
             return
@@ -69,7 +69,7 @@ def write(
         with writing(out, size=size):
             made, done = _begin(folder, identity, shape=shape, pieces=len(pieces))
         if done:
-            print(f"{out}: goes on after {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
+            print(f"{out}: resumes after {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
         mapped = read_npy(made, mapped=True)
         assert isinstance(mapped, np.memmap)
         task = partial(
@@ -102,7 +102,7 @@ def _is_whole(out: Path, about: dict[str, Any]) -> bool:
 
 
 def _begin(folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], pieces: int) -> tuple[Path, int]:
-    """Return the half-done file and how many of its pieces are done: 0 of a new one where there is none to go on with.
+    """Return the partial file and how many of its pieces are done: 0 of a new one where there is none to resume.
 
     The file is named by a hash of its identity: no process left over from a killed start can write into another's.
     """
@@ -111,9 +111,9 @@ def _begin(folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], pi
     done = state.get("done")
     if state.get("identity") == identity and isinstance(done, int) and 0 <= done <= pieces and _fits(made, shape):
         return made, done
-    if half_done.files(folder):
+    if partial_work.files(folder):
         print(f"{folder}: of other images, settings or code, or damaged: begins anew", file=sys.stderr, flush=True)
-        half_done.discard(folder)
+        partial_work.discard(folder)
     try:
         np.lib.format.open_memmap(made, mode="w+", dtype=np.uint8, shape=shape)
     except OSError:

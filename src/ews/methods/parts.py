@@ -19,7 +19,7 @@ def kernels_and_scales(network: nn.Module) -> list[Tensor]:
 
 
 def check_first(sub_batches: int, batch: Batch, *, where: str, least: int = 1) -> None:
-    """Raise an :class:`EwsError` if the first batch of a training has fewer than ``least`` images for a sub-batch.
+    """Raise an :class:`EwsError` if the first batch of a training run has fewer than ``least`` images for a sub-batch.
 
     The last batch of an epoch may: it is divided into fewer.
     """

@@ -44,7 +44,7 @@ def teachers(runs: Mapping[str, str]) -> Words:
 
 
 def train(*, cell: str, data: str, out: str, code: str, teachers: Iterable[str], how: Mapping[str, Any]) -> Words:
-    """Return the command of a training.
+    """Return the command of a training run.
 
     Args:
         cell: its resolved parameters, JSON.
@@ -65,7 +65,7 @@ def evaluate(
 
     Args:
         kind: of evaluation.
-        run: the folder of the finished training.
+        run: the folder of the finished training run.
         data: the folder of the dataset it was trained on.
         out: the folder of the results.
         code: fingerprint of the code.

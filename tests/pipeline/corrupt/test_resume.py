@@ -1,4 +1,4 @@
-"""Generation that is killed goes on where it was, ends with the same bytes, and never continues another's work."""
+"""Generation that is killed resumes where it was, ends with the same bytes, and never continues another's work."""
 
 import json
 import os
@@ -126,7 +126,7 @@ def test_work_of_other_settings_or_damaged_begins_anew(
 def test_a_kill_between_the_name_and_the_end_costs_nothing(
     images: Path, tmp_path: Path, stop_after, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file has its name, and the folder of the half-done work is still there."""
+    """The file has its name, and the folder of the partial work is still there."""
     out = tmp_path / "set" / "set.npy"
     replace = Path.replace
 
@@ -211,7 +211,7 @@ def test_of_several_names_the_finished_ones_are_kept(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_while_pieces_are_written(
     images: Path, tmp_path: Path, stop_after, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is done is kept: with room again the work goes on."""
+    """What is done is kept: with room again the work resumes."""
     out = tmp_path / "set" / "set.npy"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     made = []
@@ -289,7 +289,7 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigkill_costs_a_few_seconds_of_work_and_no_byte(tmp_path: Path, workers: int) -> None:
-    """Killed, and gone on with by another number of workers; workers end with the process that started them."""
+    """Killed, and resumed by another number of workers; workers end with the process that started them."""
     images = tmp_path / "images.npy"
     np.save(images, np.random.default_rng(0).integers(0, 256, (80, 128, 128, 3), dtype=np.uint8))
     out = tmp_path / "out"
@@ -317,7 +317,7 @@ def test_sigkill_costs_a_few_seconds_of_work_and_no_byte(tmp_path: Path, workers
     process = start(images, out, 3 - workers)
     _, said = process.communicate()
     assert process.returncode == 0
-    assert f"goes on after {reached} of" in said.decode()
+    assert f"resumes after {reached} of" in said.decode()
     assert names(out) == ["glass_blur.json", "glass_blur.npy"]
     made = np.load(out / "glass_blur.npy", mmap_mode="r").reshape(5, 80, 128, 128, 3)
     for severity, image in ((1, 0), (1, 79), (3, 7), (5, 79)):

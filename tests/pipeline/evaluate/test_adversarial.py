@@ -1,4 +1,4 @@
-"""Adversarial error against a network whose worst case is known, resumption after a kill, and what is refused."""
+"""Robust error against a network whose worst case is known, resumption after a kill, and what is refused."""
 
 import json
 import os

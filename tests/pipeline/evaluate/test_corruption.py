@@ -171,7 +171,7 @@ def test_the_sidecar_names_a_published_set_by_its_checksum(corruption, corrupted
     assert read_json(run / "corruption.json")["result"]["corruptions"]["fog"]["source"] == "other"
 
 
-def test_half_done_work_of_a_generator_is_not_taken_for_a_set(corruption, corrupted):
+def test_partial_work_of_a_generator_is_not_taken_for_a_set(corruption, corrupted):
     partial = corrupted / ".contrast.npy.partial"
     partial.mkdir()
     (partial / "0123.npy").write_bytes(b"half")

@@ -184,7 +184,7 @@ def test_a_killed_evaluation_goes_on_with_the_next_perturbation(evaluate, run, m
     assert not list(run.glob(".perturbation*"))
 
 
-def test_half_done_work_with_another_seed_is_not_gone_on_with(evaluate, monkeypatch):
+def test_partial_work_with_another_seed_is_not_resumed(evaluate, monkeypatch):
     batches, begun = module.batches, []
 
     def killed(*arguments, name, **rest):

@@ -26,8 +26,8 @@ def params() -> Params:
 
 
 def test_every_training_once_and_teachers_first(params: Params) -> None:
-    found = tasks(params, "league_adversarial")
-    cells = trainings(plan(params, "league_adversarial"))
+    found = tasks(params, "comparison_adversarial")
+    cells = trainings(plan(params, "comparison_adversarial"))
     trained = [task.name.removeprefix("train ") for task in found if task.name.startswith("train ")]
     assert sorted(trained) == sorted(cells) and len(set(trained)) == len(trained)
     names = [task.name for task in found]
@@ -42,7 +42,7 @@ def test_every_training_once_and_teachers_first(params: Params) -> None:
 
 
 def test_settings_of_evaluations_have_folders_of_their_own(params: Params) -> None:
-    found = {task.name: task for task in tasks(params, "league_corruption_small")}
+    found = {task.name: task for task in tasks(params, "comparison_corruption_small")}
     (name,) = [n for n in found if n.startswith("corruption ") and "/standard/vanilla" in n and "seed0" in n]
     results = name.removeprefix("corruption ")
     assert results.endswith("evaluation--test_images-1000")

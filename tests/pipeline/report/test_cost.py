@@ -1,4 +1,4 @@
-"""What trainings cost, against ratios worked out by hand, and in every format of the table."""
+"""What training runs cost, against ratios worked out by hand, and in every format of the table."""
 
 import csv
 import io

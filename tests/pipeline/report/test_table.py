@@ -190,7 +190,7 @@ def test_caption_states_metric_seeds_epochs_images_selection_and_hardware(grow: 
         "3 seeds (0, 1, 2)",
         "Trained for 12 epochs on 1,293 training images.",
         "Weights of the last epoch; the test images selected nothing.",
-        "Trained on Made-up CPU (2 threads), torch 2.14.1; 18 trainings, 30.0 min together.",
+        "Trained on Made-up CPU (2 threads), torch 2.14.1; 18 training runs, 30.0 min together.",
     ):
         assert part in caption
     assert "paper" not in caption

@@ -1,4 +1,4 @@
-"""The figure of error against the cost of a training."""
+"""The figure of error against the cost of a training run."""
 
 import shutil
 from collections.abc import Callable
@@ -84,7 +84,7 @@ def test_a_student_costs_a_teacher_that_is_no_row(grow: Grow) -> None:
     _elsewhere(tree)
     assert _seconds(tree)["ews"] == [1440 + 120, 1440 + 144, 1440 + 168]
     title = _draw(tree).get_suptitle()
-    assert "not shown" not in title and "the training, teachers' trainings included, mean" in title
+    assert "not shown" not in title and "the training run, teachers' training runs included, mean" in title
 
 
 def test_a_teacher_on_another_clock_cannot_be_added(grow: Grow) -> None:

@@ -129,7 +129,7 @@ def test_a_sweep_multiplies_only_the_cells_it_touches(with_study: AddStudy) -> N
     params = with_study(dataset="digits", seed=0, method=["vanilla", "ews"], overrides={"methods.ews.width": widths})
     cells = plan(params, "mine")
     assert [entry.label.method for entry in cells] == ["vanilla", *(f"ews, width={width}" for width in widths)]
-    # The default value keeps the plain name, so that other studies share the training.
+    # The default value keeps the plain name, so that other studies share the training run.
     assert cells[-1].run == "digits/resnet8_thin/standard/ews/seed0"
 
 
@@ -297,7 +297,7 @@ def test_a_manifest_names_every_cell(params: Params) -> None:
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path, params: Params) -> None:
-    content = manifest(params, "league_adversarial_digits")
+    content = manifest(params, "comparison_adversarial_digits")
     write_document(tmp_path / "study.json", content)
     assert read_document(tmp_path / "study.json", Manifest, remedy="") == content
 

@@ -1,4 +1,4 @@
-"""Adversarial trainings as a whole: what selects the best epoch, what is recorded, and extra images."""
+"""Adversarial training runs as a whole: what selects the best epoch, what is recorded, and extra images."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""Killed at any moment and started again, a training ends with the bytes of an undisturbed one."""
+"""Killed at any moment and started again, a training run ends with the bytes of an undisturbed one."""
 
 import json
 import os
@@ -164,7 +164,7 @@ def test_a_resumed_training_goes_on_where_it_stopped(
 
 
 def interrupt_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the training be interrupted right after that many checkpoints."""
+    """Let the training run be interrupted right after that many checkpoints."""
     save, calls = checkpoint.save, [0]
 
     def saving(path: Path, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a training does and refuses: data it may see, selection, batches, divergence, who may write."""
+"""What a training run does and refuses: data it may see, selection, batches, divergence, who may write."""
 
 import csv
 import dataclasses

@@ -14,7 +14,7 @@ TIMING = "timing.csv"
 CONTROLLER = "controller.csv"
 KEPT = "kept.csv"
 STATE = "state.pt"
-"""The state of a training that is not finished."""
+"""The state of a training run that is not finished."""
 
 TRAINED = (LAST, BEST, EPOCHS, TIMING, CONTROLLER, KEPT, RECORD)
 """Every file that a finished training may have, the record last."""

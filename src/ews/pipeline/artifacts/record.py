@@ -69,11 +69,11 @@ class Record(Document):
     """The content of record.json.
 
     Attributes:
-        cell: resolved parameters of the training.
-        seed: of the training.
+        cell: resolved parameters of the training run.
+        seed: of the training run.
         data: checksum of the dataset.
-        extra_data: checksum of the extra images; None: the training used none.
-        teachers: SHA-256 of the weights of the networks that the training learned from, by role.
+        extra_data: checksum of the extra images; None: the training run used none.
+        teachers: SHA-256 of the weights of the networks that the training run learned from, by role.
         code: fingerprint of the code that it counts for: that trained it, unless it was accepted for another.
         accepted: when and why it was, oldest first; mostly never.
         git: revision of the package's repository; None without one.

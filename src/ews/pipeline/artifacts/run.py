@@ -123,7 +123,7 @@ class FinishedRun:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write a run's record, sealed, atomically: the last file of a training."""
+    """Write a run's record, sealed, atomically: the last file of a training run."""
     write_sealed(folder / names.RECORD, record)
 
 

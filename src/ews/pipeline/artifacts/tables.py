@@ -49,7 +49,7 @@ class Epoch(Row):
 
 
 class Timing(Row):
-    """A line of timing.csv: what an epoch took, validation not included, and in which start of the training."""
+    """A line of timing.csv: what an epoch took, validation not included, and in which start of the training run."""
 
     epoch: int
     seconds: float

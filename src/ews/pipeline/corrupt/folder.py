@@ -44,7 +44,7 @@ def main(words: Sequence[str]) -> None:
     parser = command_parser(
         "folder",
         "Corrupt a folder of pictures of any size: <out>/<name>/<severity>/<path in the folder>, the layout of\n"
-        "ImageNet-C. Run again after a break, it goes on where it stopped.",
+        "ImageNet-C. Run again after a break, it resumes where it stopped.",
     )
     parser.add_argument("--images", type=Path, required=True, help="folder, searched to any depth")
     parser.add_argument("--severities", type=_severity, nargs="+", default=list(SEVERITIES), help="default: 1 2 3 4 5")

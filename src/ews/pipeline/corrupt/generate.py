@@ -80,7 +80,7 @@ def write_labels(*, data: Path, out: Path) -> None:
 def corrupt_file(images: Path, out: Path, *, name: str, seed: int, profile: str, workers: int, source: str) -> None:
     """Corrupt the images of one ``.npy`` file, uint8 [N, H, W, 3], at all severities into another.
 
-    A killed start is gone on with, and a finished file is not made again: :func:`ews.images.pieces.write`.
+    A killed start is resumed, and a finished file is not made again: :func:`ews.images.pieces.write`.
 
     Args:
         images: the file to read.

@@ -1,4 +1,4 @@
-"""Finished parts of an evaluation, kept until it is whole, so that a killed one goes on where it was."""
+"""Finished parts of an evaluation, kept until it is whole, so that a killed one resumes where it was."""
 
 import json
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def get(folder: Path, name: str, *, identity: Mapping[str, Any]) -> dict[str, np
 
 
 def identity(subject: Subject) -> dict[str, Any]:
-    """Return what every evaluation's half-done results depend on, down to the last bit of their arithmetic."""
+    """Return what every evaluation's partial results depend on, down to the last bit of their arithmetic."""
     return {
         "code": subject.code,
         "data": subject.dataset.checksum,

@@ -45,7 +45,7 @@ class Subject:
 
     @property
     def seed(self) -> int:
-        """Of all that an evaluation draws: that of the training."""
+        """Of all that an evaluation draws: that of the training run."""
         return self.run.record.seed
 
     def network(self, name: str) -> Network:

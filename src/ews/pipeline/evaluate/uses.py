@@ -19,7 +19,7 @@ def uses(cell: Cell, kind: str, options: Options) -> list[Use]:
     """Return the functions that import what an evaluation runs by way of registries.
 
     Args:
-        cell: the training whose network is measured.
+        cell: the training run whose network is measured.
         kind: of evaluation, e.g. ``"clean"``.
         options: what decides its result.
     """

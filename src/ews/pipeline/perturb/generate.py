@@ -29,7 +29,7 @@ def generate(
 ) -> None:
     """Write the sequences of the images of one ``.npy`` file, with a record beside them that says how.
 
-    A killed start is gone on with, and a finished file is not made again: :func:`ews.images.pieces.write`.
+    A killed start is resumed, and a finished file is not made again: :func:`ews.images.pieces.write`.
 
     Args:
         images: file of uint8 [N, H, W, 3].

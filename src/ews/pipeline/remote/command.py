@@ -50,7 +50,7 @@ def work(argv: Sequence[str]) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="tasks at a time; GPUs are shared out among them")
     parser.add_argument("--threads", type=int, default=1, help="of torch, for each task (default: %(default)s)")
     parser.add_argument("--workers", type=int, help="that make images, for each task; default: all cores shared out")
-    parser.add_argument("--seconds", type=float, help="end after so long; the next time goes on from there")
+    parser.add_argument("--seconds", type=float, help="end after so long; the next time resumes from there")
     arguments = parser.parse_args(argv)
     tasks = [task for task in read(arguments.plan).tasks if arguments.match.search(task.name)]
     if not tasks:
@@ -82,7 +82,7 @@ def work(argv: Sequence[str]) -> None:
     left = {"failed": outcome.failed, "not begun for that": outcome.blocked, "unfinished": outcome.unfinished}
     if any(left.values()):
         counts = ", ".join(f"{len(names)} {what}" for what, names in left.items() if names)
-        raise EwsError(f"{counts}. The same command goes on; output of each task is in {arguments.logs}.")
+        raise EwsError(f"{counts}. The same command resumes; output of each task is in {arguments.logs}.")
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ HOW = {"threads": "{threads}", "workers": "{workers}"}
 
 
 def tasks(params: Params, study: str) -> Tasks:
-    """Return the trainings and evaluations of a study, each after what it builds upon.
+    """Return the training runs and evaluations of a study, each after what it builds upon.
 
     A command holds the code's fingerprint, so that other code refuses it before an hour is spent. Evaluations on
     published corrupted sets are left out: these sets are at home.

@@ -11,7 +11,7 @@ VERBS = ("train", "evaluate")
 
 
 class Task(Document):
-    """One training or evaluation.
+    """One training run or evaluation.
 
     Attributes:
         name: what it does to which folder below that of runs, e.g. ``train digits/.../seed0``.

@@ -47,8 +47,8 @@ def work(
         runs: folder of the runs, in which tasks' files are looked for.
         logs: folder for one file of output a task.
         jobs: processes at a time, at least 1.
-        seconds: after which nothing new begins and what runs is asked to end; a training goes on from its last epoch
-            the next time. None: no such limit.
+        seconds: after which nothing new begins and what runs is asked to end; a training run resumes from its last
+            epoch the next time. None: no such limit.
         say: is told of each task that began or ended.
         program: what a task's command are the words of.
     """

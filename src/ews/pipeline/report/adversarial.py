@@ -12,7 +12,7 @@ from ews.pipeline.report.table_data import Results
 
 SELECTION = (
     "Errors marked (best) are of the weights of the epoch with the lowest error on validation images, under PGD where "
-    "the training is adversarial, since the paper stops early; all others are of the last epoch. The test images "
+    "the training run is adversarial, since the paper stops early; all others are of the last epoch. The test images "
     "selected nothing; the released code selects on them."
 )
 MOST = 5

@@ -51,7 +51,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
 
 
 def seeds(manifest: Manifest, results: Results) -> str:
-    """Say how many trainings stand behind a number, and which."""
+    """Say how many training runs stand behind a number, and which."""
     by_row = {label: tuple(entry.seed for entry in manifest.of(label)) for label in results.labels}
     usual, _ = Counter(by_row.values()).most_common(1)[0]
     what = "Mean ± sample standard deviation over" if len(usual) > 1 else "No spread, since there is"
@@ -146,7 +146,7 @@ def _length(epochs: set[int], images: set[int]) -> str:
 
 
 def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> list[str]:
-    """Say where the training differs from the paper's, for each data set that the paper uses."""
+    """Say where the training run differs from the paper's, for each data set that the paper uses."""
     kind = "standard" if adversarial.attack(manifest) is None else "adversarial"
     differing: dict[Setting, list[str]] = {}
     for dataset in dict.fromkeys(label.dataset for label in manifest.labels):

@@ -13,7 +13,7 @@ CLOCKS = {"cpu": "processor", "cuda": "wall"}
 
 @dataclass(frozen=True)
 class Cost:
-    """What the trainings of one row cost.
+    """What the training runs of one row cost.
 
     Attributes:
         clock: ``processor`` (time of the process on all its cores) or ``wall``.
@@ -31,7 +31,7 @@ Costs = Mapping[Label, Cost]
 
 
 def costs(manifest: Manifest, records: Sequence[RunRecord]) -> dict[Label, Cost]:
-    """Return the cost of each row of which every training recorded one, on one kind of clock.
+    """Return the cost of each row of which every training run recorded one, on one kind of clock.
 
     Args:
         manifest: the study.

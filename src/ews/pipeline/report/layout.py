@@ -136,8 +136,8 @@ def last_grid(manifest: Manifest, results: Results) -> Grid | None:
         rows.append(Row(printed(key, heads), tuple(cells)))
     columns = tuple(Column(f"{metric} (%)") for metric in results.last)
     caption = (
-        "The same errors with the weights of the last epoch. Where these are worse, the training has overfitted, which "
-        "selecting an epoch hides."
+        "The same errors with the weights of the last epoch. Where these are worse, the training run has overfitted, "
+        "which selecting an epoch hides."
     )
     return Grid("last", caption, tuple(heads), columns, tuple(rows))
 

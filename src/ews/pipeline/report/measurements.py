@@ -39,7 +39,7 @@ class Measurement:
     Attributes:
         study: the study.
         label: the row of the table.
-        seed: of the training.
+        seed: of the training run.
         metric: see :mod:`ews.pipeline.report.metrics`.
         value: percent.
         n: different images that it was measured on; None where not recorded.

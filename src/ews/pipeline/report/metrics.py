@@ -1,4 +1,4 @@
-"""What the measured numbers are called: the evaluations' own names, those of trainings, and short names."""
+"""What the measured numbers are called: the evaluations' own names, those of training runs, and short names."""
 
 from collections.abc import Collection
 

@@ -35,7 +35,7 @@ def controller(study: Study) -> Figure:
     bands = -(-len(groups) // columns)
     figure = plotting.canvas(
         1.0 + 5.9 * bands,
-        title=f"Controller: running mean over 1/{POINTS} of the training; mean over seeds, "
+        title=f"Controller: running mean over 1/{POINTS} of the training run; mean over seeds, "
         f"band from lowest to highest ({study.seeds()})",
     )
     grid = figure.subplots(len(PANELS) * bands, columns, squeeze=False)
@@ -82,12 +82,12 @@ def _draw(axes: Axes, logs: list[tuple[Update, ...]], panel: tuple[str, str, str
 
 
 def kept(study: Study) -> Figure:
-    """Draw how often each hidden channel was kept: a heat map of blocks by channels for each training.
+    """Draw how often each hidden channel was kept: a heat map of blocks by channels for each training run.
 
     Colour is the difference to the mean of the layer, which the subnets' width alone decides; the
     title tells the mean of all, and how far the differences would spread if all channels were as
-    likely. A channel's number means nothing in another training, so seeds are not averaged. With too
-    many trainings for one page, the first seed of each row is shown, then only the first rows.
+    likely. A channel's number means nothing in another training run, so seeds are not averaged. With too
+    many training runs for one page, the first seed of each row is shown, then only the first rows.
     """
     found = [
         (entry, table)
@@ -133,7 +133,7 @@ Found = list[tuple[Entry, runs.Kept]]
 
 
 def _fit(found: Found) -> tuple[Found, str]:
-    """Return the trainings to show, and what the title says of the others."""
+    """Return the training runs to show, and what the title says of the others."""
     if len(found) <= MOST_PANELS:
         return found, ""
     first: dict[Label, tuple[Entry, runs.Kept]] = {}

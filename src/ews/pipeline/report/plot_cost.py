@@ -26,7 +26,7 @@ CLOCKS = {"processor": "processor", "wall": "device"}
 
 @dataclass(frozen=True)
 class Point:
-    """A row: seconds of each training, with those of the networks that it learned from, and errors by metric."""
+    """A row: seconds of each training run, with those of the networks that it learned from, and errors by metric."""
 
     label: Label
     seconds: Sequence[float]
@@ -34,9 +34,9 @@ class Point:
 
 
 def trade(study: Study) -> Figure:
-    """Draw each row's error against the cost of its training, one panel per group of methods and main error.
+    """Draw each row's error against the cost of its training run, one panel per group of methods and main error.
 
-    Cost: seconds of the median epoch times epochs, and the same of the networks that the training learned from. Mean
+    Cost: seconds of the median epoch times epochs, and the same of the networks that the run learned from. Mean
     +- sample standard deviation over seeds, both ways. A grey line steps down along the rows that no cheaper row
     undercuts. Rows whose cost is not known are named.
     """
@@ -78,11 +78,11 @@ def trade(study: Study) -> Figure:
 
 
 def _taught(study: Study) -> str:
-    return ", teachers' trainings included" if any(entry.cell.teachers for entry in study.manifest.entries) else ""
+    return ", teachers' training runs included" if any(entry.cell.teachers for entry in study.manifest.entries) else ""
 
 
 def training_seconds(manifest: Manifest, label: Label, costs: Costs, taught: Times) -> list[float]:
-    """Return what each of a row's trainings costs, by seed: its epochs, and those of the networks it learned from.
+    """Return what each of a row's training runs costs, by seed: its epochs, and those of the networks it learned from.
 
     Args:
         manifest: the study.

@@ -62,7 +62,7 @@ class Reported:
     settings: Mapping[tuple[str, str], Setting]
 
     def find(self, trained: Trained, metric: str) -> Number | None:
-        """Return the number to print beside a run, if the paper has one for exactly this training."""
+        """Return the number to print beside a run, if the paper has one for exactly this training run."""
         return self.numbers.get((trained, metric, ""))
 
 

@@ -1,4 +1,4 @@
-"""What the figures draw beyond the measurements: the logs of each row's trainings."""
+"""What the figures draw beyond the measurements: the logs of each row's training runs."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Kept:
-    """How often each hidden channel was kept in a training.
+    """How often each hidden channel was kept in a training run.
 
     Attributes:
         layers: names of the layers, numbered as in kept.csv.
@@ -105,7 +105,7 @@ def running_mean(values: Sequence[float], window: int) -> list[float]:
 
 
 def epochs(study: Study, label: Label, column: str, *, scale: float = 1.0) -> Band | None:
-    """Return a column of a row's epochs.csv over seeds; None if a training has no such values."""
+    """Return a column of a row's epochs.csv over seeds; None if a training run has no such values."""
     curves = []
     for entry in study.manifest.of(label):
         values = [row.value(column) for row in study.inputs.epochs(entry)]
@@ -130,7 +130,7 @@ def severities(study: Study, label: Label, members: Sequence[str]) -> dict[int, 
 
 
 def controllers(study: Study, label: Label) -> list[tuple[Update, ...]]:
-    """Return the controller logs of a row's trainings; empty if it has no controller."""
+    """Return the controller logs of a row's training runs; empty if it has no controller."""
     logs = [study.inputs.controller(entry) for entry in study.manifest.of(label)]
     return [log for log in logs if log]
 
@@ -155,7 +155,7 @@ def teachers(study: Study) -> dict[str, Record]:
 
 
 def kept(study: Study, entry: Entry) -> Kept | None:
-    """Return how often each hidden channel was kept in a training; None where none are dropped."""
+    """Return how often each hidden channel was kept in a training run; None where none are dropped."""
     rows = study.inputs.kept(entry)
     if not rows:
         return None

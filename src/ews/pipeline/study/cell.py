@@ -1,4 +1,4 @@
-"""A cell: everything that decides what one training does, as one frozen, typed value.
+"""A cell: everything that decides what one training run does, as one frozen, typed value.
 
 It is built once, from params.yaml, and handed on whole: to the trainer, which gives each part its parameters as they
 are here, and to records. At a shell and in files it is JSON, whose `parameters` are read as the type that the registry
@@ -117,7 +117,7 @@ class TeacherRun(Section):
 
 
 class Cell(Section):
-    """One training: all that its result depends on beside code and data."""
+    """One training run: all that its result depends on beside code and data."""
 
     dataset: str
     architecture: ArchitectureCell

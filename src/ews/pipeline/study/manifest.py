@@ -76,7 +76,7 @@ class Entry(Document):
 
     @property
     def seed(self) -> int:
-        """The training's seed."""
+        """The training run's seed."""
         return self.cell.seed
 
     @property

@@ -135,7 +135,7 @@ def _check_studies(params: Params, *, where: str) -> None:
             section = path.split(".")[0]
             if section in ("methods", "recipes", "augmentations", "architectures", "evaluation"):
                 continue
-            # Which corrupted images are measured is no property of the training.
+            # Which corrupted images are measured is no property of the training run.
             if section == "datasets" and path.split(".")[2:] == ["corrupted", "source"]:
                 continue
             raise EwsError(

@@ -1,4 +1,4 @@
-"""The training state on disk: written whole or not at all, refused when damaged or of another training."""
+"""The training state on disk: written whole or not at all, refused when damaged or of another training run."""
 
 import hashlib
 import io
@@ -54,7 +54,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def resume(path: Path, identity: dict[str, str]) -> tuple[dict[str, Any] | None, str]:
-    """Return the state to go on from, and what to tell the reader.
+    """Return the state to resume from, and what to tell the reader.
 
     A state that cannot be used is set aside, ``state.pt.damaged`` or ``state.pt.stale``, and the
     training starts anew: the cell's outputs are then exactly those of an undisturbed run.
@@ -77,7 +77,7 @@ def resume(path: Path, identity: dict[str, str]) -> tuple[dict[str, Any] | None,
     if differing:
         aside = _set_aside(path, "stale")
         return None, (
-            f"{path} belongs to a training with other {' and '.join(differing)}; "
+            f"{path} belongs to a training run with other {' and '.join(differing)}; "
             f"set aside as {aside.name}; starting from the first epoch."
         )
     return state, ""

@@ -22,7 +22,7 @@ class ExtraImages:
         """Open the images; nothing is trained without them.
 
         Args:
-            cell: the training's resolved parameters.
+            cell: the training run's resolved parameters.
             dataset: whose extra images.
             share: of each batch, in (0, 1).
             device: where batches are wanted.

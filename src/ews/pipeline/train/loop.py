@@ -43,7 +43,7 @@ def fit(
     threads) as an undisturbed run, timing.csv and record.json's costs apart.
 
     Args:
-        cell: the training's resolved parameters.
+        cell: the training run's resolved parameters.
         dataset: the data; its test part is not touched.
         out: the run folder.
         code: fingerprint of the code.
@@ -53,7 +53,7 @@ def fit(
         teachers: folders of the runs that the cell's method learns from, by their role.
 
     Raises:
-        EwsError: another process holds the folder, bad parameters, or the training diverged.
+        EwsError: another process holds the folder, bad parameters, or the training run diverged.
     """
     with files.exclusive(out):
         try:
@@ -77,13 +77,13 @@ def first_epoch(
     """Train a cell for one epoch in memory, as :func:`fit` begins; nothing is written.
 
     Args:
-        cell: the training's resolved parameters.
+        cell: the training run's resolved parameters.
         dataset: the data; its test part is not touched.
         device: where to train; on a CPU with as many threads as the run to compare with, for the same bits.
         teachers: folders of the runs that the cell's method learns from, by their role.
 
     Raises:
-        EwsError: bad parameters, or the training diverged.
+        EwsError: bad parameters, or the training run diverged.
     """
     taught = load(cell, teachers or {}, dataset, device)
     networks = {role: teacher.network for role, teacher in taught.items()}
@@ -139,7 +139,7 @@ def _fit(
 
 
 def _new_logs() -> dict[str, Any]:
-    """Return the logs of a training that has not begun; ``best`` holds weights on the CPU."""
+    """Return the logs of a training run that has not begun; ``best`` holds weights on the CPU."""
     return {"epochs": [], "timing": [], "best": None, "starts": 1, "wall_clock": 0.0, "peak_memory": {}}
 
 

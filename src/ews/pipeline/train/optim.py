@@ -17,7 +17,7 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
     - ``step``: times ``gamma`` from each milestone on; a milestone is a share of all epochs and falls
       on the nearest whole epoch (half up): 1/3 of 400 is after 133 epochs.
     - ``cosine``: base (1 + cos(pi x)) / 2 where x runs from 0 at the end of the warm-up to 1 at the
-      end of the training, so that the last epoch's rate is just above 0.
+      end of the training run, so that the last epoch's rate is just above 0.
 
     Args:
         recipe: ``learning_rate``, ``epochs``, ``warmup_epochs``, ``schedule`` and, for step,

@@ -1,4 +1,4 @@
-"""The files of a finished training, each written whole or not at all, record.json last."""
+"""The files of a finished training run, each written whole or not at all, record.json last."""
 
 import statistics
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ def write(
     hardware: Hardware,
     teachers: Mapping[str, str],
 ) -> None:
-    """Write a finished training's files.
+    """Write a finished training run's files.
 
     Args:
         out: the run folder.
-        cell: the training's resolved parameters.
+        cell: the training run's resolved parameters.
         training: after its last epoch.
         logs: ``epochs``, ``timing``, ``best``, ``wall_clock``, ``peak_memory`` of the loop.
         code: fingerprint of the code.

@@ -1,4 +1,4 @@
-"""The networks of other runs that a training learns from."""
+"""The networks of other runs that a training run learns from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

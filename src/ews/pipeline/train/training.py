@@ -47,7 +47,7 @@ class Training:
         """Build everything for a cell.
 
         Args:
-            cell: the training's resolved parameters.
+            cell: the training run's resolved parameters.
             dataset: the data; its test part is not touched.
             device: where to train.
             workers: processes that augment; no effect on values.
@@ -195,7 +195,7 @@ class Training:
             bad.append("a weight is not finite")
         if bad:
             raise EwsError(
-                f"the training diverged in epoch {epoch + 1}: {', '.join(bad)}. Lower recipe.learning_rate "
+                f"the training run diverged in epoch {epoch + 1}: {', '.join(bad)}. Lower recipe.learning_rate "
                 f"({self.recipe.learning_rate}), add recipe.warmup_epochs, or set recipe.gradient_clip "
                 f"(now {self.recipe.gradient_clip}); then run again."
             )

@@ -15,7 +15,7 @@ class Gradient(Ranked):
     """Keeps the channels with the lowest |sum a dL/da| over images and places, a first-order estimate of what the
     loss changes by when the channel is dropped.
 
-    The effects come from the backward of the training's own full pass: no extra pass. Before the first one every
+    The effects come from the backward of the training run's own full pass: no extra pass. Before the first one every
     subset is equally likely. Building the strategy switches the capture on in the network.
     """
 

@@ -82,7 +82,7 @@ class PolicyGradient(Search):
 
     def draw(self, samples: int, generator: torch.Generator) -> Draws:
         """Draw subnets from the policy, with the decisions that made them."""
-        # The policy is small and its likelihood a long sum: full precision even where the training has half.
+        # The policy is small and its likelihood a long sum: full precision even where the training run has half.
         with torch.autocast(self.device.type, enabled=False):
             return self.policy.draw(self.path_counts(samples, generator), sampler(generator))
 

@@ -1,4 +1,4 @@
-"""Adversarial error of a network with a router under attacks that also deceive the router, the worst case per image."""
+"""Robust error of a network with a router under attacks that also deceive the router, the worst case per image."""
 
 import sys
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class Plan:
 
     @property
     def seed(self) -> int:
-        """Of all attacks: that of the training."""
+        """Of all attacks: that of the training run."""
         return self.subject.seed
 
     @property
@@ -90,7 +90,7 @@ def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Eval
     First PGD on the cross-entropy, as in the evaluation ``adversarial`` with as many restarts; then, on the images that
     are still right, :func:`ews.attacks.adaptive.deceive` with each of the weights in turn. So the error is at least
     PGD's, and an image counts as wrong if any attack fooled it. Starts are functions of (seed, image, weight,
-    restart). Shards of 250 images are kept as soon as they are whole; a killed evaluation goes on after the last one.
+    restart). Shards of 250 images are kept as soon as they are whole; a killed evaluation resumes after the last one.
 
     Args:
         subject: what to measure.

@@ -1,4 +1,4 @@
-"""Adversarial error: on test images changed within a small distance, by PGD with restarts and by AutoAttack."""
+"""Robust error: on test images changed within a small distance, by PGD with restarts and by AutoAttack."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -37,7 +37,7 @@ def evaluate(subject: Subject, options: AdversarialOptions, making: Making) -> E
     """Attack the last epoch's weights and, where validation images selected an epoch, that epoch's.
 
     Shards of 250 images are attacked by functions of (seed, shard) and kept with their adversarial images and flags as
-    soon as they are whole, so that a killed evaluation goes on and ends in the same bytes. When all are, their images
+    soon as they are whole, so that a killed evaluation resumes and ends in the same bytes. When all are, their images
     are read back and classified again by a network that is loaded anew. An image that is wrong without an attack counts
     as wrong under each.
 

@@ -1,4 +1,4 @@
-"""Signs of masked gradients (Athalye et al., ICML 2018): reasons to distrust a low adversarial error.
+"""Signs of masked gradients (Athalye et al., ICML 2018): reasons to distrust a low robust error.
 
 A network whose gradients are useless withstands attacks that use them, and no others. None of these signs proves that;
 each says that the attacks here may be too weak for this network.

@@ -39,7 +39,7 @@ class Plan:
 
     @property
     def seed(self) -> int:
-        """Of all attacks: that of the training."""
+        """Of all attacks: that of the training run."""
         return self.subject.seed
 
     @cached_property
@@ -77,7 +77,7 @@ class Plan:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What half-done work depends on, down to the last bit of its arithmetic."""
+        """What partial work depends on, down to the last bit of its arithmetic."""
         common = kept.identity(self.subject)
         return {
             **common,

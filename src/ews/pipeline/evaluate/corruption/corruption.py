@@ -26,7 +26,7 @@ def evaluate(subject: Subject, options: CorruptionOptions, making: Making) -> Ev
 
     A subset of the test images is the same in every block, and that of the clean error. Stored images and those made
     while they are measured are the same bytes, and give the same predictions. What is finished is kept, by corruption
-    and severity, so that a killed evaluation goes on.
+    and severity, so that a killed evaluation resumes.
 
     Args:
         subject: what to measure.

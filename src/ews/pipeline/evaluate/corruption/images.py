@@ -34,7 +34,7 @@ class Images(Protocol):
         """Return what a corruption's images are, for results: the same for the same images, stored or not."""
 
     def identity(self, name: str) -> dict[str, Any]:
-        """Return what half-done results of a corruption must agree in to be gone on with."""
+        """Return what partial results of a corruption must agree in to be resumed."""
 
     def blocks(self, wanted: Sequence[Block], *, indices: np.ndarray) -> Generator[Batches]:
         """Yield the batches of each block wanted, in order; ``indices`` int64 [n] says which test images."""

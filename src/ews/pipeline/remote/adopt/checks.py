@@ -23,7 +23,7 @@ from ews.pipeline.train import uses as trained_by
 def training(
     found: Files, planned: Cell, *, checksums: Mapping[str, str], teachers: Mapping[str, Record | None]
 ) -> Iterator[str]:
-    """Yield what is wrong with a training; nothing where it can be placed.
+    """Yield what is wrong with a training run; nothing where it can be placed.
 
     Args:
         found: the run's files.
@@ -34,7 +34,7 @@ def training(
     try:
         record = read_record(found)
     except EwsError as error:
-        yield f"{names.RECORD} is missing or not one, so this is no finished training: {error}"
+        yield f"{names.RECORD} is missing or not one, so this is no finished training run: {error}"
         return
     if record.cell != planned:
         yield f"other parameters than params.yaml plans: {_changes(record.cell, planned)}"
@@ -82,7 +82,7 @@ def evaluation(
         yield f"{name}: not the result of an evaluation of this version: {error}"
         return
     if result.run != read_record(found).identity:
-        yield f"{name}: measured another training than this {names.RECORD} describes"
+        yield f"{name}: measured another training run than this {names.RECORD} describes"
     code = measured_by.code(planned, kind, asked)
     if result.code != code:
         yield f"{name}: measured by other code (fingerprint {result.code}, here {code})"
@@ -108,7 +108,7 @@ def files_of(kind: str, folder: str = "") -> list[str]:
 
 
 def read_record(found: Files) -> Record:
-    """Return a training's record.
+    """Return a training run's record.
 
     Raises:
         EwsError: there is none among the files, or it is something else, or was changed.

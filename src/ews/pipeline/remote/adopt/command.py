@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> None:
                 files.write_text(arguments.placed, "".join(f"{path}\n" for path in placed))
         for name, verdict in good.items():
             what = f"{len(verdict.place)} files {'to place' if arguments.check else 'placed'}"
-            print(f"{name}: {what}{'; its training lies here already' if verdict.there else ''}")
+            print(f"{name}: {what}{'; its training run lies here already' if verdict.there else ''}")
     if wrong:
         rest = "would be placed" if arguments.check else "was placed"
         raise EwsError(f"{len(wrong)} of {len(found)} runs are not as planned; what is right of the bundle {rest}.")
@@ -65,7 +65,7 @@ def put(found: Mapping[str, Files], verdicts: Mapping[str, Verdict], runs: Path)
     """Move files to their places, if no run is being written and none has changed since it was judged.
 
     Each file is moved atomically, and made newer than those before it; a record comes after what it vouches for, so
-    that what a kill leaves is unfinished runs and no damaged ones: the same command goes on.
+    that what a kill leaves is unfinished runs and no damaged ones: the same command resumes.
 
     Args:
         found: by run the copies of its files.

@@ -25,7 +25,7 @@ class Verdict:
     """What becomes of a run.
 
     Attributes:
-        refused: why its training is refused, and all evaluations with it; none: it is placed or lies here already.
+        refused: why its training run is refused, and all evaluations with it; none: it is placed or lies here already.
         without: why some of its evaluations are refused.
         place: the names of its files to put in their places, in this order.
         there: the SHA-256 of the record.json that lies here, None without one.
@@ -73,7 +73,7 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
         if verdict.refused:
             continue
         if verdict.there not in (None, files.sha256(own[names.RECORD])):
-            verdict.refused.append(f"another training lies in {runs / name}; remove that folder to have this one")
+            verdict.refused.append(f"another training run lies in {runs / name}; remove that folder to have this one")
             continue
         if verdict.there is None:
             verdict.place += [*sorted(read_record(own).files), names.RECORD]
