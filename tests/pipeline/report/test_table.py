@@ -178,7 +178,7 @@ def test_trainings_of_teachers_that_are_no_rows_are_counted_apart(grow: Grow) ->
     tree = grow()
     tree.manifest["teachers"] = {"elsewhere/seed0": tree.entries[0]["cell"]}
     tree.rewrite()
-    assert "30.0 min together, and 1 training of teachers that stand in no row." in _texts(tree)["caption.txt"]
+    assert "30.0 min together, and 1 training run of teachers that stand in no row." in _texts(tree)["caption.txt"]
 
 
 def test_caption_states_metric_seeds_epochs_images_selection_and_hardware(grow: Grow) -> None:

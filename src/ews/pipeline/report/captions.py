@@ -249,9 +249,9 @@ def hardware(records: Records, *, outside: int = 0) -> str:
     versions = {record.versions["torch"] for record in records if "torch" in record.versions}
     parts = [f"{name}{f': {count} runs' if len(kinds) > 1 else ''}" for name, count in kinds.most_common()]
     torch = f", torch {listing(sorted(versions))}" if versions else ""
-    took = f"; {plural(len(unique), 'training')}, {duration(sum(seconds))} together" if sum(seconds) else ""
+    took = f"; {plural(len(unique), 'training run')}, {duration(sum(seconds))} together" if sum(seconds) else ""
     if took and outside:
-        took += f", and {plural(outside, 'training')} of teachers that stand in no row"
+        took += f", and {plural(outside, 'training run')} of teachers that stand in no row"
     return f"Trained on {'; '.join(parts)}{torch}{took}."
 
 

@@ -103,7 +103,7 @@ def kept(study: Study) -> Figure:
     layers = max(len(table.layers) for _, table in shown)
     figure = plotting.canvas(
         0.8 + bands * (0.95 + max(1.3, 0.16 * layers)),
-        title=f"How often each hidden channel was kept in the distilled subnets; one panel per training{left_out}",
+        title=f"How often each hidden channel was kept in the distilled subnets; one panel per training run{left_out}",
         width=plotting.WIDTH if columns > 1 else 6.5,
     )
     grid = figure.subplots(bands, columns, squeeze=False)

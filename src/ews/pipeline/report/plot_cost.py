@@ -54,7 +54,7 @@ def trade(study: Study) -> Figure:
     machines = captions.listing(dict.fromkeys(filter(None, map(captions.machine, runs.records(study)))))
     figure = plotting.canvas(
         1.2 + 2.9 * len(groups),
-        title=f"Error against the cost of the training{_taught(study)}, mean ± standard deviation over seeds\n"
+        title=f"Error against the cost of the training run{_taught(study)}, mean ± standard deviation over seeds\n"
         f"trained on {machines or 'unknown machines'}; tested on {study.tested()}"
         + (f"\nnot shown, as their cost is not known: {captions.listing(dict.fromkeys(missing))}" if missing else ""),
         width=max(6.5, PANEL * len(metrics)),

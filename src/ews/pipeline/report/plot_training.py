@@ -53,7 +53,7 @@ def training(study: Study) -> Figure:
                 axes.fill_between(curve.x, curve.low, curve.high, color=look.colour, alpha=0.15, linewidth=0)
                 drawn = True
             if not drawn:
-                plotting.blank(axes, f"no {text.split(' (')[0]} in these trainings")
+                plotting.blank(axes, f"no {text.split(' (')[0]} in these training runs")
                 continue
             axes.set_xlabel("epoch")
             axes.set_ylabel(OWN if column == "train_loss" and _several(study, groups[place]) else text)
