@@ -128,3 +128,14 @@ def test_a_killed_workflow_goes_on_where_it_stopped(finished: Project) -> None:
     record = json.loads((finished.folder / RUNS / "ews/seed0/record.json").read_text())
     assert record["counts"]["starts"] == 2
     assert not state.exists()
+
+
+def test_accepted_runs_are_neither_trained_nor_measured_again(finished: Project) -> None:
+    with (finished.folder / "src/ews/pipeline/train/optim.py").open("a", encoding="utf-8") as file:
+        file.write("\n\nADDED = 1\n")
+    assert jobs(finished.snakemake("-n").stdout)["train_cell"] == 3
+    command = [sys.executable, "-m", "ews", "accept", "tiny", "--reason", "A constant that nothing reads."]
+    done = subprocess.run(command, cwd=finished.folder, env=finished.environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "3 runs accepted." in done.stdout, done.stderr
+    output = finished.snakemake("-n").stdout
+    assert "train_cell" not in jobs(output) and evaluations(output) == {}
