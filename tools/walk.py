@@ -25,7 +25,7 @@ from ews.pipeline import commands  # noqa: E402
 
 WIDTH = 0.6180339
 # Types that hold the number among others, by the form that they are.
-HOLDERS = {"EwsParameters": "EwsParameters", "SearchSettings": "SearchSettings"}
+HOLDERS = {"EwsParameters": "EwsParameters"}
 # Where the number passes by without being on its way to the network: names of folders, records, checks, look-ups.
 ASIDE = {
     "ews/pipeline/study/naming.py": "the folder's name",
