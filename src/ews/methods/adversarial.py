@@ -62,6 +62,20 @@ class Adversarial(Objective):
         """Return x' [B, 3, H, W], detached, for images [B, 3, H, W] and labels [B]."""
         raise NotImplementedError
 
+    def ascend(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return images after PGD on the cross-entropy from a uniform start, as the parameters say, detached."""
+        return pgd(
+            self.context.logits,
+            images,
+            labels,
+            epsilon=self.epsilon,
+            step_size=self.step_size,
+            steps=self.steps,
+            start="uniform",
+            loss="cross_entropy",
+            generator=self._generator,
+        )
+
     def reward_input(self, batch: Batch) -> Tensor:
         """Return x' of view 0: weak subnets are those of low adversarial accuracy."""
         return batch.extra[ADVERSARIAL][0]

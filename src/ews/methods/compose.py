@@ -15,7 +15,6 @@ from ews.methods.component import (
     Extra,
     Gradients,
     Metrics,
-    Modifier,
     Objective,
     Pass,
     Table,
@@ -66,7 +65,6 @@ class Method:
         self.objective = objectives[0] if objectives else CrossEntropy(context)
         self.wrappers = [component for component in components if isinstance(component, Wrapper)]
         self.extras = [component for component in components if isinstance(component, Extra)]
-        self.modifiers = [component for component in components if isinstance(component, Modifier)]
         self.extra_share = next((component.share for component in components if isinstance(component, Data)), 0.0)
         self.components = components if objectives else [self.objective, *components]
 

@@ -12,7 +12,7 @@ from ews import perturbations
 from ews.core.errors import EwsError
 from ews.pipeline.evaluate.alexnet import ERRORS, FLIP_PROBABILITIES
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
-from ews.pipeline.evaluate.perturbation.perturbation_scores import PERTURBATIONS
+from ews.pipeline.evaluate.perturbation.perturbation_spec import NAMES as PERTURBATIONS
 from ews.pipeline.report import manifest, plot_corruption, reported, runs, table_data
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.measure import measure

@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from ews.attacks.pgd import pgd
 from ews.methods.adversarial import ADVERSARIAL, Adversarial
 from ews.methods.component import Batch, Pass, Target
 
@@ -18,17 +17,7 @@ class At(Adversarial):
 
     def attack(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return x' [B, 3, H, W] of the full network in its present mode."""
-        return pgd(
-            self.context.logits,
-            images,
-            labels,
-            epsilon=self.epsilon,
-            step_size=self.step_size,
-            steps=self.steps,
-            start="uniform",
-            loss="cross_entropy",
-            generator=self._generator,
-        )
+        return self.ascend(images, labels)
 
     def __call__(self, batch: Batch) -> Pass:
         """Run the full network on x'; the augmentation joins the attacked views as it does clean ones."""

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ews.attacks.pgd import pgd
 from ews.core.errors import EwsError
 from ews.methods.adversarial import ADVERSARIAL, Adversarial
 from ews.methods.awnet.awnet_spec import AwnetParameters
@@ -107,17 +106,7 @@ class Awnet(Adversarial):
     def attack(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return x' [B, 3, H, W] of the whole network in its present mode."""
         with routing(self.context.network, clean=0):
-            return pgd(
-                self.context.logits,
-                images,
-                labels,
-                epsilon=self.epsilon,
-                step_size=self.step_size,
-                steps=self.steps,
-                start="uniform",
-                loss="cross_entropy",
-                generator=self._generator,
-            )
+            return self.ascend(images, labels)
 
     def __call__(self, batch: Batch) -> Pass:
         """Run the network on x and x' as one batch."""

@@ -12,7 +12,8 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 from ews.core.documents import Document
 from ews.core.errors import EwsError, unknown
 from ews.pipeline.evaluate.corruption.corruption_scores import MCE
-from ews.pipeline.evaluate.perturbation.perturbation_scores import MFR, PER_RATE, PERTURBATIONS
+from ews.pipeline.evaluate.perturbation.perturbation_scores import MFR, PER_RATE
+from ews.pipeline.evaluate.perturbation.perturbation_spec import NAMES as PERTURBATIONS
 from ews.pipeline.study.naming import spell
 
 DEFAULT = Path(__file__).with_name("reported.yaml")

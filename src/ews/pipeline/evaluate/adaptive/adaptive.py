@@ -32,12 +32,11 @@ from ews.pipeline.evaluate.adaptive.adaptive_spec import (
 from ews.pipeline.evaluate.adversarial.adversarial_spec import Again, ErrorOn
 from ews.pipeline.evaluate.adversarial.masking import error_of
 from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.evaluate.reach import Reach
 from ews.pipeline.evaluate.subject import Subject
 
 SHARD = 250
 """Images that are attacked, and kept, together: what a kill loses at most."""
-ROUNDING = 1e-6
-"""By how much a distance may exceed the radius: float32 near 1 has steps of 6e-8."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -228,20 +227,13 @@ def _summary(plan: Plan, name: str, shards: list[Arrays]) -> DeceivedWeights:
     """Count the flags, and hold the adversarial images to them in a pass of its own, with the weights loaded anew."""
     clean, robust = _joined(shards, "clean"), _joined(shards, "robust")
     count = len(clean)
-    network, right, distance, low, high = _loaded(plan, name), [], 0.0, 1.0, 0.0
+    network, right, reach = _loaded(plan, name), [], Reach()
     for indices, shard in zip(plan.shards(), shards, strict=True):
         images = torch.from_numpy(shard["images"]).to(plan.subject.device)
         for batch, part in zip(plan.batches(indices), images.split(plan.options.batch_size), strict=True):
             right.append(correct(network, part, plan.labels(batch)).cpu().numpy())
-        distance = max(distance, float((images.double() - plan.images(indices).double()).abs().max()))
-        low, high = min(low, float(images.min())), max(high, float(images.max()))
-    # A comparison that NaN fails too.
-    if not (distance <= plan.options.epsilon + ROUNDING and low >= 0 and high <= 1):
-        raise EwsError(
-            f"{plan.subject.work}: adversarial images are up to {distance:.8f} away from the clean ones and reach from "
-            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: "
-            "please report it."
-        )
+        reach.see(images, plan.images(indices))
+    reach.check(plan.options.epsilon, where=plan.subject.work)
     again = np.concatenate(right)
     # What is wrong without an attack stays as it is, and tells nothing of the router's answer to attacks.
     suspected, trusted = _joined(shards, "suspected"), _joined(shards, "trusted")[clean]
@@ -258,9 +250,9 @@ def _summary(plan: Plan, name: str, shards: list[Arrays]) -> DeceivedWeights:
             again=Again(
                 error=error_of(again),
                 changed=int(np.sum(again != robust[-1])),
-                distance=distance,
-                lowest=low,
-                highest=high,
+                distance=reach.distance,
+                lowest=reach.lowest,
+                highest=reach.highest,
             ),
         ),
         # In percent: clean images taken for adversarial; of the attacked ones, those taken for clean.

@@ -27,10 +27,8 @@ from ews.pipeline.evaluate.adversarial.adversarial_spec import (
 from ews.pipeline.evaluate.adversarial.masking import error_of
 from ews.pipeline.evaluate.adversarial.shards import SHARD, Arrays, Plan, attacked, loaded, read, right
 from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.evaluate.reach import Reach
 from ews.pipeline.evaluate.subject import Subject
-
-ROUNDING = 1e-6
-"""By how much a distance may exceed the radius: float32 near 1 has steps of 6e-8."""
 
 
 def evaluate(subject: Subject, options: AdversarialOptions, making: Making) -> Evaluation[AdversarialFindings]:
@@ -153,20 +151,19 @@ def _again(plan: Plan, network: Network, shards: Sequence[Arrays]) -> Again:
     Raises:
         EwsError: images outside the ball or outside [0, 1].
     """
-    found, changed, distance, low, high = [], 0, 0.0, 1.0, 0.0
+    found, changed, reach = [], 0, Reach()
     for shard in shards:
         images, indices = torch.from_numpy(shard["images"]), shard["index"]
         found.append(right(plan, network, images, indices))
         # Of AutoAttack's flags [attacks, B] those after the last attack count.
         flags = shard["robust"] if shard["robust"].ndim == 1 else shard["robust"][-1]
         changed += int(np.sum(found[-1] != flags))
-        distance = max(distance, float((images.double() - plan.images(indices).double()).abs().max()))
-        low, high = min(low, float(images.min())), max(high, float(images.max()))
-    # A comparison that NaN fails too.
-    if not (distance <= plan.options.epsilon + ROUNDING and low >= 0 and high <= 1):
-        raise EwsError(
-            f"{plan.subject.work}: adversarial images are up to {distance:.8f} away from the clean ones and reach from "
-            f"{low:g} to {high:g}; allowed are {plan.options.epsilon:.8f} and [0, 1]. The attack is at fault: "
-            "please report it."
-        )
-    return Again(error=error_of(np.concatenate(found)), changed=changed, distance=distance, lowest=low, highest=high)
+        reach.see(images, plan.images(indices))
+    reach.check(plan.options.epsilon, where=plan.subject.work)
+    return Again(
+        error=error_of(np.concatenate(found)),
+        changed=changed,
+        distance=reach.distance,
+        lowest=reach.lowest,
+        highest=reach.highest,
+    )

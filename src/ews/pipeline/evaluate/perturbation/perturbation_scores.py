@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ews.pipeline.evaluate import alexnet
 from ews.pipeline.evaluate.perturbation import stability
-from ews.pipeline.evaluate.perturbation.perturbation_spec import PerturbationFindings, PerturbationOptions
+from ews.pipeline.evaluate.perturbation.perturbation_spec import NAMES, PerturbationFindings, PerturbationOptions
 from ews.pipeline.evaluate.scores import Score, Scoring, listing, summary
 
 # Normalised by AlexNet's published numbers, and so for data sets with the constants of ImageNet alone.
@@ -12,24 +12,11 @@ MFR = "mFR"
 MFP = "mFP"
 PER_PERTURBATION = "flip probability: "
 PER_RATE = "flip rate: "
-# The 10 perturbations that mFP and mFR are defined over, in their order; a test holds this list to the sequences.
-PERTURBATIONS = (
-    "gaussian_noise",
-    "shot_noise",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "brightness",
-    "translate",
-    "rotate",
-    "tilt",
-    "scale",
-)
 
 
 def mean_name(perturbations: Sequence[str]) -> str:
     """Return what the mean flip probability over the evaluated perturbations is called: "mFP" means all ten."""
-    if set(PERTURBATIONS) <= set(perturbations):
+    if set(NAMES) <= set(perturbations):
         return MFP
     return f"flip probability on {len(perturbations)} perturbation{'s' if len(perturbations) > 1 else ''}"
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ews.pipeline.evaluate.base import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
-# As `ews.perturbations.NAMES`, which planning does not import: it brings SciPy. A test holds the two together.
+# The ten that mFP and mFR are defined over, in their order: `ews.perturbations.NAMES`, which planning does not import,
+# since it brings SciPy. A test holds the two together.
 NAMES = (
     "gaussian_noise",
     "shot_noise",
