@@ -1,19 +1,18 @@
 """Whether a run is what would be made here: same parameters, same code, same data, and every file as it was written."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from ews.core import files
-from ews.core.documents import read_sealed
 from ews.core.errors import EwsError
 from ews.methods.registry import METHODS
 from ews.pipeline.artifacts import names
-from ews.pipeline.artifacts.evaluation import Result, content
+from ews.pipeline.artifacts.evaluation import Result, read_arrays, read_result
 from ews.pipeline.artifacts.record import Record
+from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate import uses as measured_by
 from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.evaluate.spec import Options
-from ews.pipeline.remote.adopt.bundle import Files
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import flatten
 from ews.pipeline.study.naming import differences
@@ -21,21 +20,17 @@ from ews.pipeline.train import uses as trained_by
 
 
 def training(
-    found: Files, planned: Cell, *, checksums: Mapping[str, str], teachers: Mapping[str, Record | None]
+    run: FinishedRun, planned: Cell, *, checksums: Mapping[str, str], teachers: Mapping[str, Record | None]
 ) -> Iterator[str]:
     """Yield what is wrong with a training run; nothing where it can be placed.
 
     Args:
-        found: the run's files.
+        run: as it was brought.
         planned: the cell that params.yaml plans there.
         checksums: of the data here: ``data`` and, where there are some, ``extra_data``.
         teachers: by run the record of what lies here or is to be placed.
     """
-    try:
-        record = read_record(found)
-    except EwsError as error:
-        yield f"{names.RECORD} is missing or not one, so this is no finished training run: {error}"
-        return
+    record = run.record
     if record.cell != planned:
         yield f"other parameters than params.yaml plans: {_changes(record.cell, planned)}"
         return
@@ -50,9 +45,15 @@ def training(
         if checksum != checksums.get(key):
             here = checksums.get(key) or f"nothing: make it first, `snakemake --cores 1 data/{file}`"
             yield f"{key} of checksum {checksum}, here {here}"
-    yield from _whole(found, record.files, needed=(names.LAST, names.EPOCHS, *(log for s in specs for log in s.logs)))
+    needed = (names.LAST, names.EPOCHS, *(log for spec in specs for log in spec.logs))
+    yield from (f"{name}: not among the files that are vouched for" for name in needed if not run.has(name))
+    for name in record.files:
+        try:
+            run.verified(name)
+        except EwsError as error:
+            yield str(error)
     reserved = {names.RECORD, *(file for kind in EVALUATIONS for file in files_of(kind))}
-    yield from (f"{name}: no file of a training" for name in record.files if name in reserved or "/" in name)
+    yield from (f"{name}: no file of a training run" for name in record.files if name in reserved or "/" in name)
     for role, teacher in planned.teachers.items():
         theirs = teachers.get(teacher.run)
         taught = None if theirs is None else theirs.files.get(names.WEIGHTS[teacher.weights])
@@ -61,33 +62,27 @@ def training(
 
 
 def evaluation(
-    kind: str, found: Files, folder: str, planned: Cell, asked: Options, *, published: Mapping[str, str]
+    kind: str, folder: Path, run: FinishedRun, asked: Options, *, published: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield what is wrong with an evaluation; nothing where it can be placed.
 
     Args:
         kind: of evaluation.
-        found: the run's files.
-        folder: of the evaluation within the run's, with a slash at its end, or "".
-        planned: the cell.
+        folder: of the evaluation, as it was brought.
+        run: whose weights it should have measured.
         asked: what is planned to decide its result.
         published: checksum by corruption of the published sets here, where these are measured.
     """
-    name = f"{folder}{names.result(kind)}"
+    name = folder / names.result(kind)
     try:
-        result: Result[Any, Any] = read_sealed(
-            found[name], content(EVALUATIONS[kind]), remedy="Evaluate that run again."
-        )
+        result: Result[Any, Any] = read_result(folder, EVALUATIONS[kind], run)
+        read_arrays(folder, result)
     except EwsError as error:
-        yield f"{name}: not the result of an evaluation of this version: {error}"
+        yield str(error)
         return
-    if result.run != read_record(found).identity:
-        yield f"{name}: measured another training run than this {names.RECORD} describes"
-    code = measured_by.code(planned, kind, asked)
+    code = measured_by.code(run.record.cell, kind, asked)
     if result.code != code:
         yield f"{name}: measured by other code (fingerprint {result.code}, here {code})"
-    if result.evaluation != kind:
-        yield f"{name}: the result of another evaluation, {result.evaluation}"
     if result.options != asked:
         changed = differences(result.options.model_dump(mode="json"), asked.model_dump(mode="json"))
         yield f"{name}: measured with other settings than are planned: {changed}"
@@ -96,36 +91,12 @@ def evaluation(
         measured = None if images is None else images.sha256
         if measured != checksum:
             yield f"{name}: {corruption} of checksum {measured}, here {checksum}"
-    arrays = names.arrays(kind)
-    inside = {file.removeprefix(folder): path for file, path in found.items() if file.startswith(folder)}
-    yield from (f"{folder}{text}" for text in _whole(inside, result.files, needed=(arrays,)))
-    yield from (f"{name}: vouches for {file!r}" for file in result.files if file != arrays)
+    yield from (f"{name}: vouches for {file!r}" for file in result.files if file != names.arrays(kind))
 
 
 def files_of(kind: str, folder: str = "") -> list[str]:
     """Return the names of an evaluation's files, the one that vouches last."""
     return [f"{folder}{name}" for name in (names.arrays(kind), names.result(kind))]
-
-
-def read_record(found: Files) -> Record:
-    """Return a training run's record.
-
-    Raises:
-        EwsError: there is none among the files, or it is something else, or was changed.
-    """
-    if names.RECORD not in found:
-        raise EwsError("there is none")
-    return read_sealed(found[names.RECORD], Record, remedy="Train that run again.")
-
-
-def _whole(found: Files, named: Mapping[str, str], *, needed: tuple[str, ...]) -> Iterator[str]:
-    """Yield which files are not those that are vouched for, and for which no one vouches."""
-    yield from (f"{name}: not among the files that are vouched for" for name in needed if name not in named)
-    for name, checksum in named.items():
-        if name not in found:
-            yield f"{name}: missing"
-        elif files.sha256(found[name]) != checksum:
-            yield f"{name}: damaged, or of another run: its SHA-256 is not the recorded one"
 
 
 def _changes(cell: Cell, planned: Cell) -> str:

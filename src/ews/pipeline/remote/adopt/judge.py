@@ -9,12 +9,13 @@ from ews.core.errors import EwsError
 from ews.data import dataset, extra
 from ews.pipeline.artifacts import names
 from ews.pipeline.artifacts.record import Record
+from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.registry import EVALUATIONS
 from ews.pipeline.evaluate.spec import section_of
 from ews.pipeline.remote.adopt import checks
 from ews.pipeline.remote.adopt.bundle import Files
-from ews.pipeline.remote.adopt.checks import files_of, read_record
+from ews.pipeline.remote.adopt.checks import files_of
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import GENERATED, Planned, all_cells, trainings
 from ews.pipeline.study.schema import Params
@@ -64,11 +65,16 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
         if name not in cells:
             verdict.refused.append("no study in params.yaml plans it; `ews study list STUDY` names runs")
             continue
+        try:
+            run = _brought(own)
+        except EwsError as error:
+            verdict.refused.append(f"{names.RECORD} is missing or not one: no finished training run: {error}")
+            continue
         teachers = {
             teacher.run: _taught(teacher.run, found, verdicts, runs) for teacher in cells[name].teachers.values()
         }
         verdict.refused += checks.training(
-            own, cells[name], checksums=checksums[cells[name].dataset], teachers=teachers
+            run, cells[name], checksums=checksums[cells[name].dataset], teachers=teachers
         )
         if verdict.refused:
             continue
@@ -76,10 +82,10 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
             verdict.refused.append(f"another training run lies in {runs / name}; remove that folder to have this one")
             continue
         if verdict.there is None:
-            verdict.place += [*sorted(read_record(own).files), names.RECORD]
+            verdict.place += [*sorted(run.record.files), names.RECORD]
         for planned in entries.values():
             if planned.run == name:
-                _evaluations(verdict, own, planned, data=data, runs=runs)
+                _evaluations(verdict, own, run, planned, data=data, runs=runs)
     return verdicts
 
 
@@ -92,12 +98,23 @@ def _taught(run: str, found: Mapping[str, Files], verdicts: Mapping[str, Verdict
     """Return the record of a run that another one learned from: brought along, or lying here; None without one."""
     brought = run in verdicts and not verdicts[run].refused
     try:
-        return read_record(found[run] if brought else {names.RECORD: runs / run / names.RECORD})
+        return (_brought(found[run]) if brought else FinishedRun.open(runs / run)).record
     except EwsError:
         return None
 
 
-def _evaluations(verdict: Verdict, own: Files, entry: Planned, *, data: Path, runs: Path) -> None:
+def _brought(own: Files) -> FinishedRun:
+    """Return a run as it was brought.
+
+    Raises:
+        EwsError: it has no record, or it is something else, or was changed.
+    """
+    if names.RECORD not in own:
+        raise EwsError("there is none")
+    return FinishedRun.open(own[names.RECORD].parent)
+
+
+def _evaluations(verdict: Verdict, own: Files, run: FinishedRun, entry: Planned, *, data: Path, runs: Path) -> None:
     """Check the evaluations of a planned cell that a bundle has, and add their files or what is wrong with them."""
     folder = f"{entry.evaluation}/" if entry.evaluation else ""
     for kind, spec in EVALUATIONS.items():
@@ -106,7 +123,7 @@ def _evaluations(verdict: Verdict, own: Files, entry: Planned, *, data: Path, ru
             continue
         published = _published(entry, data) if spec.stored else {}
         asked = entry.options(kind)
-        reasons = list(checks.evaluation(kind, own, folder, entry.cell, asked, published=published))
+        reasons = list(checks.evaluation(kind, run.folder / entry.evaluation, run, asked, published=published))
         place = files_of(kind, folder)
         here = runs / entry.run
         if not reasons and verdict.there is not None and (here / name).is_file():
