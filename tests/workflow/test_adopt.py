@@ -149,9 +149,9 @@ def test_what_is_not_the_plan_s_is_refused_and_nothing_is_placed(
         (lambda b: change(b / RUN / "clean.json", options={"test_images": 20}), "other settings than are planned"),
         (
             lambda b: change(b / RUN / "clean.json", options=[1]),
-            r"clean\.json: (options: Input should be|not valid JSON)",
+            r"clean\.json: options: Input should be",
         ),
-        (lambda b: nan(b / RUN / "clean.json"), r"clean\.json: (options: Input should be|not valid JSON)"),
+        (lambda b: nan(b / RUN / "clean.json"), r"clean\.json: not valid JSON"),
         (lambda b: damaged(b / RUN / "clean.npz"), "clean.npz: damaged"),
         (lambda b: damaged(b / RUN / "corruption.npz"), "corruption.npz: damaged"),
         (without_its_arrays, "corruption.npz: damaged, or of another evaluation"),
