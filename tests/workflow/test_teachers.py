@@ -129,6 +129,7 @@ def test_a_changed_teacher_retrains_the_student(student: Project) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("module", "trained"), [("methods/at/at.py", 2), ("methods/channel_maps.py", 1)])
 def test_an_edit_retrains_what_depends_on_it(student: Project, module: str, trained: int) -> None:
+    assert (student.folder / "src/ews" / module).is_file()
     with (student.folder / "src/ews" / module).open("a", encoding="utf-8") as file:
         file.write("\n\nADDED = 1\n")
     assert jobs(student.snakemake("-n").stdout)["train_cell"] == trained

@@ -1,8 +1,10 @@
 """What parameters are made of: types of values with their ranges, and sections that refuse unknown keys."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, WithJsonSchema
+from pydantic_core.core_schema import literal_schema
 
 from ews.core.levels import PATTERN, from_levels
 
@@ -34,3 +36,8 @@ class Section(BaseModel):
     """A group of parameters: immutable, no unknown keys, no silent conversion of strings to numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def one_of(names: Sequence[str]) -> GetPydanticSchema:
+    """Return what restricts a text to some names, in messages and in the JSON Schema as well: those of a registry."""
+    return GetPydanticSchema(lambda *_: literal_schema(list(names)))

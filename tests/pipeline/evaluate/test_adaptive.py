@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.datasets import write_dataset
 from helpers.runs import a_cell, finish, method
 from helpers.science import build_network
 from safetensors.torch import save_file
@@ -18,7 +19,6 @@ from ews.attacks import ensemble
 from ews.attacks.adaptive import deceive
 from ews.attacks.pgd import pgd
 from ews.core.errors import EwsError
-from ews.core.files import sha256
 from ews.core.seeds import numpy_stream, torch_stream
 from ews.data.dataset import load
 from ews.models.awnet.awnet import routing
@@ -88,7 +88,6 @@ def fooled(misses: np.ndarray) -> np.ndarray:
 def data(tmp_path: Path, misses: np.ndarray) -> Path:
     """Grey images of class 0, dark, and class 1, bright; the first of class 0 is bright too."""
     folder = tmp_path / "data" / "grey"
-    folder.mkdir(parents=True)
     labels = np.arange(TEST) % 2
     values = np.where(labels == 0, THRESHOLD - misses, THRESHOLD + 60)
     values[0] = THRESHOLD + 20
@@ -99,15 +98,7 @@ def data(tmp_path: Path, misses: np.ndarray) -> Path:
         "test_labels": labels.astype(np.int64),
         "validation": np.arange(0),
     }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    info = {
-        **{"name": "grey", "classes": list("abcd"), "image_size": 8, "train": 4, "test": TEST, "validation": 0},
-        **{"mean": [0.5] * 3, "std": [0.25] * 3, "source": {}},
-        "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
-    }
-    (folder / "dataset.json").write_text(json.dumps(info))
-    return folder
+    return write_dataset(folder, arrays, classes="abcd")
 
 
 @pytest.fixture

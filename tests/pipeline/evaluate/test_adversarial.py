@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.datasets import write_dataset
 
 from ews.attacks import ensemble
 from ews.core.errors import EwsError
-from ews.core.files import sha256
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
@@ -45,7 +45,6 @@ def margins() -> np.ndarray:
 def data(tmp_path: Path, margins: np.ndarray) -> Path:
     """Images of four classes, all with brightness to spare at both ends; the network is wrong from a miss of 31 on."""
     folder = tmp_path / "data" / "grey"
-    folder.mkdir(parents=True)
     labels = np.arange(TEST) % 4
     miss = margins.copy()
     miss[:3] = 35
@@ -57,15 +56,7 @@ def data(tmp_path: Path, margins: np.ndarray) -> Path:
         "test_labels": labels.astype(np.int64),
         "validation": np.arange(0),
     }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    info = {
-        **{"name": "grey", "classes": list("abcd"), "image_size": 8, "train": 4, "test": TEST, "validation": 0},
-        **{"mean": [0.5] * 3, "std": [0.25] * 3, "source": {}},
-        "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
-    }
-    (folder / "dataset.json").write_text(json.dumps(info))
-    return folder
+    return write_dataset(folder, arrays, classes="abcd")
 
 
 def fooled(margins: np.ndarray, levels: float) -> np.ndarray:

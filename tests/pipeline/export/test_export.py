@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from helpers.datasets import write_dataset
 from helpers.runs import a_cell, adversarial_result, attacked_weights, finish, method, reseal
 from helpers.science import build_network
 from safetensors.torch import save_file
 
 from ews.core.errors import EwsError
-from ews.core.files import sha256, write_json
+from ews.core.files import write_json
 from ews.core.seeds import torch_stream
 from ews.data.dataset import load as load_data
 from ews.pipeline.artifacts.evaluation import Result, write_result
@@ -36,7 +37,6 @@ MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.25]
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data" / "made_up"
-    folder.mkdir(parents=True)
     arrays = {
         "train_images": np.zeros((5, 8, 8, 3), np.uint8),
         "train_labels": np.arange(5),
@@ -44,15 +44,7 @@ def data(tmp_path: Path) -> Path:
         "test_labels": np.arange(10) % 5,
         "validation": np.arange(0),
     }
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-    info = {
-        **{"name": "made_up", "classes": list("abcde"), "image_size": 8, "train": 5, "test": 10, "validation": 0},
-        **{"mean": MEAN, "std": STD, "source": {}},
-        "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
-    }
-    (folder / "dataset.json").write_text(json.dumps(info))
-    return folder
+    return write_dataset(folder, arrays, classes="abcde", mean=MEAN, std=STD)
 
 
 def network(key: str) -> torch.nn.Module:

@@ -106,7 +106,7 @@ def test_points_stand_at_cost_and_error_and_the_front_steps_down(grow: Grow) -> 
     figure = _draw(tree)
     clean, corruption = figure.axes
     assert clean.get_ylabel() == "clean error (%)" and corruption.get_ylabel() == "corruption error (%)"
-    assert clean.get_xlabel() == "processor minutes of one training"
+    assert clean.get_xlabel() == "processor minutes of one training run"
     bars = [one for one in clean.containers if isinstance(one, ErrorbarContainer)]
     places = [(float(bar.lines[0].get_xdata()[0]), float(bar.lines[0].get_ydata()[0])) for bar in bars]
     assert np.allclose(places, [(2.4, 9), (12, 11), (24, 6)])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from ews.core.values import Count, Decay, Fraction, NonNegative, Positive
+from ews.core.values import Count, Decay, Fraction, NonNegative, Positive, one_of
 from ews.methods.spec import MethodParameters, MethodSpec
 from ews.subnets.search.registry import SEARCHES
 
@@ -33,9 +33,7 @@ class EwsParameters(MethodParameters):
     batch_fraction: Fraction = Field(default=1.0, description="Share of the batch on which the subnet is distilled.")
     interval: Count = Field(default=10, description="Iterations between controller updates, K.")
     samples: Count = Field(default=1, description="Subnets per controller update, C.")
-    search: Literal["learned", "random", "l1_norm", "gradient", "bandit"] = Field(
-        default="learned", description="Search strategy."
-    )
+    search: Annotated[str, one_of(tuple(SEARCHES))] = Field(default="learned", description="Search strategy.")
     hidden: Count = Field(default=100, description="Hidden size of the controller's LSTM.")
     learning_rate: Positive = Field(default=3.0e-4, description="Controller's learning rate (Adam).")
     betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = Field(

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field, GetPydanticSchema
-from pydantic_core.core_schema import literal_schema
+from pydantic import Field
 
 from ews.core.documents import Document
 from ews.core.fingerprint import Use
@@ -68,11 +67,6 @@ class Settings:
 S = TypeVar("S", bound=Section)
 O = TypeVar("O", bound=Options)  # noqa: E741 - options
 F = TypeVar("F", bound=Findings)
-
-
-def one_of(names: Sequence[str]) -> GetPydanticSchema:
-    """Return what restricts a text to some names, in messages and in the JSON Schema as well: those of a registry."""
-    return GetPydanticSchema(lambda *_: literal_schema(list(names)))
 
 
 T = TypeVar("T", tuple[str, ...], tuple[float, ...])

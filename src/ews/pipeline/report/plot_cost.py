@@ -69,7 +69,7 @@ def trade(study: Study) -> Figure:
             _front(axes, here, metric, unit)
             _scale(axes, [mean(point.seconds) / unit for point in here])
             axes.set_ylabel(f"{metric} (%)")
-            axes.set_xlabel(f"{CLOCKS[next(iter(clocks))]} {name} of one training")
+            axes.set_xlabel(f"{CLOCKS[next(iter(clocks))]} {name} of one training run")
         if len(groups) > 1:
             row[0].set_title(study.name(group), loc="left")
     shown = [method for method in study.methods if any(point.label.method == method for point in points)]

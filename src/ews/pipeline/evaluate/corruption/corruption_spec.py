@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from ews.core.documents import Document
 from ews.core.fingerprint import Use
-from ews.core.values import Section, Seed
+from ews.core.values import Section, Seed, one_of
 from ews.corruptions import BENCHMARK, NAMES
 from ews.corruptions.registry import CORRUPTIONS
 from ews.pipeline.evaluate.spec import (
@@ -19,7 +19,6 @@ from ews.pipeline.evaluate.spec import (
     Percent,
     Settings,
     distinct,
-    one_of,
     section_of,
 )
 

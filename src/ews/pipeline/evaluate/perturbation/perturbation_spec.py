@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from ews.core.documents import Document
-from ews.core.values import Section, Seed
+from ews.core.values import Section, Seed, one_of
 from ews.pipeline.evaluate.spec import (
     EvaluationSpec,
     Findings,
@@ -16,7 +16,6 @@ from ews.pipeline.evaluate.spec import (
     Percent,
     Settings,
     distinct,
-    one_of,
     section_of,
 )
 
