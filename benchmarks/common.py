@@ -22,12 +22,12 @@ from ews.methods.awp.awp_spec import AwpParameters
 from ews.methods.component import Batch, Context
 from ews.methods.compose import Method, compose
 from ews.methods.ews.ews_spec import EwsParameters
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodParameters
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodParameters
+from ews.models.architecture_specs import ArchitectureParameters
 from ews.models.network import Head, Network
 from ews.models.preact_resnet.preact_resnet_spec import PreActResNetParameters
 from ews.models.resnet.resnet_spec import ResNetParameters
-from ews.models.spec import ArchitectureParameters
 from ews.models.wide_resnet.wide_resnet_spec import WideResNetParameters
 from ews.pipeline.train import optim
 

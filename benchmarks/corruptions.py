@@ -34,7 +34,7 @@ from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
 from ews.corruptions import BENCHMARK, NAMES, SEVERITIES, corrupt
 from ews.corruptions.profiles import profile_for
-from ews.pipeline.corrupt.generate import corrupt_file
+from ews.pipeline.corrupt.generate_corrupted import corrupt_file
 
 # Seconds for 15 corruptions x 5 severities x 10,000 images at 32 x 32.
 TARGET = 60.0

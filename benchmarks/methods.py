@@ -40,8 +40,8 @@ from ews.core.files import write_json, write_text
 from ews.methods.component import Context
 from ews.methods.compose import Method, compose
 from ews.methods.damp.damp_spec import DampParameters
-from ews.methods.noise import FORMS, normal_like
 from ews.methods.parts import kernels_and_scales
+from ews.methods.weight_noise import FORMS, normal_like
 
 # title -> component, changes of its parameters; what is to be reached on CUDA.
 STEPS: dict[str, tuple[str | None, dict[str, Any]]] = {

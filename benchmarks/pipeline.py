@@ -38,9 +38,9 @@ from common import (
 from torch import Tensor
 
 from ews import augment
-from ews.augment.base import Augment, Source
-from ews.augment.registry import AUGMENTATIONS
-from ews.augment.spec import Crop
+from ews.augment.augmentation import Augment, Source
+from ews.augment.augmentation_registry import AUGMENTATIONS
+from ews.augment.augmentation_specs import Crop
 from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text

@@ -27,8 +27,8 @@ from ews.core.files import write_json, write_text
 from ews.data.dataset import Dataset, load
 from ews.models.network import Network
 from ews.models.subnet import Subnet
-from ews.pipeline.artifacts.names import LAST
 from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.artifacts.run_files import LAST
 from ews.pipeline.artifacts.weights import read_network
 from ews.pipeline.report.statistics import interval, paired
 from ews.subnets.search import build

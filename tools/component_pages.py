@@ -16,12 +16,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ews.augment.registry import AUGMENTATIONS
+from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.levels import as_levels
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodSpec
-from ews.models.registry import ARCHITECTURES, DYNAMIC
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodSpec
+from ews.models.architecture_registry import ARCHITECTURES, DYNAMIC
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 
 SRC = Path(__file__).parents[1] / "src" / "ews"
 BEGIN, END = "<!-- parameters: tools/component_pages.py -->", "<!-- end of parameters -->"

@@ -30,10 +30,10 @@ HOLDERS = {"EwsParameters": "EwsParameters"}
 ASIDE = {
     "ews/pipeline/study/naming.py": "the folder's name",
     "ews/pipeline/study/flat.py": "the folder's name",
-    "ews/pipeline/workflow/plan.py": "the folder's name",
+    "ews/pipeline/workflow/workflow_plan.py": "the folder's name",
     "ews/pipeline/study/methods.py": "checks",
-    "ews/methods/spec.py": "checks",
-    "ews/methods/registry.py": "which component it is of",
+    "ews/methods/method_specs.py": "checks",
+    "ews/methods/method_registry.py": "which component it is of",
     "ews/core/registry.py": "which component it is of",
     "ews/core/documents.py": "record.json",
     "ews/core/files.py": "record.json",
@@ -170,15 +170,15 @@ def form(value: object) -> str:
 
 def plan() -> None:
     """Plan as the workflow does, and write the cell as it hands it to the shell."""
-    from ews.pipeline.workflow import runs
-    from ews.pipeline.workflow.plan import Plan
+    from ews.pipeline.workflow import run_rules
+    from ews.pipeline.workflow.workflow_plan import Plan
 
     planned = Plan.of(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")))
     (name,) = planned.cells
-    Path("cell.json").write_text(runs.cell(planned, name), encoding="utf-8")
+    Path("cell.json").write_text(run_rules.cell(planned, name), encoding="utf-8")
     Path("run.txt").write_text(name, encoding="utf-8")
     (results,) = planned.evaluations
-    asked = runs.asked(planned, name, results.removeprefix(name), "corruption")
+    asked = run_rules.asked(planned, name, results.removeprefix(name), "corruption")
     Path("asked.txt").write_text(asked, encoding="utf-8")
 
 

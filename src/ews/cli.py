@@ -24,7 +24,7 @@ class Verb:
 
 
 def _data(words: Sequence[str]) -> None:
-    from ews.data.command import main
+    from ews.data.data_command import main
 
     main(words)
 
@@ -36,13 +36,13 @@ def _extra(words: Sequence[str]) -> None:
 
 
 def _corrupt_generate(words: Sequence[str]) -> None:
-    from ews.pipeline.corrupt.command import generate
+    from ews.pipeline.corrupt.corrupt_command import generate
 
     generate(words)
 
 
 def _corrupt_labels(words: Sequence[str]) -> None:
-    from ews.pipeline.corrupt.command import labels
+    from ews.pipeline.corrupt.corrupt_command import labels
 
     labels(words)
 
@@ -66,37 +66,37 @@ def _corrupt_npy(words: Sequence[str]) -> None:
 
 
 def _corrupt_sheet(words: Sequence[str]) -> None:
-    from ews.pipeline.corrupt.sheet import main
+    from ews.pipeline.corrupt.corruption_sheet import main
 
     main(words)
 
 
 def _perturb(words: Sequence[str]) -> None:
-    from ews.pipeline.perturb.command import main
+    from ews.pipeline.perturb.perturb_command import main
 
     main(words)
 
 
 def _train(words: Sequence[str]) -> None:
-    from ews.pipeline.train.command import main
+    from ews.pipeline.train.train_command import main
 
     main(words)
 
 
 def _evaluate(words: Sequence[str]) -> None:
-    from ews.pipeline.evaluate.command import main
+    from ews.pipeline.evaluate.evaluate_command import main
 
     main(words)
 
 
 def _study(words: Sequence[str]) -> None:
-    from ews.pipeline.study.command import main
+    from ews.pipeline.study.study_command import main
 
     main(words)
 
 
 def _report(words: Sequence[str]) -> None:
-    from ews.pipeline.report.command import main
+    from ews.pipeline.report.report_command import main
 
     main(words)
 
@@ -114,19 +114,19 @@ def _accept(words: Sequence[str]) -> None:
 
 
 def _remote_plan(words: Sequence[str]) -> None:
-    from ews.pipeline.remote.command import plan
+    from ews.pipeline.remote.remote_command import plan
 
     plan(words)
 
 
 def _remote_work(words: Sequence[str]) -> None:
-    from ews.pipeline.remote.command import work
+    from ews.pipeline.remote.remote_command import work
 
     work(words)
 
 
 def _remote_adopt(words: Sequence[str]) -> None:
-    from ews.pipeline.remote.adopt.command import main
+    from ews.pipeline.remote.adopt.adopt_command import main
 
     main(words)
 

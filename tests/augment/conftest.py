@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from helpers.science import build_augmentation
 
-from ews.augment.base import Augment
-from ews.augment.registry import AUGMENTATIONS
+from ews.augment.augmentation import Augment
+from ews.augment.augmentation_registry import AUGMENTATIONS
 
 Make = Callable[..., Augment]
 

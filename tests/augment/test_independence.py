@@ -10,11 +10,11 @@ from helpers.science import build_augmentation
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ews.augment.augmentation import Augment
+from ews.augment.augmentation_registry import AUGMENTATIONS
+from ews.augment.augmentation_workers import Batches, Views
 from ews.augment.augmix.augmix import Mixer
-from ews.augment.base import Augment
 from ews.augment.crop import draw
-from ews.augment.registry import AUGMENTATIONS
-from ews.augment.workers import Batches, Views
 
 ALL = sorted(AUGMENTATIONS)
 BY_IMAGE = ["augmix", "autoaugment"]

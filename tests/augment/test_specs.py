@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.augment.augmix.augmix_spec import AugMixParameters
-from ews.augment.registry import AUGMENTATIONS
 
 SECTIONS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())["augmentations"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ews.core.fingerprint import NOT_FOLLOWED, reached
-from ews.data.registry import READERS
+from ews.data.reader_registry import READERS
 
 ROOT = Path(__file__).parents[2]
 # Prints {cell: fingerprint of its training} for one cell of each method and augmentation.
@@ -20,13 +20,13 @@ import json
 from ews.core.fingerprint import fingerprint
 from ews.pipeline.study.cells import plan
 from ews.pipeline.study.params import validate
-from ews.pipeline.train.uses import uses
+from ews.pipeline.train.training_uses import uses
 import yaml
 raw = yaml.safe_load(open("params.yaml"))
 axes = {"augmentation": ["standard", "augmix"], "method": ["vanilla", "dropout", "ews"]}
 raw["studies"]["probe"] = {"dataset": "digits", "seed": 0, **axes}
 cells = plan(validate(raw), "probe")
-print(json.dumps({entry.run: fingerprint("ews.pipeline.train", uses(entry.cell)) for entry in cells}))
+print(json.dumps({entry.run: fingerprint("ews.pipeline.train.train_command", uses(entry.cell)) for entry in cells}))
 """
 
 Fingerprints = Callable[[], dict[str, str]]
@@ -118,7 +118,7 @@ def test_a_new_method_changes_no_other_cell(package: Path, fingerprints: Fingerp
         text = path.read_text(encoding="utf-8").replace("dropout", "mine").replace("Dropout", "Mine")
         (path.parent / name.replace("dropout", "mine")).write_text(text, encoding="utf-8")
         path.unlink()
-    registry = package / "methods" / "registry.py"
+    registry = package / "methods" / "method_registry.py"
     edit(
         registry,
         "from ews.methods.mixacm",
@@ -134,7 +134,7 @@ def test_a_new_method_changes_no_other_cell(package: Path, fingerprints: Fingerp
         ("methods/dropout/dropout_spec.py", "Probability of dropping", "Chance of dropping"),
         ("methods/ews/ews_spec.py", "default=0.7", "default=0.5"),
         ("augment/augmix/augmix_spec.py", "le=10", "le=9"),
-        ("methods/spec.py", "least_part: int = 1", "least_part: int = 2"),
+        ("methods/method_specs.py", "least_part: int = 1", "least_part: int = 2"),
     ],
 )
 def test_what_a_spec_says_of_values_changes_nothing(
@@ -155,8 +155,8 @@ def test_another_implementation_in_a_spec_changes_its_cells(package: Path, finge
 def test_modules_that_are_not_followed_exist_and_have_a_reason() -> None:
     for module, reason in NOT_FOLLOWED.items():
         assert importlib.util.find_spec(module) is not None and reason
-        assert module not in reached("ews.data.command", [READERS["digits"].implementation])
-    assert "ews.data.prepare" in reached("ews.data.command")
+        assert module not in reached("ews.data.data_command", [READERS["digits"].implementation])
+    assert "ews.data.prepare" in reached("ews.data.data_command")
 
 
 def test_the_same_on_every_python(package: Path, fingerprints: Fingerprints) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from ews.core.errors import EwsError
 from ews.corruptions import BENCHMARK, EXTRA, NAMES, PROFILES, corrupt
+from ews.corruptions.corruption_registry import CORRUPTIONS
 from ews.corruptions.profiles import profile_for
-from ews.corruptions.registry import CORRUPTIONS
 from ews.corruptions.weather import FROST_FILES, frost_folder
 from ews.images.streams import Streams
 
@@ -55,7 +55,7 @@ def test_any_split_gives_the_same_bytes(name: str) -> None:
 def test_many_images_are_the_same_in_blocks_of_any_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     many = np.random.default_rng(3).integers(0, 256, (70, 32, 32, 3), dtype=np.uint8)
     whole = corrupt(many, name=name, severity=2, seed=0)
-    monkeypatch.setattr("ews.corruptions.driver.BLOCK", 5 * many[0].size)
+    monkeypatch.setattr("ews.corruptions.corrupt_images.BLOCK", 5 * many[0].size)
     np.testing.assert_array_equal(corrupt(many, name=name, severity=2, seed=0), whole)
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, write_json
-from ews.data.command import code_of
+from ews.data.data_command import code_of
 from ews.data.dataset import Dataset, load
 from ews.data.prepare import moments, prepare
 from ews.data.sources import Source

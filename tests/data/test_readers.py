@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from ews.core.errors import EwsError
 from ews.data import archives, cifar_binary, digits, image_folder
-from ews.data.registry import READERS
+from ews.data.reader_registry import READERS
 
 Files = dict[str, bytes]
 MakeTar = Callable[..., Path]
@@ -29,7 +29,7 @@ def test_every_registered_reader_exists() -> None:
 
 def test_digits_are_all_there_once_and_divided_by_class() -> None:
     raw = digits.read()
-    raw.check("digits")
+    raw.check_trainable("digits")
     assert raw.train_images.shape == (1297, 32, 32, 3) and raw.test_images.shape == (500, 32, 32, 3)
     assert raw.classes == tuple("0123456789")
     whole = np.bincount(load_digits().target)
@@ -55,7 +55,7 @@ def test_digits_keep_their_look() -> None:
 
 def test_cifar10_records(cifar_files: Files, make_tar: MakeTar, tmp_path: Path) -> None:
     raw = cifar_binary.read(make_tar(tmp_path / "a.tar.gz", cifar_files))
-    raw.check("cifar")
+    raw.check_trainable("cifar")
     assert raw.train_images.shape == (100, 32, 32, 3) and raw.test_images.shape == (20, 32, 32, 3)
     # Byte by byte from the format's description: batch 2, record 3, green plane, row 5, column 7.
     content = cifar_files["cifar-10-batches-bin/data_batch_2.bin"]
@@ -131,7 +131,7 @@ def test_image_folder_in_every_form(pictures: Files, make_tar: MakeTar, tmp_path
     else:
         make_tar(path, {f"./{name}": content for name, content in files.items()}, mode=f"w:{form[4:]}")
     raw = image_folder.read(path)
-    raw.check("pictures")
+    raw.check_trainable("pictures")
     assert raw.classes == ("cat", "dog")
     assert raw.train_labels.tolist() == [0] * 10 + [1] * 10 and raw.test_labels.tolist() == [0] * 3 + [1] * 3
     assert raw.train_images[:, 2, 1, 0].tolist() == [*range(10), *range(100, 110)]

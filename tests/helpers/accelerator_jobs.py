@@ -10,7 +10,7 @@ import torch
 import ews.core.device
 from ews.attacks import ensemble
 from ews.data.dataset import load
-from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.evaluate_command import main
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.loop import fit

@@ -1,7 +1,7 @@
 """Every registered component as the smallest method that it can be."""
 
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodSpec
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodSpec
 
 
 def alone() -> list[str]:

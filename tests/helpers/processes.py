@@ -4,5 +4,5 @@ import multiprocessing
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["ews.pipeline.train.command", "ews.subnets.search.learned", "torch._dynamo", "torch._inductor"]
+    ["ews.pipeline.train.train_command", "ews.subnets.search.learned", "torch._dynamo", "torch._inductor"]
 )

@@ -9,7 +9,7 @@ from typing import Any
 from ews.core.documents import SEAL, seal_of
 from ews.core.files import sha256
 from ews.core.machine_types import Hardware
-from ews.methods.registry import METHODS
+from ews.methods.method_registry import METHODS
 from ews.pipeline.artifacts.record import EpochSeconds, Record
 from ews.pipeline.artifacts.run import write_record
 from ews.pipeline.study.cell import Cell

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 
 from ews import augment, models
-from ews.augment.base import Augment, Source
-from ews.augment.registry import AUGMENTATIONS
-from ews.augment.spec import Crop
+from ews.augment.augmentation import Augment, Source
+from ews.augment.augmentation_registry import AUGMENTATIONS
+from ews.augment.augmentation_specs import Crop
 from ews.methods.component import Context
 from ews.methods.compose import Method, compose
-from ews.methods.registry import METHODS
+from ews.methods.method_registry import METHODS
+from ews.models.architecture_registry import ARCHITECTURES, DYNAMIC
 from ews.models.network import Head, Network
-from ews.models.registry import ARCHITECTURES, DYNAMIC
 
 
 def build_network(

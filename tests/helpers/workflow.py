@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ews.cli import main
-from ews.pipeline.remote.plan import tasks
+from ews.pipeline.remote.remote_tasks import tasks
 from ews.pipeline.remote.work import filled
 from ews.pipeline.study.params import load
 

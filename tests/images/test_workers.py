@@ -48,7 +48,7 @@ STREAM = """
 import sys
 from pathlib import Path
 import numpy as np
-from ews.corruptions.batches import batches
+from ews.corruptions.corrupted_batches import batches
 
 if __name__ == "__main__":
     count = 0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
-from ews.methods.adversarial import ADVERSARIAL
+from ews.methods.adversarial_objective import ADVERSARIAL
 from ews.methods.awp.awp import Awp
 from ews.methods.awp.awp_spec import AwpParameters
 from ews.methods.component import Batch, Context, Metrics

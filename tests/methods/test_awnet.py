@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
-from ews.methods.adversarial import ADVERSARIAL
+from ews.methods.adversarial_objective import ADVERSARIAL
 from ews.methods.awnet import awnet
 from ews.methods.awnet.awnet import Awnet
 from ews.methods.component import Batch, Context

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
-from ews.methods import noise
-from ews.methods.adversarial import ADVERSARIAL
+from ews.methods import weight_noise
+from ews.methods.adversarial_objective import ADVERSARIAL
 from ews.methods.component import Batch, Context, Extra, Metrics, Pass
 from ews.methods.compose import Method
 from ews.methods.damp.damp import Damp
 from ews.methods.ews.ews import Ews
-from ews.methods.noise import FORMS, Noise
 from ews.methods.parts import kernels_and_scales, sizes
+from ews.methods.weight_noise import FORMS, Noise
 from ews.pipeline.train import optim
 
 GRADIENTS = ("perturbed", "objective")
@@ -188,7 +188,7 @@ def test_without_noise_eight_parts_are_vanilla(others: list[Any], form: str, vie
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """Yield a list of (weight's values, its draws z [M, *shape]), in the order of drawing."""
     found: list[tuple[Tensor, Tensor]] = []
-    draw = noise.normal_like
+    draw = weight_noise.normal_like
 
     def spy(weight: Tensor, draws: int, generator: torch.Generator) -> Tensor:
         numbers = draw(weight, draws, generator)
@@ -196,7 +196,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Tensor, Ten
         return numbers
 
     with monkeypatch.context() as patch:
-        patch.setattr(noise, "normal_like", spy)
+        patch.setattr(weight_noise, "normal_like", spy)
         yield found
 
 
@@ -350,7 +350,7 @@ def test_linear_least_squares_in_expectation_exactly(gradient: str, monkeypatch:
     signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 3)
     found = []
     for z in signs:
-        monkeypatch.setattr(noise, "normal_like", lambda weight, draws, generator, z=z: z.clone()[None, None])
+        monkeypatch.setattr(weight_noise, "normal_like", lambda weight, draws, generator, z=z: z.clone()[None, None])
         found.append(least_squares_gradient(linear, method, inputs, targets))
     weight = linear.weight[0].detach()
     expected = inputs.T @ (inputs @ weight - targets) / 8
@@ -403,7 +403,7 @@ def test_draws_are_a_function_of_seed_and_epoch() -> None:
 def test_noise_lies_in_memory_as_its_weight(nhwc: bool) -> None:
     context = make_context(nhwc=nhwc)
     for weight in kernels_and_scales(context.network):
-        numbers = noise.normal_like(weight, 5, torch_stream("test"))
+        numbers = weight_noise.normal_like(weight, 5, torch_stream("test"))
         assert numbers.shape == (5, *weight.shape)
         dense = [stride for stride, size in zip(weight.stride(), weight.shape, strict=True) if size > 1]
         assert [s for s, size in zip(numbers.stride()[1:], weight.shape, strict=True) if size > 1] == dense
@@ -509,7 +509,7 @@ def test_writing_into_a_weight_and_asking_about_it_find_the_weight_itself() -> N
         transposed = weight.T
         assert not torch.equal(transposed, 2 * values.T)
     # The draw for the whole batch, of the values at its first use.
-    factors = 1 + 0.3 * noise.normal_like(2 * values, 1, torch_stream("test"))[0]
+    factors = 1 + 0.3 * weight_noise.normal_like(2 * values, 1, torch_stream("test"))[0]
     torch.testing.assert_close(transposed, (2 * values * factors).T)
     assert torch.equal(weight.T, 2 * values.T)
 

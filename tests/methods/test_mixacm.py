@@ -23,8 +23,8 @@ from ews.methods.component import Batch, Context
 from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews
 from ews.methods.mixacm.mixacm import MIXED, PARTNER, SHARE, Mixacm
+from ews.models.architecture_registry import ARCHITECTURES
 from ews.models.network import Network
-from ews.models.registry import ARCHITECTURES
 
 SEED, CLASSES, SIZE = 5, 4, 10
 MIXACM: dict[str, Any] = {
@@ -485,7 +485,7 @@ def test_training_makes_no_adversarial_example(monkeypatch: pytest.MonkeyPatch) 
         raise AssertionError("attacked")
 
     method = make(make_context(), EWS)
-    monkeypatch.setattr("ews.methods.adversarial.pgd", fails)
+    monkeypatch.setattr("ews.methods.adversarial_objective.pgd", fails)
     method.gradients(make_batch())
     with pytest.raises(AssertionError, match="attacked"):
         method.objective.validation_images(make_batch().images[0], make_batch().labels, 0)

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
-from ews.methods.adversarial import ADVERSARIAL
+from ews.methods.adversarial_objective import ADVERSARIAL
 from ews.methods.asam.asam import Asam
 from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass
 from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews
+from ews.methods.method_registry import METHODS
 from ews.methods.parts import sizes, split
-from ews.methods.registry import METHODS
 from ews.methods.sam.sam import Sam
 from ews.methods.sam.sam_spec import SamParameters
 from ews.methods.sharpness import SharpnessAware

@@ -13,10 +13,10 @@ from ews.core.errors import EwsError
 from ews.methods.component import Component
 from ews.methods.dropout.dropout_spec import DropoutParameters
 from ews.methods.ews.ews_spec import EwsParameters
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodParameters
 from ews.methods.mixacm.mixacm_spec import MixacmParameters
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodParameters
-from ews.models.registry import DYNAMIC
+from ews.models.architecture_registry import DYNAMIC
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
 SECTIONS: dict[str, dict[str, Any]] = PARAMS["methods"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ews.models.registry import ARCHITECTURES, DYNAMIC
+from ews.models.architecture_registry import ARCHITECTURES, DYNAMIC
 from ews.models.wide_resnet.wide_resnet_spec import WideResNetParameters
 
 NETWORKS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())[

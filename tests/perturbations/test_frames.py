@@ -8,7 +8,7 @@ import pytest
 
 from ews.corruptions import corrupt
 from ews.perturbations import PROFILES, frames, perturb
-from ews.perturbations.geometric import affine, homography
+from ews.perturbations.frame_geometry import affine, homography
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 START = {"cifar": -7, "tiny": -15, "imagenet": -20}

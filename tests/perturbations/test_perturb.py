@@ -40,7 +40,7 @@ def test_any_split_gives_the_same_bytes(name: str, monkeypatch: pytest.MonkeyPat
     shuffled = perturb(IMAGES[order], name=name, seed=7, indices=order)
     np.testing.assert_array_equal(shuffled, whole[order])
     np.testing.assert_array_equal(perturb(IMAGES[[5]], name=name, seed=7, indices=[5])[0], whole[5])
-    monkeypatch.setattr("ews.perturbations.driver.BLOCK", 2 * whole[0].size)
+    monkeypatch.setattr("ews.perturbations.perturb_images.BLOCK", 2 * whole[0].size)
     np.testing.assert_array_equal(perturb(IMAGES, name=name, seed=7), whole)
 
 
@@ -119,7 +119,7 @@ def test_what_is_not_valid_is_refused_with_the_valid_values(change: dict, said: 
 
 def test_the_package_needs_no_torch() -> None:
     """Workers that make frames start without its seconds and its memory."""
-    code = "import sys, ews.pipeline.perturb.generate; print('torch' in sys.modules)"
+    code = "import sys, ews.pipeline.perturb.generate_perturbed; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

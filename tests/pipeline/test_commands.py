@@ -9,7 +9,7 @@ import pytest
 from ews import cli
 from ews.core.errors import EwsError
 from ews.pipeline import commands
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cells import plan
 from ews.pipeline.study.params import load
 

@@ -60,7 +60,7 @@ def register(project: Project, spec: Path) -> None:
     name = spec.parent.name.upper()
     line = f"from {module} import SPEC as {name}"
     assert f"`{line}`" in DOCUMENT
-    registry = project.folder / folder / "registry.py"
+    (registry,) = (project.folder / folder).glob("*_registry.py")
     text = registry.read_text(encoding="utf-8")
     last = list(re.finditer(r"^from ews\..*$", text, flags=re.MULTILINE))[-1]
     text = f"{text[: last.end()]}\n{line}{text[last.end() :]}"

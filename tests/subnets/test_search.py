@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from ews.core.errors import EwsError
 from ews.models.space import PATHS
 from ews.subnets.search import build
-from ews.subnets.search.registry import SEARCHES
+from ews.subnets.search.search_registry import SEARCHES
 
 WIDTHS = [(0.7, "ceil"), (0.4, "ceil"), (0.6, "expected"), (1.0, "ceil")]
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ews.augment.registry import AUGMENTATIONS
-from ews.methods.registry import METHODS
-from ews.models.registry import ARCHITECTURES
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.subnets.search.registry import SEARCHES
+from ews.augment.augmentation_registry import AUGMENTATIONS
+from ews.methods.method_registry import METHODS
+from ews.models.architecture_registry import ARCHITECTURES
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.subnets.search.search_registry import SEARCHES
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))

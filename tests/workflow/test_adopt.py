@@ -15,7 +15,7 @@ from helpers.workflow import Project, copy, jobs, tiny
 from ews.core import files
 from ews.core.documents import seal_of
 from ews.core.errors import EwsError
-from ews.pipeline.remote.adopt.command import main
+from ews.pipeline.remote.adopt.adopt_command import main
 from ews.pipeline.remote.adopt.judge import judge
 
 RUN = Path("results/runs/digits/tiny/standard/ews/seed0")
@@ -210,7 +210,7 @@ def test_a_run_that_was_written_meanwhile_is_kept(here: Project, bundle: Path, m
         (here.folder / RUN / "record.json").write_text("{}")
         return found
 
-    monkeypatch.setattr("ews.pipeline.remote.adopt.command.judge", and_then_another)
+    monkeypatch.setattr("ews.pipeline.remote.adopt.adopt_command.judge", and_then_another)
     with pytest.raises(EwsError, match="was written meanwhile; nothing was placed"):
         main([str(bundle)])
     assert [path.read_text() for path in here.folder.glob("results/runs/**/record.json")] == ["{}"]

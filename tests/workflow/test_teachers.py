@@ -15,7 +15,7 @@ import pytest
 from helpers.workflow import Project, copy, jobs, make_runs, tiny
 
 from ews.core.errors import EwsError
-from ews.pipeline.remote.adopt.command import main
+from ews.pipeline.remote.adopt.adopt_command import main
 
 RUNS = Path("results/runs/digits/tiny/standard")
 TEACHER, STUDENT = RUNS / "at/seed0", RUNS / "mixacm/seed0"

@@ -12,9 +12,9 @@ os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("
 try:
     from ews.core.errors import EwsError
     from ews.pipeline import commands
-    from ews.pipeline.artifacts import names
-    from ews.pipeline.workflow import data, paths, runs, studies
-    from ews.pipeline.workflow.plan import Plan
+    from ews.pipeline.artifacts import run_files
+    from ews.pipeline.workflow import data, paths, run_rules, studies
+    from ews.pipeline.workflow.workflow_plan import Plan
 except ImportError as error:
     raise WorkflowError(
         f"A package is missing here ({error}). Run `python3 bootstrap.py setup` and activate .venv, or see environment.yml."
@@ -58,5 +58,5 @@ def extra_source(wildcards):
 
 def evaluation_threads(wildcards):
     """One network uses one core; where many images are made on the way, their makers use all."""
-    many = planned(runs.makes_images, "run", "where", "kind")
+    many = planned(run_rules.makes_images, "run", "where", "kind")
     return workflow.cores or 1 if many(wildcards) else 1

@@ -3,13 +3,13 @@
 
 rule evaluate_cell:
     input:
-        data=planned(runs.data, "run"),
-        model=paths.file("{run}", names.LAST),
+        data=planned(run_rules.data, "run"),
+        model=paths.file("{run}", run_files.LAST),
         # None where images are made while they are measured.
-        corrupted=planned(runs.corrupted, "run", "where", "kind"),
+        corrupted=planned(run_rules.corrupted, "run", "where", "kind"),
     output:
-        result=paths.file("{run}{where}", names.result("{kind}")),
-        arrays=paths.file("{run}{where}", names.arrays("{kind}")),
+        result=paths.file("{run}{where}", run_files.result("{kind}")),
+        arrays=paths.file("{run}{where}", run_files.arrays("{kind}")),
     log:
         "logs/evaluate/{run}{where}/{kind}.log",
     benchmark:
@@ -20,10 +20,10 @@ rule evaluate_cell:
     resources:
         gpu=1,
         mem_mb=4000,
-        runtime=planned(runs.minutes, "kind"),
+        runtime=planned(run_rules.minutes, "kind"),
     params:
-        asked=planned(runs.asked, "run", "where", "kind"),
-        code=planned(runs.evaluate_code, "run", "where", "kind"),
+        asked=planned(run_rules.asked, "run", "where", "kind"),
+        code=planned(run_rules.evaluate_code, "run", "where", "kind"),
     shell:
         commands.rule(
             commands.evaluate(

@@ -4,12 +4,12 @@
 
 rule train_cell:
     input:
-        data=planned(runs.data, "run"),
-        extra=planned(runs.extra, "run"),
-        teachers=planned(runs.teacher_records, "run"),
+        data=planned(run_rules.data, "run"),
+        extra=planned(run_rules.extra, "run"),
+        teachers=planned(run_rules.teacher_records, "run"),
     output:
-        model=paths.file("{run}", names.LAST),
-        epochs=paths.file("{run}", names.EPOCHS),
+        model=paths.file("{run}", run_files.LAST),
+        epochs=paths.file("{run}", run_files.EPOCHS),
         record=paths.record("{run}"),
     log:
         "logs/train/{run}.log",
@@ -23,9 +23,9 @@ rule train_cell:
         mem_mb=8000,
         runtime=2880,
     params:
-        cell=planned(runs.cell, "run"),
-        code=planned(runs.train_code, "run"),
-        teachers=planned(runs.teacher_options, "run"),
+        cell=planned(run_rules.cell, "run"),
+        code=planned(run_rules.train_code, "run"),
+        teachers=planned(run_rules.teacher_options, "run"),
     shell:
         commands.rule(
             commands.train(

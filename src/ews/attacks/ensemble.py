@@ -12,7 +12,7 @@ import torch
 from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
-from ews.attacks.pgd import check
+from ews.attacks.pgd import check_threat
 from ews.core.errors import EwsError
 
 Version = Literal["standard", "plus"]
@@ -70,7 +70,7 @@ def autoattack(
         EwsError: images outside [0, 1] or not float32, a network in training mode, too few classes, logits that are not
             finite.
     """
-    check(epsilon=epsilon, step_size=1, steps=1)
+    check_threat(epsilon=epsilon, step_size=1, steps=1)
     if batch_size < 1:
         raise ValueError(f"batch_size: {batch_size!r} is not a whole number of at least 1")
     check_range(images)

@@ -55,7 +55,7 @@ def pgd(
     Raises:
         ValueError: a parameter outside its range, ``kl`` without a reference, images that are not floating.
     """
-    check(epsilon=epsilon, step_size=step_size, steps=steps)
+    check_threat(epsilon=epsilon, step_size=step_size, steps=steps)
     if not images.is_floating_point():
         raise ValueError(f"images: {images.dtype}; a floating type with values in [0, 1] is needed")
     if len(labels) != len(images):
@@ -75,7 +75,7 @@ def pgd(
     return attacked
 
 
-def check(*, epsilon: float, step_size: float, steps: int) -> None:
+def check_threat(*, epsilon: float, step_size: float, steps: int) -> None:
     """Refuse parameters that are no attack.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ews.attacks.pgd import check, pgd
+from ews.attacks.pgd import check_threat, pgd
 from ews.core.seeds import stream_seed
 
 
@@ -56,7 +56,7 @@ def worst_of_restarts(
     Raises:
         ValueError: a parameter outside its range.
     """
-    check(epsilon=epsilon, step_size=step_size, steps=steps)
+    check_threat(epsilon=epsilon, step_size=step_size, steps=steps)
     if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 1:
         raise ValueError(f"restarts: {restarts!r} is not a whole number of at least 1")
     worst = images.clone()

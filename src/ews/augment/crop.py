@@ -70,7 +70,7 @@ def parts(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
         yield order[start : start + batch_size]
 
 
-def check(images: np.ndarray, *, padding: int) -> None:
+def check_crop(images: np.ndarray, *, padding: int) -> None:
     """Refuse what is not a stack of colour images, or a padding that is negative or exceeds the image.
 
     Raises:

@@ -29,8 +29,8 @@ NOT_FOLLOWED = {
     "ews.data.download": "from where bytes come changes no result: their checksums say what they are",
 }
 """Modules that the fingerprint leaves out, and why. Beside these it leaves out what :func:`is_followed` names."""
-LISTS = ("registry", "spec")
-"""Last parts of module names: lists of entries, of which those in use are named; and the types of entries."""
+LISTS = ("registry", "_specs", "_spec")
+"""Ends of module names: lists of entries, of which those in use are named; the types of entries; and entries."""
 
 
 def is_followed(module: str) -> bool:
@@ -39,16 +39,14 @@ def is_followed(module: str) -> bool:
     Registries and specs do not: an entry's values stand in the cell, so that neither a new entry nor another
     description, range or default changes what a planned step does. What an entry runs counts by its function.
     """
-    last = module.rpartition(".")[2]
-    return module not in NOT_FOLLOWED and last not in LISTS and not last.endswith("_spec")
+    return module not in NOT_FOLLOWED and not module.endswith(LISTS)
 
 
 def fingerprint(entry: str, uses: Iterable[Use] = ()) -> str:
     """Return the fingerprint of what ``entry`` runs, as 16 hex digits.
 
     Args:
-        entry: the dotted name of the step's module or package, e.g. ``"ews.pipeline.train"``; of a package
-            its ``command`` counts too.
+        entry: the dotted name of the step's module, e.g. ``"ews.pipeline.train.train_command"``.
         uses: what the step runs by way of registries; the imports in each function's body are followed.
     """
     return _fingerprint(entry, frozenset(uses))
@@ -67,7 +65,7 @@ def _fingerprint(entry: str, uses: frozenset[Use]) -> str:
 
 def reached(entry: str, uses: Iterable[Use] = ()) -> list[str]:
     """Return the dotted names of the modules that :func:`fingerprint` covers, sorted; arguments are its."""
-    pending = [entry, f"{entry}.command"]
+    pending = [entry]
     for use in uses:
         pending += _use(use).imports
     seen: set[str] = set()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ews.corruptions.corruption_registry import CORRUPTIONS
 from ews.corruptions.profiles import PROFILES
-from ews.corruptions.registry import CORRUPTIONS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ def corrupt(
         EwsError: frost's photographs are not installed.
     """
     # Here, so that the names can be had without NumPy: planning a study needs no more.
-    from ews.corruptions.driver import apply, check_name
+    from ews.corruptions.corrupt_images import apply, check_name
 
     check_name(name, NAMES)
     function = CORRUPTIONS[name].implementation()

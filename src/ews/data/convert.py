@@ -16,7 +16,7 @@ from ews.core.files import exclusive, sha256
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data import arrays_pickle
 from ews.data.dataset import Dataset, load
-from ews.data.extra import IMAGES, INFO, LABELS, ExtraInfo, ExtraSource, check, folder_of
+from ews.data.extra import IMAGES, INFO, LABELS, ExtraInfo, ExtraSource, check_extra, folder_of
 
 DOWNLOADS = Path("data/.downloads")
 # How the published file (Carmon et al. 2019) and files of one's own name their two arrays.
@@ -75,7 +75,7 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
     if expected is not None and digest != expected:
         raise EwsError(f"{source}: its SHA-256 is {digest}, not {expected}: another file, or a damaged one.")
     images, labels = _arrays(read_npz(source) if source.suffix == ".npz" else arrays_pickle.read(source), source)
-    check(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(source))
+    check_extra(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(source))
     tests = {image.tobytes() for image in dataset.test_images}
     leaked = sum(image.tobytes() in tests for image in images)
     if leaked:

@@ -72,11 +72,11 @@ def load(dataset: Dataset) -> Extra:
             raise EwsError(f"{path}: missing or damaged: not the file that {INFO} describes. Make it again: {HOW}.")
         arrays.append(np.load(path, mmap_mode="r" if name == IMAGES else None, allow_pickle=False))
     images, labels = arrays
-    check(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(folder))
+    check_extra(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(folder))
     return Extra(images=images, labels=labels, checksum=sha256(folder / INFO))
 
 
-def check(images: NDArray[Any], labels: NDArray[Any], *, size: int, classes: int, where: str) -> None:
+def check_extra(images: NDArray[Any], labels: NDArray[Any], *, size: int, classes: int, where: str) -> None:
     """Refuse images that a network of the dataset could not be trained on.
 
     Raises:

@@ -15,7 +15,7 @@ from ews.core.files import exclusive, sha256
 from ews.data.dataset import INFO, DatasetInfo, SourceInfo
 from ews.data.download import fetch
 from ews.data.raw import Raw
-from ews.data.registry import READERS
+from ews.data.reader_registry import READERS
 from ews.data.sources import Source, find
 from ews.data.split import stratified
 
@@ -56,7 +56,7 @@ def prepare(
         archive = _archive(entry, downloads, mirror)
         read = READERS.find(entry.kind, where=source).implementation()
         raw = read(archive, **({} if entry.image_size is None else {"image_size": entry.image_size}))
-        raw.check(source)
+        raw.check_trainable(source)
         _check_counts(raw, entry, source)
         held_out = _held_out(raw.train_labels, validation, dataset)
         kept = np.setdiff1d(np.arange(len(raw.train_labels)), held_out)

@@ -26,7 +26,7 @@ class Raw:
     test_labels: NDArray[np.int64]
     classes: tuple[str, ...]
 
-    def check(self, where: str) -> None:
+    def check_trainable(self, where: str) -> None:
         """Refuse what could not be trained on.
 
         Raises:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ews.core.errors import EwsError, unknown
-from ews.data.registry import READERS
+from ews.data.reader_registry import READERS
 
 EMBEDDED = frozenset({"digits"})  # kinds that need no archive
 DIGITS_OF = {"md5": 32, "sha256": 64}  # hex digits of each algorithm that a checksum may name
@@ -24,7 +24,7 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     title: Text = Field(description="What it is, for captions and records.")
-    kind: Text = Field(description="How it is read: an entry of ews.data.registry.READERS.")
+    kind: Text = Field(description="How it is read: an entry of ews.data.reader_registry.READERS.")
     url: list[Text] = Field(default=[], description="Addresses, tried in order after the mirror.")
     file: Text | None = Field(default=None, description="The archive's name, in a mirror and in the cache.")
     size: Count | None = Field(default=None, description="The archive's length in bytes.")

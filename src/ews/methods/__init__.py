@@ -1,4 +1,4 @@
-"""Training methods as compositions of components, joined by ``+`` in the order of :mod:`ews.methods.registry`.
+"""Training methods as compositions of components, joined by ``+`` in the order of :mod:`ews.methods.method_registry`.
 
 A component has one of five kinds (:mod:`ews.methods.component`):
 

@@ -95,7 +95,7 @@ class Context:
         bfloat16: whether the network runs under bfloat16 autocast.
         channels_last: whether images are laid out NHWC in memory.
         teachers: networks of other runs by their role, in evaluation mode, without gradients; see
-            :func:`ews.pipeline.train.teachers.load`.
+            :func:`ews.pipeline.train.teacher_networks.load`.
         schedule: an epoch, from 0, to its learning rate as a share of the largest.
     """
 

@@ -21,9 +21,9 @@ from ews.methods.component import (
     Wrapper,
     error,
 )
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodParameters
 from ews.methods.objective import CrossEntropy
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodParameters
 
 
 def compose(components: Sequence[MethodParameters], context: Context) -> "Method":

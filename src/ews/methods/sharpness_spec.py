@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from ews.core.values import Count, Positive
-from ews.methods.spec import MethodParameters
+from ews.methods.method_specs import MethodParameters
 
 LEAST_PART = 2
 """Images of a sub-batch: a single one has no spread to normalise by."""

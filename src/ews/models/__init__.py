@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ews.models.registry import ARCHITECTURES, DYNAMIC
-from ews.models.spec import ArchitectureParameters, DynamicParameters
+from ews.models.architecture_registry import ARCHITECTURES, DYNAMIC
+from ews.models.architecture_specs import ArchitectureParameters, DynamicParameters
 
 if TYPE_CHECKING:
     from ews.models.network import Head, Network
@@ -15,10 +15,10 @@ def build(parameters: ArchitectureParameters, head: Head, *, dynamic: DynamicPar
     """Build a network with fresh weights.
 
     Args:
-        parameters: of one of :data:`ews.models.registry.ARCHITECTURES`.
+        parameters: of one of :data:`ews.models.architecture_registry.ARCHITECTURES`.
         head: classes, normalisation of the input, and source of the weights.
-        dynamic: what makes the network depend on its input, of one of :data:`ews.models.registry.DYNAMIC`; None:
-            nothing.
+        dynamic: what makes the network depend on its input, of one of
+            :data:`ews.models.architecture_registry.DYNAMIC`; None: nothing.
     """
     network = ARCHITECTURES.of(parameters).implementation()(parameters, head)
     if dynamic is not None:

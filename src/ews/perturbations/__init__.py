@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.corruptions.profiles import PROFILES
-from ews.perturbations import blur, geometric, noise, weather
-from ews.perturbations.driver import Perturbation, apply, check_name
+from ews.perturbations import frame_blur, frame_geometry, frame_noise, frame_weather
+from ews.perturbations.perturb_images import Perturbation, apply, check_name
 
 __all__ = ["NAMES", "NOISE", "PERTURBATIONS", "PROFILES", "frames", "perturb"]
 
 # In the order of the paper's tables.
 PERTURBATIONS: dict[str, Perturbation] = {
-    "gaussian_noise": Perturbation(noise.gaussian_noise, noise.FRAMES),
-    "shot_noise": Perturbation(noise.shot_noise, noise.FRAMES),
-    "motion_blur": Perturbation(blur.motion_blur, blur.MOTION_FRAMES),
-    "zoom_blur": Perturbation(blur.zoom_blur, blur.ZOOM_FRAMES, moves=True),
-    "snow": Perturbation(weather.snow, weather.FRAMES),
-    "brightness": Perturbation(weather.brightness, weather.FRAMES),
-    "translate": Perturbation(geometric.translate, geometric.TRANSLATE_FRAMES, moves=True),
-    "rotate": Perturbation(geometric.rotate, geometric.FRAMES, moves=True),
-    "tilt": Perturbation(geometric.tilt, geometric.FRAMES, moves=True),
-    "scale": Perturbation(geometric.scale, geometric.FRAMES, moves=True),
+    "gaussian_noise": Perturbation(frame_noise.gaussian_noise, frame_noise.FRAMES),
+    "shot_noise": Perturbation(frame_noise.shot_noise, frame_noise.FRAMES),
+    "motion_blur": Perturbation(frame_blur.motion_blur, frame_blur.MOTION_FRAMES),
+    "zoom_blur": Perturbation(frame_blur.zoom_blur, frame_blur.ZOOM_FRAMES, moves=True),
+    "snow": Perturbation(frame_weather.snow, frame_weather.FRAMES),
+    "brightness": Perturbation(frame_weather.brightness, frame_weather.FRAMES),
+    "translate": Perturbation(frame_geometry.translate, frame_geometry.TRANSLATE_FRAMES, moves=True),
+    "rotate": Perturbation(frame_geometry.rotate, frame_geometry.FRAMES, moves=True),
+    "tilt": Perturbation(frame_geometry.tilt, frame_geometry.FRAMES, moves=True),
+    "scale": Perturbation(frame_geometry.scale, frame_geometry.FRAMES, moves=True),
 }
 NAMES: tuple[str, ...] = tuple(PERTURBATIONS)
 # Their frames are independent draws around the first, clean one, so that each is compared with that one.

@@ -21,14 +21,14 @@ from ews.core.device import leased
 from ews.core.errors import EwsError, unknown
 from ews.core.machine import hardware
 from ews.data.dataset import load
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Acceptance, Repeated
 from ews.pipeline.artifacts.run import FinishedRun, write_record
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import plan, trainings
 from ews.pipeline.study.naming import canonical
 from ews.pipeline.study.params import load as load_params
-from ews.pipeline.train import uses
+from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import first_epoch
 
 TOLERANCE = 0.01
@@ -64,10 +64,10 @@ def sort(cells: Mapping[str, Cell], runs: Path) -> Sorted:
     """
     found = Sorted()
     for name, cell in cells.items():
-        if not (runs / name / names.RECORD).is_file():
+        if not (runs / name / run_files.RECORD).is_file():
             found.missing.append(name)
             continue
-        run, code = FinishedRun.open(runs / name), uses.code(cell)
+        run, code = FinishedRun.open(runs / name), training_uses.code(cell)
         if canonical(run.record.cell) != canonical(cell):
             found.other.append(name)
         elif run.record.code == code:
@@ -199,7 +199,7 @@ def tell_snakemake(folders: Sequence[Path]) -> None:
     Raises:
         EwsError: Snakemake refuses; the records are stamped all the same.
     """
-    targets = [str(folder / names.RECORD) for folder in folders]
+    targets = [str(folder / run_files.RECORD) for folder in folders]
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all", "--touch"]
     done = subprocess.run(
         [*command, "--allowed-rules", "train_cell", "--", *targets], capture_output=True, text=True, check=False
@@ -220,7 +220,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--reason", required=True, help="why the change of code touches no result; kept in the records")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="(default: %(default)s)")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
-    parser.add_argument("--runs", type=Path, default=Path(names.RUNS), help="(default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=Path(run_files.RUNS), help="(default: %(default)s)")
     parser.add_argument("--check-only", action="store_true", help="repeat the first epochs, and stamp nothing")
     arguments = parser.parse_args(argv)
     if not arguments.reason.strip():

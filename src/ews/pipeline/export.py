@@ -24,9 +24,9 @@ from ews.core import files
 from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
 from ews.data.dataset import load as load_data
-from ews.methods.registry import METHODS
+from ews.methods.method_registry import METHODS
 from ews.models.network import Head, Network
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import read_result
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.artifacts.weights import read_network
@@ -34,7 +34,7 @@ from ews.pipeline.evaluate.adversarial.adversarial_spec import SPEC as ADVERSARI
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions, AttackedWeights
 from ews.pipeline.study.cell import ArchitectureCell, Cell
 
-WEIGHTS = names.LAST
+WEIGHTS = run_files.LAST
 MODEL = "model.json"
 INFO = "model_info.json"
 FORMAT: Literal[2] = 2
@@ -107,7 +107,7 @@ def export(
     """
     finished, dataset = FinishedRun.open(run), load_data(data, verify=False)
     finished.check_data(dataset)
-    name = names.WEIGHTS["best" if best else "last"]
+    name = run_files.WEIGHTS["best" if best else "last"]
     if not finished.has(name):
         raise EwsError(f"{run}: has no {name}: no validation images selected an epoch. Leave --best out.")
     # Checked against the record, and built, before anything is written.
@@ -136,7 +136,7 @@ def export(
 
 def _measured(results: Path, run: FinishedRun, *, best: bool) -> tuple[AttackedWeights, AdversarialOptions] | None:
     """Return what attacks found of these weights, and what they were, if the run was attacked."""
-    if not (results / names.result(ADVERSARIAL.name)).is_file():
+    if not (results / run_files.result(ADVERSARIAL.name)).is_file():
         return None
     found = read_result(results, ADVERSARIAL, run)
     part = found.result.best if best else found.result.last

@@ -8,7 +8,7 @@ from helpers.runs import a_cell, finish, reseal, write_csv
 from safetensors.torch import load_file
 
 from ews.core.errors import EwsError
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun, clear
 from ews.pipeline.artifacts.tables import Row, read_rows
 from ews.pipeline.artifacts.weights import checksum, save_weights
@@ -22,9 +22,9 @@ EPOCH = {
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """The folder of a run with one epoch."""
-    write_csv(tmp_path / names.EPOCHS, [EPOCH])
-    save_weights(tmp_path / names.LAST, {"w": torch.arange(4.0)})
-    finish(tmp_path, a_cell(), files=[names.EPOCHS, names.LAST])
+    write_csv(tmp_path / run_files.EPOCHS, [EPOCH])
+    save_weights(tmp_path / run_files.LAST, {"w": torch.arange(4.0)})
+    finish(tmp_path, a_cell(), files=[run_files.EPOCHS, run_files.LAST])
     return tmp_path
 
 
@@ -35,13 +35,13 @@ def test_epochs_are_typed_and_a_method_s_own_numbers_stand_beside(run: Path) -> 
 
 
 def test_a_log_that_the_record_does_not_name_has_no_rows(run: Path) -> None:
-    (run / names.CONTROLLER).write_text("left over\n")
+    (run / run_files.CONTROLLER).write_text("left over\n")
     assert FinishedRun.open(run).controller() == ()
     with pytest.raises(EwsError, match=r"record\.json: names no timing\.csv"):
         FinishedRun.open(run).timing()
 
 
-@pytest.mark.parametrize("name", [names.EPOCHS, names.LAST])
+@pytest.mark.parametrize("name", [run_files.EPOCHS, run_files.LAST])
 def test_a_changed_byte_and_a_missing_file_are_named(run: Path, name: str) -> None:
     content = bytearray((run / name).read_bytes())
     content[-2] ^= 1
@@ -54,23 +54,23 @@ def test_a_changed_byte_and_a_missing_file_are_named(run: Path, name: str) -> No
 
 
 def test_a_record_of_another_content_names_the_key(run: Path) -> None:
-    reseal(run / names.RECORD, lambda record: record["cell"]["recipe"].pop("epochs"))
+    reseal(run / run_files.RECORD, lambda record: record["cell"]["recipe"].pop("epochs"))
     with pytest.raises(EwsError, match=r"record\.json: cell\.recipe\.epochs: Field required"):
         FinishedRun.open(run)
 
 
 def test_clear_leaves_the_state_and_what_is_not_a_run_s(run: Path) -> None:
-    for name in (names.STATE, "clean.json", f".{names.STATE}.x.pt", f".{names.EPOCHS}.x.csv"):
+    for name in (run_files.STATE, "clean.json", f".{run_files.STATE}.x.pt", f".{run_files.EPOCHS}.x.csv"):
         (run / name).write_text("")
     clear(run)
-    assert sorted(path.name for path in run.iterdir()) == ["clean.json", names.STATE]
+    assert sorted(path.name for path in run.iterdir()) == ["clean.json", run_files.STATE]
 
 
 def test_the_checksum_of_weights_is_of_names_types_shapes_and_values(tmp_path: Path) -> None:
     weights = {"b": torch.rand(2, 3, 4, 4), "a": torch.tensor(3)}
     first = checksum(weights)
-    save_weights(tmp_path / names.LAST, weights)
-    assert checksum(load_file(tmp_path / names.LAST)) == first
+    save_weights(tmp_path / run_files.LAST, weights)
+    assert checksum(load_file(tmp_path / run_files.LAST)) == first
     assert checksum({"a": weights["a"], "b": weights["b"].to(memory_format=torch.channels_last)}) == first
     for other in (
         {"b": weights["b"].reshape(3, 2, 4, 4)},

@@ -20,8 +20,8 @@ from ews.data.dataset import load
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
 from ews.pipeline.corrupt.official import decode, extract
+from ews.pipeline.evaluate.corruption.corrupted_images import Stored
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptedImages
-from ews.pipeline.evaluate.corruption.images import Stored
 from ews.pipeline.study.schema import OFFICIAL
 
 SHIPPED = Path(__file__).parents[3] / "data" / "sources.yaml"

@@ -16,8 +16,8 @@ from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256
 from ews.corruptions import corrupt
 from ews.images import pieces
-from ews.pipeline.corrupt import generate
-from ews.pipeline.corrupt.generate import corrupt_file
+from ews.pipeline.corrupt import generate_corrupted
+from ews.pipeline.corrupt.generate_corrupted import corrupt_file
 
 NAME = "gaussian_noise"
 SETTINGS = {"name": NAME, "seed": 3, "profile": "cifar", "source": "test"}
@@ -34,7 +34,7 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pieces of 4 images, each noted when it is done."""
-    monkeypatch.setattr(generate, "PIECE", 4 * 32 * 32 * 3)
+    monkeypatch.setattr(generate_corrupted, "PIECE", 4 * 32 * 32 * 3)
     monkeypatch.setattr(pieces, "NOTE_SECONDS", 0.0)
 
 
@@ -107,9 +107,9 @@ def test_work_of_other_settings_or_damaged_begins_anew(
     elif change == "images":
         np.save(images, 255 - np.load(images))
     elif change == "code":
-        monkeypatch.setattr(generate, "code_of", lambda name: "0123456789abcdef")
+        monkeypatch.setattr(generate_corrupted, "code_of", lambda name: "0123456789abcdef")
     elif change == "piece":
-        monkeypatch.setattr(generate, "PIECE", 5 * 32 * 32 * 3)
+        monkeypatch.setattr(generate_corrupted, "PIECE", 5 * 32 * 32 * 3)
         expected_pieces = 20
     elif change == "truncated":
         half.write_bytes(half.read_bytes()[:-1])
@@ -142,7 +142,7 @@ def test_a_kill_between_the_name_and_the_end_costs_nothing(
     monkeypatch.undo()
     before = sha256(out)
     done = stop_after(None)
-    monkeypatch.setattr(generate, "PIECE", 4 * 32 * 32 * 3)
+    monkeypatch.setattr(generate_corrupted, "PIECE", 4 * 32 * 32 * 3)
     corrupt_file(images, out, workers=1, **SETTINGS)
     assert done == []
     assert names(out.parent) == ["set.json", "set.npy"]
@@ -156,7 +156,7 @@ def test_a_finished_file_is_made_again_only_if_something_changed(
     out = tmp_path / "set" / "set.npy"
     corrupt_file(images, out, workers=1, **SETTINGS)
     settings, record = dict(SETTINGS), out.with_suffix(".json")
-    assert json.loads(record.read_text())["code"] == generate.code_of(NAME)
+    assert json.loads(record.read_text())["code"] == generate_corrupted.code_of(NAME)
     written = out.stat().st_mtime_ns
     if change == "file":
         content = bytearray(out.read_bytes())
@@ -169,7 +169,7 @@ def test_a_finished_file_is_made_again_only_if_something_changed(
     elif change == "sha256":
         record.write_text(json.dumps({**json.loads(record.read_text()), "sha256": "0" * 64}))
     elif change == "code":
-        monkeypatch.setattr(generate, "code_of", lambda name: "0123456789abcdef")
+        monkeypatch.setattr(generate_corrupted, "code_of", lambda name: "0123456789abcdef")
     elif change == "seed":
         settings["seed"] = 4
     elif change == "profile":
@@ -225,14 +225,14 @@ def test_a_disk_that_fills_up_while_pieces_are_written(
             resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
         return rows
 
-    monkeypatch.setattr(generate, "corrupt", full)
+    monkeypatch.setattr(generate_corrupted, "corrupt", full)
     try:
         with pytest.raises(EwsError, match=r"set\.npy: cannot be written: File too large\. .* 307,200 bytes"):
             corrupt_file(images, out, workers=1, **SETTINGS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert names(out.parent) == [".set.npy.partial"]
-    monkeypatch.setattr(generate, "corrupt", corrupt)
+    monkeypatch.setattr(generate_corrupted, "corrupt", corrupt)
     done = stop_after(None)
     corrupt_file(images, out, workers=1, **SETTINGS)
     assert len(done) == 25 - 7
@@ -256,7 +256,7 @@ def test_a_mistake_leaves_nothing(images: Path, tmp_path: Path) -> None:
 
 def test_code_other_than_planned_is_refused(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(EwsError, match="0123456789abcdef"):
-        generate.write_corrupted(
+        generate_corrupted.write_corrupted(
             data=dataset, name=NAME, seed=0, profile="cifar", out=tmp_path / "x.npy", workers=1,
             fingerprint="0123456789abcdef",
         )  # fmt: skip
@@ -267,8 +267,8 @@ def test_code_other_than_planned_is_refused(dataset: Path, tmp_path: Path) -> No
 COMMAND = """
 from ews.cli import entry
 from ews.images import pieces
-from ews.pipeline.corrupt import generate
-generate.PIECE, pieces.NOTE_SECONDS = 4 * 128 * 128 * 3, 0.0
+from ews.pipeline.corrupt import generate_corrupted
+generate_corrupted.PIECE, pieces.NOTE_SECONDS = 4 * 128 * 128 * 3, 0.0
 entry()
 """
 

@@ -11,8 +11,8 @@ from PIL import Image
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.corruptions import BENCHMARK, EXTRA, NAMES, corrupt
-from ews.pipeline.corrupt.generate import write_corrupted
-from ews.pipeline.corrupt.sheet import GAP, LABEL_WIDTH, LARGEST, LINE, draw, encode, main
+from ews.pipeline.corrupt.corruption_sheet import GAP, LABEL_WIDTH, LARGEST, LINE, draw, encode, main
+from ews.pipeline.corrupt.generate_corrupted import write_corrupted
 
 SCALED = 3 * 32  # a picture of 32 pixels on the sheet
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from ews.core.files import sha256, write_json
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
+from ews.models.architecture_registry import ARCHITECTURES
+from ews.models.architecture_specs import ArchitectureParameters, ArchitectureSpec
 from ews.models.network import Head
-from ews.models.registry import ARCHITECTURES
-from ews.models.spec import ArchitectureParameters, ArchitectureSpec
-from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.evaluate_command import main
 
 CLASSES = 4
 TEST = 40

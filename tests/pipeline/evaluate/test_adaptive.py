@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ews.attacks import ensemble
-from ews.attacks.adaptive import deceive
+from ews.attacks.adaptive_attack import deceive
 from ews.attacks.pgd import pgd
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, torch_stream
@@ -25,7 +25,7 @@ from ews.models.awnet.awnet import routing
 from ews.models.network import Network
 from ews.pipeline.evaluate import kept
 from ews.pipeline.evaluate.adaptive import adaptive
-from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.evaluate_command import main
 
 EPSILON = 8 / 255
 THRESHOLD = 128

@@ -22,11 +22,11 @@ from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.artifacts.weights import read_network
-from ews.pipeline.evaluate import options
+from ews.pipeline.evaluate import evaluation_options
 from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveOptions
 from ews.pipeline.evaluate.adversarial import masking, shards
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
-from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.evaluate_command import main
 
 EPSILON = 8 / 255
 GREY = 60
@@ -187,12 +187,12 @@ KILLED = """
 import sys, torch
 sys.path[:0] = {tests!r}
 import conftest, test_adversarial
-from ews.models.registry import ARCHITECTURES
+from ews.models.architecture_registry import ARCHITECTURES
 ARCHITECTURES.entries["ruler"] = conftest.RULER
 from ews.attacks import ensemble
 from ews.pipeline.evaluate.adversarial import shards
 ensemble.AutoAttack, shards.SHARD = test_adversarial.Quick, 20
-from ews.pipeline.evaluate.command import main
+from ews.pipeline.evaluate.evaluate_command import main
 main({words!r})
 """
 
@@ -294,9 +294,9 @@ def test_what_is_no_size_of_a_change_is_one_message(adversarial, run, option, te
 )
 def test_grey_levels_are_the_number_that_params_makes_of_them(kind, own):
     effort = {"steps": "8", "restarts": "1", "batch_size": "4", **own}
-    given = options.parsed(kind, {"epsilon": "8/255", "step_size": "2.5/255", **effort})
+    given = evaluation_options.parsed(kind, {"epsilon": "8/255", "step_size": "2.5/255", **effort})
     assert (given.epsilon, given.step_size) == (8 / 255, 2.5 / 255)
-    assert options.parsed(kind, {"epsilon": "0.03", "step_size": "1e-3", **effort}).epsilon == 0.03
+    assert evaluation_options.parsed(kind, {"epsilon": "0.03", "step_size": "1e-3", **effort}).epsilon == 0.03
 
 
 def test_a_network_that_diverged_is_named_before_anything_is_attacked(adversarial, run, data, write_run, capsys):

@@ -12,8 +12,8 @@ from ews.core.files import sha256
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
-from ews.pipeline.evaluate.spec import Options
-from ews.pipeline.evaluate.uses import code
+from ews.pipeline.evaluate.evaluation_specs import Options
+from ews.pipeline.evaluate.evaluation_uses import code
 
 WIDE = {"network": "wide_resnet", "depth": 10, "widen": 1}
 

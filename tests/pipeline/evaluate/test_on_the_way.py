@@ -19,15 +19,15 @@ from safetensors.torch import save_file
 
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256, write_json
-from ews.corruptions import batches as streams
 from ews.corruptions import corrupt
-from ews.corruptions.batches import batches
+from ews.corruptions import corrupted_batches as streams
+from ews.corruptions.corrupted_batches import batches
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.corrupt.generate import write_corrupted, write_labels
+from ews.pipeline.corrupt.generate_corrupted import write_corrupted, write_labels
 from ews.pipeline.evaluate import kept, predict
-from ews.pipeline.evaluate.command import main
-from ews.pipeline.evaluate.corruption import corruption, images
+from ews.pipeline.evaluate.corruption import corrupted_images, corruption
+from ews.pipeline.evaluate.evaluate_command import main
 
 COUNT = 90
 NAMES = ("contrast", "gaussian_noise", "frost")
@@ -115,7 +115,7 @@ def test_the_files_are_those_of_stored_images(
     subset: tuple[object, ...],
 ) -> None:
     monkeypatch.setattr(predict, "BATCH", batch)
-    monkeypatch.setattr(images, "BATCH", batch)
+    monkeypatch.setattr(corrupted_images, "BATCH", batch)
     monkeypatch.setattr(streams, "PIECE", piece)
     main(command(run, data, "--corrupted", stored, *MADE, *subset, out=tmp_path / "one"))
     main(command(run, data, *MADE, "--workers", workers, *subset, out=tmp_path / "two"))
@@ -211,7 +211,7 @@ def test_a_kill_while_results_are_written_costs_no_measurement(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("ews.pipeline.evaluate.command.write_result", killed)
+        patch.setattr("ews.pipeline.evaluate.evaluate_command.write_result", killed)
         with pytest.raises(AssertionError):  # of `measure`: it was not the one that stopped it
             measure(*MADE, "--workers", 1)
     assert not (run / "corruption.json").exists()

@@ -10,18 +10,18 @@ from helpers.runs import a_cell
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.core.fingerprint import reached
-from ews.corruptions.driver import InvalidInput
+from ews.corruptions.corrupt_images import InvalidInput
 from ews.data.dataset import load
 from ews.perturbations import NAMES, perturb
-from ews.perturbations import batches as stream
+from ews.perturbations import perturbed_batches as stream
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.evaluate.command import main
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
+from ews.pipeline.evaluate.evaluate_command import main
+from ews.pipeline.evaluate.evaluation_specs import Options
+from ews.pipeline.evaluate.evaluation_uses import COMMAND, uses
 from ews.pipeline.evaluate.perturbation import perturbation as module
 from ews.pipeline.evaluate.perturbation.perturbation_spec import PerturbationOptions
 from ews.pipeline.evaluate.predict import predict
-from ews.pipeline.evaluate.spec import Options
-from ews.pipeline.evaluate.uses import COMMAND, uses
 
 GREY = 60
 
@@ -237,7 +237,7 @@ def test_images_that_are_too_small_are_refused(run, data):
     assert not list((run / "x").glob("*"))
 
 
-@pytest.mark.parametrize("module_name", ["ews.perturbations.geometric", "ews.images.filters", "ews.perturbations"])
+@pytest.mark.parametrize("module_name", ["ews.perturbations.frame_geometry", "ews.images.filters", "ews.perturbations"])
 def test_an_edit_of_a_perturbation_reruns_this_evaluation_and_no_other(module_name):
     asked = {
         "clean": Options(),

@@ -21,9 +21,9 @@ def seen(*changes: float) -> Reach:
 def test_the_largest_change_of_all_counts() -> None:
     reach = seen(0.125, -0.0625)
     assert (reach.distance, reach.lowest, reach.highest) == (0.125, 0.0, 1.0)
-    reach.check(0.125, where=Path("work"))
+    reach.check_distance(0.125, where=Path("work"))
     with pytest.raises(EwsError, match=r"up to 0\.12500000 away .* allowed are 0\.10000000"):
-        reach.check(0.1, where=Path("work"))
+        reach.check_distance(0.1, where=Path("work"))
 
 
 @pytest.mark.parametrize("pixel", [-0.01, 1.01, float("nan")])
@@ -35,4 +35,4 @@ def test_pixels_that_are_none_are_refused_whenever_they_come(pixel: float, first
     for images in (bad, CLEAN) if first else (CLEAN, bad):
         reach.see(images, CLEAN)
     with pytest.raises(EwsError, match="The attack is at fault"):
-        reach.check(1.0, where=Path("work"))
+        reach.check_distance(1.0, where=Path("work"))

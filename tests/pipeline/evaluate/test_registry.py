@@ -7,9 +7,9 @@ import pytest
 
 from ews.pipeline.artifacts.evaluation import read_result
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.evaluate.command import main
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import NoSection
+from ews.pipeline.evaluate.evaluate_command import main
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_specs import NoSection
 
 PLAIN = [name for name, spec in EVALUATIONS.items() if spec.section is NoSection]
 

@@ -12,9 +12,9 @@ from PIL import Image
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.perturbations import NAMES, frames, perturb
-from ews.pipeline.perturb.command import main
-from ews.pipeline.perturb.generate import generate
-from ews.pipeline.perturb.sheet import LABEL_HEIGHT, LABEL_WIDTH, draw
+from ews.pipeline.perturb.generate_perturbed import generate
+from ews.pipeline.perturb.perturb_command import main
+from ews.pipeline.perturb.perturbation_sheet import LABEL_HEIGHT, LABEL_WIDTH, draw
 
 
 @pytest.fixture
@@ -32,7 +32,9 @@ def call(*arguments: object) -> None:
 def test_generate_writes_the_sequences_of_the_whole_set(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ews.pipeline.perturb.generate.PIECE", 3 * 31 * 32 * 32 * 3)  # pieces of 3, 3 and 1 images
+    monkeypatch.setattr(
+        "ews.pipeline.perturb.generate_perturbed.PIECE", 3 * 31 * 32 * 32 * 3
+    )  # pieces of 3, 3 and 1 images
     call("generate", "--images", images, "--out", tmp_path / "p", "--seed", 4, "--names", "snow", "translate")
     assert "32 pixels: the cifar constants" in capsys.readouterr().err
     for name in ("snow", "translate"):
@@ -45,7 +47,7 @@ def test_generate_writes_the_sequences_of_the_whole_set(
 
 
 def test_workers_and_crop(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ews.pipeline.perturb.generate.PIECE", 1)
+    monkeypatch.setattr("ews.pipeline.perturb.generate_perturbed.PIECE", 1)
     settings = {"name": "scale", "seed": 0, "profile": "imagenet", "crop": 24}
     generate(images, tmp_path / "one.npy", **settings, workers=1)
     generate(images, tmp_path / "two.npy", **settings, workers=2)
@@ -61,7 +63,7 @@ class Killed(BaseException):
 def test_killed_it_goes_on_and_ends_with_the_same_bytes(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ews.pipeline.perturb.generate.PIECE", 1)
+    monkeypatch.setattr("ews.pipeline.perturb.generate_perturbed.PIECE", 1)
     monkeypatch.setattr("ews.images.pieces.NOTE_SECONDS", 0.0)
     settings = {"name": "snow", "seed": 1, "profile": "cifar", "workers": 1}
     generate(images, tmp_path / "whole" / "snow.npy", **settings)
@@ -76,7 +78,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
             made.append(1)
         return perturb(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ews.pipeline.perturb.generate.perturb", counted)
+    monkeypatch.setattr("ews.pipeline.perturb.generate_perturbed.perturb", counted)
     with pytest.raises(Killed):
         generate(images, out, **settings)
     assert [path.name for path in out.parent.iterdir()] == [".snow.npy.partial"]
@@ -90,7 +92,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
         assert (out.parent / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert json.loads(out.with_suffix(".json").read_text())["sha256"] == sha256(out)
     # Another seed: made anew, and never the new array beside the old record.
-    monkeypatch.setattr("ews.pipeline.perturb.generate.perturb", perturb)
+    monkeypatch.setattr("ews.pipeline.perturb.generate_perturbed.perturb", perturb)
     generate(images, out, **{**settings, "seed": 2})
     np.testing.assert_array_equal(np.load(out), perturb(np.load(images), name="snow", seed=2))
     record = json.loads(out.with_suffix(".json").read_text())

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ews.core.errors import EwsError
-from ews.pipeline.remote.command import plan as write_plan
-from ews.pipeline.remote.plan import tasks as planned
+from ews.pipeline.remote.remote_command import plan as write_plan
+from ews.pipeline.remote.remote_tasks import tasks as planned
 from ews.pipeline.remote.tasks import Task
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import plan, trainings

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ews.core.errors import EwsError
-from ews.pipeline.remote.command import work as main
+from ews.pipeline.remote.remote_command import work as main
 from ews.pipeline.remote.tasks import Task
 from ews.pipeline.remote.work import Outcome, log_of, work
 

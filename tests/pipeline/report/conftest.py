@@ -16,8 +16,8 @@ from helpers.runs import RECIPE, a_cell, a_record, method, write_csv
 from ews.core.documents import SEAL, seal_of
 from ews.core.errors import EwsError
 from ews.core.files import sha256
-from ews.methods.registry import METHODS
-from ews.pipeline.artifacts import names
+from ews.methods.method_registry import METHODS
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun, write_record
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 
@@ -81,13 +81,13 @@ class Tree:
 
     def write(self, place: int, kind: str, result: Content) -> None:
         """Write what an evaluation found, and seal it."""
-        path = self.results(place) / names.result(kind)
+        path = self.results(place) / run_files.result(kind)
         path.write_text(json.dumps({"result": result}))
         self.seal(place)
 
     def change(self, place: int, name: str, change: Callable[[Content], object]) -> None:
         """Change the content of a JSON file of an entry, and seal what hangs on it."""
-        folder = self.folder(place) if name == names.RECORD else self.results(place)
+        folder = self.folder(place) if name == run_files.RECORD else self.results(place)
         content = json.loads((folder / name).read_text())
         change(content)
         (folder / name).write_text(json.dumps(content))
@@ -97,14 +97,14 @@ class Tree:
         """Make the records and results of entries vouch for what lies there now."""
         for place in places or range(len(self.entries)):
             entry, folder = self.entries[place], self.folder(place)
-            record = folder / names.RECORD
-            tables = [name for name in names.TRAINED if (folder / name).is_file() and name != names.RECORD]
+            record = folder / run_files.RECORD
+            tables = [name for name in run_files.TRAINED if (folder / name).is_file() and name != run_files.RECORD]
             _sealed(record, {"cell": entry["cell"], "files": {name: sha256(folder / name) for name in tables}})
             for asked in entry["asked"]:
-                path = self.results(place) / names.result(asked["kind"])
+                path = self.results(place) / run_files.result(asked["kind"])
                 if not path.is_file():
                     continue
-                arrays = path.with_name(names.arrays(asked["kind"]))
+                arrays = path.with_name(run_files.arrays(asked["kind"]))
                 _sealed(
                     path,
                     {

@@ -10,7 +10,7 @@ from helpers.runs import adversarial_result, attacked_weights, reseal
 
 from ews.core.errors import EwsError
 from ews.core.levels import as_levels
-from ews.pipeline.report import adversarial, manifest, measure, reported, table
+from ews.pipeline.report import attack_captions, measure, reported, study_rows, table
 from ews.pipeline.report.inputs import Inputs
 
 SETTINGS = {
@@ -51,7 +51,7 @@ def attacked(grow: Callable[..., Any]) -> Any:
 
 
 def measured(tree: Any) -> tuple[Any, Any, Any, Any]:
-    study, published = manifest.load(tree.study), reported.load(reported.DEFAULT)
+    study, published = study_rows.load(tree.study), reported.load(reported.DEFAULT)
     found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=published)
     return study, found, records, table.tables(study, found, records=records, reported=published)
 
@@ -170,7 +170,7 @@ def test_the_adaptive_error_stands_where_there_is_a_router(routed):
         ["–", "–", "–"],
         ["58.00 ± 0.00", "7.00 ± 0.00", "11.00 ± 0.00"],
     ]
-    caption = adversarial.further_caption(table.build(study, found, reported.load(reported.DEFAULT)))
+    caption = attack_captions.further_caption(table.build(study, found, reported.load(reported.DEFAULT)))
     for words in ("PGD-20, then as many steps", "weights 0.1, 10 and one uniform start each", "on 900 test images"):
         assert words in caption
     for name in ("table.html", "table.tex"):
@@ -248,10 +248,10 @@ def test_signs_of_masked_gradients_stand_in_the_table_and_the_records(attacked):
 
     kept = [record.warnings["adversarial"]["last"] for record in records]
     both = [warned(one, last=last, best=(*last, "Hard to attack.")) for one, last in zip(records, kept, strict=True)]
-    of_both = adversarial.signs(study, both)[0]
+    of_both = attack_captions.signs(study, both)[0]
     assert of_both.count("Square is ahead.") == 2 and of_both.count("(best) Hard to attack.") == 3
     many = [warned(record, last=("Odd.",) * 3) for record in records]
-    assert "And 7 more, in records.json." in adversarial.signs(study, many)[0]
+    assert "And 7 more, in records.json." in attack_captions.signs(study, many)[0]
     assert found
 
 
@@ -277,7 +277,7 @@ def test_a_manifest_without_the_attacks_settings_is_refused(attacked):
     del attacked.entries[0]["asked"][1]["options"]["epsilon"]
     attacked.rewrite()
     with pytest.raises(EwsError, match=r"entries\.0\.asked\.1\.options.*epsilon: Field required"):
-        manifest.load(attacked.study)
+        study_rows.load(attacked.study)
 
 
 @pytest.mark.parametrize(("value", "text"), [(8 / 255, "8/255"), (0.3, "0.3"), (0.0, "0/255"), (1.0, "255/255")])
@@ -287,7 +287,7 @@ def test_distances_are_written_in_grey_levels_where_they_are_whole(value, text):
 
 def test_without_vanilla_the_method_without_ews_is_what_rows_are_compared_with(attacked):
     attacked.errors(**{"at": (20.0, 21.0), "at+ews": (19.0, 18.0)})
-    study = manifest.load(attacked.study)
+    study = study_rows.load(attacked.study)
     plain, with_subnets = study.labels
     assert study.baseline(with_subnets) == study.baseline(plain) == plain
     texts = measured(attacked)[3]
@@ -305,12 +305,14 @@ def test_without_vanilla_the_method_without_ews_is_what_rows_are_compared_with(a
 
 
 def test_a_method_that_has_no_like_without_subnets_is_compared_with_nothing(grow):
-    study = manifest.load(grow(methods=("at", "trades", "trades+awp+ews"), logs=False).study)
+    study = study_rows.load(grow(methods=("at", "trades", "trades+awp+ews"), logs=False).study)
     assert [study.baseline(label) for label in study.labels] == [None] * len(study.labels)
 
 
 def test_vanilla_goes_before(grow):
-    study = manifest.load(grow(methods=("vanilla", "damp", "damp+ews"), augmentations=("standard",), logs=False).study)
+    study = study_rows.load(
+        grow(methods=("vanilla", "damp", "damp+ews"), augmentations=("standard",), logs=False).study
+    )
     assert [study.baseline(label) for label in study.labels] == [study.labels[0]] * 3
 
 

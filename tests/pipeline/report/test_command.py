@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ews.pipeline.report.command import main
+from ews.pipeline.report.report_command import main
 
 Tree = Any
 

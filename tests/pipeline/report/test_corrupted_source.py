@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ews.pipeline.report.captions import corrupted
-from ews.pipeline.report.manifest import load
+from ews.pipeline.report.study_rows import load
 
 Grow = Callable[..., Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ews.core.errors import EwsError
-from ews.pipeline.report import cost, manifest, measure, reported, table
+from ews.pipeline.report import cost, measure, reported, study_rows, table
 from ews.pipeline.report.inputs import Inputs
 
 Grow = Callable[..., Any]
@@ -25,8 +25,8 @@ def _edit(tree: Any, place: int, change: Callable[[dict[str, Any]], object]) -> 
     tree.change(place, "record.json", change)
 
 
-def _measure(tree: Any) -> tuple[manifest.Manifest, list[Any], list[dict[str, Any]]]:
-    study = manifest.load(tree.study)
+def _measure(tree: Any) -> tuple[study_rows.Manifest, list[Any], list[dict[str, Any]]]:
+    study = study_rows.load(tree.study)
     return study, *measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
 
 

@@ -16,15 +16,15 @@ from ews.core.errors import EwsError
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 from ews.pipeline.report import (
     figures,
-    manifest,
     measure,
     plot_controller,
     plot_corruption,
     plot_training,
     plotting,
     reported,
-    runs,
+    study_rows,
     table_data,
+    training_logs,
 )
 from ews.pipeline.report.inputs import Inputs
 
@@ -35,17 +35,17 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def _save(tree: Tree, folder: Path) -> dict[str, str]:
-    study = manifest.load(tree.study)
+    study = study_rows.load(tree.study)
     found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     figures.save(study, found, inputs=Inputs(tree.runs), folder=folder)
     assert {path.name for path in folder.iterdir()} == {f"{name}.svg" for name in NAMES}
     return {path.stem: path.read_text() for path in folder.iterdir()}
 
 
-def _study(tree: Tree) -> runs.Study:
-    study = manifest.load(tree.study)
+def _study(tree: Tree) -> training_logs.Study:
+    study = study_rows.load(tree.study)
     found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
-    return runs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
+    return training_logs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
 
 
 def _words(svg: str) -> set[str]:
@@ -135,7 +135,7 @@ def test_kept_channels_are_shares_of_the_subnets(grow: Grow) -> None:
     )
     tree.seal()
     study = _study(tree)
-    table = runs.kept(study, study.manifest.entries[0])
+    table = training_logs.kept(study, study.manifest.entries[0])
     assert table is not None
     assert (table.layers, table.subnets) == (["block 0", "block 1"], 20)
     np.testing.assert_array_equal(table.shares, [[0.5, 1.0, np.nan], [0.25, 0.0, 0.75]])
@@ -155,7 +155,7 @@ def test_curves_over_seeds(grow: Grow) -> None:
         write_csv(tree.folder(place) / "epochs.csv", rows)
     tree.seal()
     study = _study(tree)
-    curve = runs.epochs(study, study.results.labels[0], "validation_error", scale=100.0)
+    curve = training_logs.epochs(study, study.results.labels[0], "validation_error", scale=100.0)
     assert curve is not None
     assert curve.x.tolist() == [1, 2]
     assert curve.mean.tolist() == [37.5, 18.75]
@@ -163,8 +163,8 @@ def test_curves_over_seeds(grow: Grow) -> None:
 
 
 def test_running_mean_is_centred_and_shorter_at_the_ends() -> None:
-    assert runs.running_mean([1, 2, 6, 9], 3) == [1.5, 3, 17 / 3, 7.5]
-    assert runs.running_mean([1, 2, 6, 9], 1) == [1, 2, 6, 9]
+    assert training_logs.running_mean([1, 2, 6, 9], 3) == [1.5, 3, 17 / 3, 7.5]
+    assert training_logs.running_mean([1, 2, 6, 9], 1) == [1, 2, 6, 9]
 
 
 def test_severities_are_means_over_the_corruptions(grow: Grow) -> None:
@@ -176,12 +176,12 @@ def test_severities_are_means_over_the_corruptions(grow: Grow) -> None:
     ]
     tree.write(0, "corruption", {"rows": rows, "corruptions": {}})
     study = _study(tree)
-    points = runs.severities(study, study.results.labels[0], ("fog", "snow"))
+    points = training_logs.severities(study, study.results.labels[0], ("fog", "snow"))
     assert points == {s: [15.0 + s] for s in range(1, 6)}
 
 
 @pytest.mark.parametrize("draw", [plot_corruption.corruption, plot_corruption.severity])
-def test_no_panel_is_cut_to_the_errors_of_the_first(grow: Grow, draw: Callable[[runs.Study], Figure]) -> None:
+def test_no_panel_is_cut_to_the_errors_of_the_first(grow: Grow, draw: Callable[[training_logs.Study], Figure]) -> None:
     tree = grow(methods=("vanilla",), seeds=(0,))
     for place, lift in ((0, 0.0), (1, 90.0)):
         rows = [
@@ -198,7 +198,7 @@ def test_no_panel_is_cut_to_the_errors_of_the_first(grow: Grow, draw: Callable[[
 @pytest.mark.parametrize(
     ("name", "draw"), [("controller.csv", plot_controller.controller), ("kept.csv", plot_controller.kept)]
 )
-def test_numbers_that_are_none_are_named(tree: Tree, name: str, draw: Callable[[runs.Study], Figure]) -> None:
+def test_numbers_that_are_none_are_named(tree: Tree, name: str, draw: Callable[[training_logs.Study], Figure]) -> None:
     path = tree.runs / "digits/resnet8/augmix/ews/seed1" / name
     lines = path.read_text().splitlines()
     lines[3] = re.sub(r"[^,]+$", "nan", lines[3])

@@ -13,7 +13,7 @@ from helpers.runs import adversarial_result, attacked_weights
 
 from ews.core.errors import EwsError
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
-from ews.pipeline.report import images, manifest, measure, reported, table
+from ews.pipeline.report import measure, paired_images, reported, study_rows, table
 from ews.pipeline.report.inputs import Inputs
 
 IMAGES = 40
@@ -56,29 +56,29 @@ def keep(tree: Any, place: int, clean: np.ndarray, corrupted: np.ndarray) -> Non
     tree.write(place, "corruption", {"rows": rows, "corruptions": {}})
 
 
-def compared(tree: Any) -> dict[str, images.Difference]:
-    return {one.metric: one for one in images.compare(manifest.load(tree.study), inputs=Inputs(tree.runs))}
+def compared(tree: Any) -> dict[str, paired_images.Difference]:
+    return {one.metric: one for one in paired_images.compare(study_rows.load(tree.study), inputs=Inputs(tree.runs))}
 
 
 def test_the_interval_is_the_bootstrap_distribution_s_own() -> None:
     values = np.array([-2.0, 0.5, 1.0, 3.0, 7.5])
     every = [np.mean(drawn) for drawn in itertools.product(values, repeat=len(values))]
-    assert images.interval(values) == pytest.approx(tuple(np.quantile(every, [0.025, 0.975])), abs=0.15)
+    assert paired_images.interval(values) == pytest.approx(tuple(np.quantile(every, [0.025, 0.975])), abs=0.15)
 
 
 def test_with_many_images_it_is_that_of_the_normal_distribution() -> None:
     values = np.random.default_rng(1).choice([-100.0, 0.0, 100.0], size=4000, p=[0.05, 0.9, 0.05])
-    low, high = images.interval(values)
+    low, high = paired_images.interval(values)
     assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.05)
     assert (high - low) / 2 == pytest.approx(1.96 * values.std() / np.sqrt(4000), rel=0.03)
 
 
 def test_differences_that_are_all_alike_have_no_width() -> None:
-    assert images.interval(np.full(7, 2.5)) == (2.5, 2.5)
+    assert paired_images.interval(np.full(7, 2.5)) == (2.5, 2.5)
 
 
 def test_the_difference_is_that_of_the_measured_errors(tree: Any) -> None:
-    study = manifest.load(tree.study)
+    study = study_rows.load(tree.study)
     measured, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     found = compared(tree)
     assert list(found) == ["clean error", "corruption error"]
@@ -110,24 +110,24 @@ def test_copies_that_fail_with_their_image_count_once(tree: Any) -> None:
 
 
 def test_the_file_gives_back_what_was_written(tree: Any, tmp_path: Path) -> None:
-    study = manifest.load(tree.study)
-    found = images.compare(study, inputs=Inputs(tree.runs))
-    images.write(tmp_path / "images.csv", found)
-    assert images.read(tmp_path / "images.csv", study) == found
-    images.write(tmp_path / "images.csv", [])
+    study = study_rows.load(tree.study)
+    found = paired_images.compare(study, inputs=Inputs(tree.runs))
+    paired_images.write(tmp_path / "images.csv", found)
+    assert paired_images.read(tmp_path / "images.csv", study) == found
+    paired_images.write(tmp_path / "images.csv", [])
     with pytest.raises(EwsError, match="does not hold the comparisons of study 'made_up'"):
-        images.read(tmp_path / "images.csv", study)
+        paired_images.read(tmp_path / "images.csv", study)
 
 
 def test_the_table_shows_it(tree: Any) -> None:
-    study = manifest.load(tree.study)
+    study = study_rows.load(tree.study)
     measured, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     texts = table.tables(
         study,
         measured,
         records=records,
         reported=reported.load(),
-        differences=images.compare(study, inputs=Inputs(tree.runs)),
+        differences=paired_images.compare(study, inputs=Inputs(tree.runs)),
     )
     found, text = compared(tree)["corruption error"], texts["table.md"]
     assert "40 images of 75 copies" in text and "other test images" in text
@@ -149,8 +149,8 @@ def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
             random.random(IMAGES) < rates[cell["label"]["method"]]
         )
         keep(tree, place, clean, np.broadcast_to(clean, (15, 5, IMAGES)))
-    study = manifest.load(tree.study)
-    found = images.compare(study, inputs=Inputs(tree.runs))
+    study = study_rows.load(tree.study)
+    found = paired_images.compare(study, inputs=Inputs(tree.runs))
     pairs = [(one.label.method, one.reference.method) for one in found if one.metric == "clean error"]
     assert pairs == [
         ("dropout", "vanilla"),
@@ -175,8 +175,8 @@ def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
 def test_a_row_with_nothing_to_compare_with_is_left_out(grow: Grow, tmp_path: Path) -> None:
     lonely = grow(augmentations=("standard",), methods=("ews",), logs=False, images=IMAGES)
     assert compared(lonely) == {}
-    images.write(tmp_path / "images.csv", [])
-    assert images.read(tmp_path / "images.csv", manifest.load(lonely.study)) == []
+    paired_images.write(tmp_path / "images.csv", [])
+    assert paired_images.read(tmp_path / "images.csv", study_rows.load(lonely.study)) == []
 
 
 def test_attacks_are_compared_on_their_own_images(tree: Any) -> None:
@@ -281,8 +281,8 @@ def test_bad_predictions_are_named(tree: Any, spoil: Callable[[Path], Any], mess
 def test_a_file_that_is_not_the_study_s_is_refused(
     tree: Any, tmp_path: Path, column: str, value: str, message: str
 ) -> None:
-    study, path = manifest.load(tree.study), tmp_path / "images.csv"
-    images.write(path, images.compare(study, inputs=Inputs(tree.runs)))
+    study, path = study_rows.load(tree.study), tmp_path / "images.csv"
+    paired_images.write(path, paired_images.compare(study, inputs=Inputs(tree.runs)))
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     rows[0][column] = value
     text = io.StringIO()
@@ -291,4 +291,4 @@ def test_a_file_that_is_not_the_study_s_is_refused(
     writer.writerows(rows)
     path.write_text(text.getvalue())
     with pytest.raises(EwsError, match=message):
-        images.read(path, study)
+        paired_images.read(path, study)

@@ -11,7 +11,7 @@ from helpers.runs import reseal
 from ews.core.errors import EwsError
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 from ews.pipeline.evaluate.corruption.corruption_spec import SEVERITIES
-from ews.pipeline.report import manifest, measure, measurements, reported, table
+from ews.pipeline.report import measure, measurements, reported, study_rows, table
 from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
@@ -19,8 +19,8 @@ Grow = Callable[..., Tree]
 SMALL: dict[str, Any] = {"augmentations": ("standard",), "methods": ("vanilla", "ews"), "seeds": (0, 1), "logs": False}
 
 
-def _measure(tree: Tree) -> tuple[manifest.Manifest, list[measurements.Measurement], list[dict[str, Any]]]:
-    study = manifest.load(tree.study)
+def _measure(tree: Tree) -> tuple[study_rows.Manifest, list[measurements.Measurement], list[dict[str, Any]]]:
+    study = study_rows.load(tree.study)
     found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     return study, found, records
 
@@ -227,7 +227,7 @@ def test_malformed_manifests_are_refused(grow: Grow, change: Callable[[dict[str,
     change(tree.manifest)
     tree.rewrite()
     with pytest.raises(EwsError, match=message) as caught:
-        manifest.load(tree.study)
+        study_rows.load(tree.study)
     assert str(tree.study) in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from ews.core.errors import EwsError
 from ews.pipeline.evaluate.alexnet import ERRORS, FLIP_PROBABILITIES
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 from ews.pipeline.evaluate.perturbation.perturbation_spec import NAMES as PERTURBATIONS
-from ews.pipeline.report import manifest, plot_corruption, reported, runs, table_data
+from ews.pipeline.report import plot_corruption, reported, study_rows, table_data, training_logs
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.measure import measure
 from ews.pipeline.report.measurements import Measurement
@@ -57,12 +57,12 @@ def flips(tree: "Tree", place: int, names: tuple[str, ...], *, level: float) -> 
 
 
 def measured(tree) -> Numbers:
-    found, _ = measure(manifest.load(tree.study), inputs=Inputs(tree.runs), reported=reported.load())
+    found, _ = measure(study_rows.load(tree.study), inputs=Inputs(tree.runs), reported=reported.load())
     return {(one.label.method, one.seed, one.metric): one for one in found}
 
 
 def written(tree) -> dict[str, str]:
-    study, numbers = manifest.load(tree.study), reported.load()
+    study, numbers = study_rows.load(tree.study), reported.load()
     found, records = measure(study, inputs=Inputs(tree.runs), reported=numbers)
     return tables(study, found, records=records, reported=numbers)
 
@@ -132,9 +132,11 @@ def test_the_papers_numbers_stand_beside_with_their_footnotes(study) -> None:
 @pytest.mark.parametrize("imagenet", [True, False])
 def test_the_figure_of_errors_shows_errors_alone(study, imagenet: bool) -> None:
     tree = study(dataset="imagenet" if imagenet else "digits", imagenet=imagenet)
-    plan, numbers = manifest.load(tree.study), reported.load()
+    plan, numbers = study_rows.load(tree.study), reported.load()
     found, _ = measure(plan, inputs=Inputs(tree.runs), reported=numbers)
-    figure = plot_corruption.corruption(runs.Study(plan, table_data.build(plan, found, numbers), Inputs(tree.runs)))
+    figure = plot_corruption.corruption(
+        training_logs.Study(plan, table_data.build(plan, found, numbers), Inputs(tree.runs))
+    )
     names = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert names[:2] == ["clean", "mean"] and len(names) == 2 + 15
     (line,) = [line for line in figure.axes[0].lines if len(line.get_ydata()) == 17][:1]
@@ -154,7 +156,7 @@ def test_fewer_perturbations_are_not_called_mfp(study) -> None:
 def test_single_perturbations_are_no_summary(study) -> None:
     from ews.pipeline.report.measure import means
 
-    study_ = manifest.load(study().study)
+    study_ = study_rows.load(study().study)
     tree = study()
     found, _ = measure(study_, inputs=Inputs(tree.runs), reported=reported.load())
     (row, *_) = means(study_, found).values()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
-from ews.pipeline.report import html, latex, manifest, markdown, measure, reported, table
+from ews.pipeline.report import html, latex, markdown, measure, reported, study_rows, table
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.layout import Cell, Column, Grid, Row
 
@@ -85,7 +85,7 @@ def test_html_rows_are_complete_and_nothing_is_loaded(grow: Grow) -> None:
     tree = grow(datasets=("a", "b"), architectures=("x", "y"), seeds=(0, 1), logs=False)
     tree.manifest["rows"] = ["dataset", "architecture", "augmentation", "method"]
     tree.rewrite()
-    study = manifest.load(tree.study)
+    study = study_rows.load(tree.study)
     found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     text = table.tables(study, found, records=records, reported=reported.load())["table.html"]
     for part in re.findall(r"<table.*?</table>", text, flags=re.S):

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from ews.pipeline.report import (
     figures,
     layout_paired,
-    manifest,
     measure,
     plot_sweep,
     plotting,
     reported,
-    runs,
+    study_rows,
     sweeps,
     table_data,
+    training_logs,
 )
 from ews.pipeline.report.inputs import Inputs
 
@@ -31,14 +31,14 @@ WIDTHS = ("vanilla", "ews, width=0.7", "ews, width=0.1", "ews, width=0.3")
 SMALL: dict[str, Any] = {"augmentations": ("standard",), "seeds": (0, 1, 2), "logs": False}
 
 
-def _study(tree: Tree) -> runs.Study:
-    study = manifest.load(tree.study)
+def _study(tree: Tree) -> training_logs.Study:
+    study = study_rows.load(tree.study)
     found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
-    return runs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
+    return training_logs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
 
 
 def _find(tree: Tree) -> sweeps.Sweep:
-    found = sweeps.find(manifest.load(tree.study))
+    found = sweeps.find(study_rows.load(tree.study))
     assert found is not None
     return found
 
@@ -88,7 +88,7 @@ def test_truth_values_are_names() -> None:
 )
 def test_studies_that_sweep_no_method_s_parameter(grow: Grow, tmp_path: Path, plan: dict[str, Any]) -> None:
     tree = grow(**SMALL, **plan)
-    assert sweeps.find(manifest.load(tree.study)) is None
+    assert sweeps.find(study_rows.load(tree.study)) is None
     study = _study(tree)
     assert layout_paired.reference_grid(study.manifest, study.results) is None
     found, _ = measure.measure(study.manifest, inputs=Inputs(tree.runs), reported=reported.load())

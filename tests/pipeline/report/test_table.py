@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ews.core.errors import EwsError
-from ews.pipeline.report import latex, layout, manifest, markdown, measure, reported, table, table_data
+from ews.pipeline.report import latex, layout, markdown, measure, reported, study_rows, table, table_data
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.layout import Column
 from ews.pipeline.report.table_data import best
@@ -20,14 +20,14 @@ Grow = Callable[..., Tree]
 VANILLA, DROPOUT, EWS = (10.0, 11.0, 12.0), (10.0, 10.5, 11.0), (9.0, 11.0, 10.0)
 
 
-def _results(tree: Tree) -> tuple[manifest.Manifest, table_data.Results]:
-    study = manifest.load(tree.study)
+def _results(tree: Tree) -> tuple[study_rows.Manifest, table_data.Results]:
+    study = study_rows.load(tree.study)
     found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     return study, table_data.build(study, found, reported.load())
 
 
 def _texts(tree: Tree) -> dict[str, str]:
-    study = manifest.load(tree.study)
+    study = study_rows.load(tree.study)
     found, records = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
     texts = table.tables(study, found, records=records, reported=reported.load())
     # The columns are padded to line up, which says nothing.
@@ -224,7 +224,7 @@ def test_rounding_has_no_minus_zero() -> None:
 
 
 def test_records_of_other_cells_are_refused(tree: Tree) -> None:
-    study = manifest.load(tree.study)
+    study = study_rows.load(tree.study)
     path = tree.out / "records.json"
     path.write_text("[]")
     with pytest.raises(EwsError, match=r"records.json: does not hold the records"):

@@ -12,10 +12,10 @@ from helpers.runs import adversarial_result, attacked_weights
 
 from ews.core.errors import EwsError
 from ews.pipeline.artifacts import run as artifacts
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.report import manifest
-from ews.pipeline.report.command import main
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.report import study_rows
 from ews.pipeline.report.inputs import Inputs
+from ews.pipeline.report.report_command import main
 
 Tree = Any
 AGAIN = {"error": 0.0, "changed": 0, "distance": 0.0, "lowest": 0.0, "highest": 1.0}
@@ -97,7 +97,7 @@ def test_a_changed_byte_of_predictions_is_refused(whole: Tree) -> None:
     np.savez(path, prediction=np.arange(3))
     whole.seal()
     path.write_bytes(path.read_bytes() + b"\0")
-    inputs, entry = Inputs(whole.runs), manifest.load(whole.study).entries[0]
+    inputs, entry = Inputs(whole.runs), study_rows.load(whole.study).entries[0]
     result = inputs.result(entry, "clean")
     assert result is not None
     with pytest.raises(EwsError, match=r"clean\.npz: damaged, or of another evaluation"):

@@ -10,7 +10,7 @@ from helpers.runs import reseal
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from ews.pipeline.report import cost, manifest, measure, plot_cost, plotting, reported, runs, table_data
+from ews.pipeline.report import cost, measure, plot_cost, plotting, reported, study_rows, table_data, training_logs
 from ews.pipeline.report.inputs import Inputs
 
 Tree = Any
@@ -18,10 +18,10 @@ Grow = Callable[..., Tree]
 SECONDS = {"vanilla": (10.0, 12.0, 14.0), "dropout": (60.0, 60.0, 60.0), "ews": (120.0, 120.0, 120.0)}
 
 
-def _study(tree: Tree) -> runs.Study:
-    study = manifest.load(tree.study)
+def _study(tree: Tree) -> training_logs.Study:
+    study = study_rows.load(tree.study)
     found, _ = measure.measure(study, inputs=Inputs(tree.runs), reported=reported.load())
-    return runs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
+    return training_logs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
 
 
 def _draw(tree: Tree) -> Figure:
@@ -30,10 +30,10 @@ def _draw(tree: Tree) -> Figure:
 
 
 def _seconds(tree: Tree) -> dict[str, list[float]]:
-    study = manifest.load(tree.study)
+    study = study_rows.load(tree.study)
     found = _study(tree)
-    costs = cost.costs(study, runs.records(found))
-    taught = {run: cost.epoch_seconds(record) for run, record in runs.teachers(found).items()}
+    costs = cost.costs(study, training_logs.records(found))
+    taught = {run: cost.epoch_seconds(record) for run, record in training_logs.teachers(found).items()}
     return {label.method: plot_cost.training_seconds(study, label, costs, taught) for label in study.labels}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ews.core.documents import read_document, write_document
 from ews.core.errors import EwsError
-from ews.methods.adversarial_spec import AdversarialParameters
+from ews.methods.adversarial_objective_spec import AdversarialParameters
 from ews.methods.awp.awp_spec import AwpParameters
 from ews.methods.ews.ews_spec import EwsParameters
 from ews.models.awnet.awnet_spec import AwnetNetwork

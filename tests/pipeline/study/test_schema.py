@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ews.augment.registry import AUGMENTATIONS
+from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.corruptions import NAMES
-from ews.methods.registry import METHODS
-from ews.models.registry import ARCHITECTURES
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.methods.method_registry import METHODS
+from ews.models.architecture_registry import ARCHITECTURES
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study import schema
-from ews.subnets.search.registry import SEARCHES
+from ews.subnets.search.search_registry import SEARCHES
 
 ROOT = Path(__file__).parents[3]
 DEFINITIONS = schema.Params.model_json_schema()["$defs"]

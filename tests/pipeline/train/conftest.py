@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from ews.augment.registry import AUGMENTATIONS
-from ews.augment.spec import Crop
+from ews.augment.augmentation_registry import AUGMENTATIONS
+from ews.augment.augmentation_specs import Crop
 from ews.core.files import sha256
 from ews.data.dataset import Dataset, load
-from ews.methods.registry import METHODS
+from ews.methods.method_registry import METHODS
 from ews.models.cifar_resnet.cifar_resnet_spec import CifarResNetParameters
 from ews.pipeline.study.cell import (
     ArchitectureCell,

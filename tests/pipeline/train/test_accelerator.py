@@ -11,7 +11,7 @@ from helpers import accelerator_jobs as jobs
 from helpers.accelerator import on_accelerator
 from helpers.methods import alone
 
-from ews.pipeline.evaluate.command import main as measure
+from ews.pipeline.evaluate.evaluate_command import main as measure
 from ews.pipeline.study.cell import Cell
 
 pytestmark = pytest.mark.slow

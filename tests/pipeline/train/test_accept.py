@@ -8,10 +8,10 @@ import pytest
 
 from ews.core.errors import EwsError
 from ews.pipeline.accept import accept
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.train import optim, uses
+from ews.pipeline.train import optim, training_uses
 
 OLD = "0" * 16
 REASON = "A loop was renamed."
@@ -46,8 +46,8 @@ def test_runs_that_train_the_same_count_for_the_present_code(runs: tuple[Path, C
     for name, cell in cells.items():
         run = FinishedRun.open(folder / name)
         (entry,) = run.record.accepted
-        assert (entry.before, entry.after, entry.reason) == (OLD, uses.code(cell), REASON)
-        assert run.record.code == uses.code(cell) and entry.check.exact
+        assert (entry.before, entry.after, entry.reason) == (OLD, training_uses.code(cell), REASON)
+        assert run.record.code == training_uses.code(cell) and entry.check.exact
         # What was measured of it is still of it, and every file is still the one that its record names.
         assert run.identity == before[name].identity and run.record.files == before[name].record.files
     ews = FinishedRun.open(folder / "ews/seed1").record.accepted[0].check
@@ -61,10 +61,10 @@ def test_a_change_of_results_is_refused_kind_by_kind(
     folder, cells = runs
     rate = optim.learning_rate
     monkeypatch.setattr(optim, "learning_rate", lambda recipe, epoch: rate(recipe, epoch) * (1 + 1e-6))
-    records = {name: (folder / name / names.RECORD).read_bytes() for name in cells}
+    records = {name: (folder / name / run_files.RECORD).read_bytes() for name in cells}
     with pytest.raises(EwsError, match=r"2 kinds are not accepted:\n.*comes out otherwise.*train these runs again"):
         accepted(folder, cells, data)
-    assert {name: (folder / name / names.RECORD).read_bytes() for name in cells} == records
+    assert {name: (folder / name / run_files.RECORD).read_bytes() for name in cells} == records
 
 
 def test_checking_alone_writes_nothing(runs: tuple[Path, Cells], data: Path) -> None:
@@ -87,7 +87,7 @@ def test_unfinished_and_other_runs_are_left_alone(
 
 def test_a_damaged_log_is_refused(runs: tuple[Path, Cells], data: Path) -> None:
     folder, cells = runs
-    path = folder / "dropout/seed0" / names.EPOCHS
+    path = folder / "dropout/seed0" / run_files.EPOCHS
     path.write_text(path.read_text().replace("1,", "2,", 1))
     with pytest.raises(EwsError, match=r"epochs\.csv: damaged, or of another run"):
         accepted(folder, cells, data)

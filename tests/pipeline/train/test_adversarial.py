@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from ews.attacks.pgd import pgd
-from ews.augment.spec import Crop
+from ews.augment.augmentation_specs import Crop
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, torch_stream
 from ews.data.dataset import Dataset
-from ews.methods.adversarial_spec import AdversarialParameters
+from ews.methods.adversarial_objective_spec import AdversarialParameters
 from ews.methods.component import Batch
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint

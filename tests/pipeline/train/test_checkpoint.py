@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.train import checkpoint
 
 IDENTITY = {"parameters": "a", "code": "b", "data": "c"}
@@ -25,7 +25,7 @@ class Malicious:
 
 
 def saved(folder: Path) -> Path:
-    path = folder / names.STATE
+    path = folder / run_files.STATE
     training = {"weights": torch.arange(1000.0)}
     checkpoint.save(path, {"identity": IDENTITY, "training": training, "logs": {"epochs": [{"loss": 0.1}]}})
     return path
@@ -40,14 +40,14 @@ def test_what_is_saved_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", [{"identity": IDENTITY}, [1.0], {"a": 1, "b": 2, "c": 3}])
 def test_other_content_in_the_right_format_is_damaged(state: Any, tmp_path: Path) -> None:
-    path = tmp_path / names.STATE
+    path = tmp_path / run_files.STATE
     checkpoint.save(path, state)
     found, message = checkpoint.resume(path, IDENTITY)
     assert found is None and "damaged" in message
 
 
 def test_no_state(tmp_path: Path) -> None:
-    assert checkpoint.resume(tmp_path / names.STATE, IDENTITY) == (None, "")
+    assert checkpoint.resume(tmp_path / run_files.STATE, IDENTITY) == (None, "")
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "flipped", "digest", "garbage", "other format"])
@@ -82,7 +82,7 @@ def test_loading_runs_no_code(tmp_path: Path) -> None:
     buffer, target = io.BytesIO(), tmp_path / "touched"
     torch.save({"identity": IDENTITY, "bad": Malicious(target)}, buffer)
     payload = buffer.getvalue()
-    path = tmp_path / names.STATE
+    path = tmp_path / run_files.STATE
     path.write_bytes(checkpoint.MAGIC + hashlib.sha256(payload).hexdigest().encode() + payload)
     state, message = checkpoint.resume(path, IDENTITY)
     assert state is None and "damaged" in message

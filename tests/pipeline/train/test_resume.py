@@ -15,12 +15,12 @@ from helpers.processes import PROCESSES
 from ews.data.dataset import load
 from ews.pipeline.artifacts.evaluation import read_result
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.evaluate.command import main as measure
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluate_command import main as measure
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint
-from ews.pipeline.train.command import main
-from ews.subnets.search.registry import SEARCHES
+from ews.pipeline.train.train_command import main
+from ews.subnets.search.search_registry import SEARCHES
 
 COMBINATIONS = [
     *(pytest.param(name, "standard", id=name) for name in alone()),

@@ -13,16 +13,16 @@ from ews.core.console import finished
 from ews.core.documents import seal_of
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
-from ews.models.registry import ARCHITECTURES
+from ews.models.architecture_registry import ARCHITECTURES
 from ews.models.wide_resnet.wide_resnet_spec import WideResNetParameters
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.study.cell import ArchitectureCell, Cell
 from ews.pipeline.train import checkpoint
-from ews.pipeline.train.command import main
 from ews.pipeline.train.loop import fit
-from ews.pipeline.train.teachers import load
+from ews.pipeline.train.teacher_networks import load
+from ews.pipeline.train.train_command import main
 from ews.pipeline.train.training import Training
-from ews.pipeline.train.uses import uses
+from ews.pipeline.train.training_uses import uses
 
 MakeCell = Callable[..., Cell]
 Teachers = Callable[[Cell], dict[str, Path]]

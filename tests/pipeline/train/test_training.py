@@ -15,20 +15,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ews.augment.registry import AUGMENTATIONS
+from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core import files
 from ews.core.errors import EwsError
 from ews.core.fingerprint import reached
 from ews.data.dataset import Dataset
-from ews.methods.registry import METHODS
-from ews.models.registry import ARCHITECTURES
+from ews.methods.method_registry import METHODS
+from ews.models.architecture_registry import ARCHITECTURES
 from ews.pipeline.artifacts.weights import checksum
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.train import checkpoint, uses
-from ews.pipeline.train.teachers import load
+from ews.pipeline.train import checkpoint, training_uses
+from ews.pipeline.train.teacher_networks import load
 from ews.pipeline.train.training import Training
 from ews.pipeline.train.validate import validation_error
-from ews.subnets.search.registry import SEARCHES
+from ews.subnets.search.search_registry import SEARCHES
 
 MakeCell = Callable[..., Cell]
 Train = Callable[..., Path]
@@ -297,7 +297,7 @@ def test_changed_code_is_refused(make_cell: MakeCell, data: Path, tmp_path: Path
 
 def test_the_fingerprint_of_planning_is_accepted(make_cell: MakeCell, data: Path, tmp_path: Path) -> None:
     cell = make_cell("dropout", epochs=1)
-    code = uses.code(cell)
+    code = training_uses.code(cell)
     (tmp_path / "cell.json").write_text(cell.model_dump_json())
     arguments = command(cell, data, tmp_path / "out", "--fingerprint", code)
     arguments[arguments.index("--cell") + 1] = f"@{tmp_path / 'cell.json'}"
@@ -310,19 +310,19 @@ def test_the_fingerprint_of_planning_is_accepted(make_cell: MakeCell, data: Path
 
 def test_uses_follow_the_cell(make_cell: MakeCell) -> None:
     network = ARCHITECTURES["cifar_resnet"].implementation
-    assert uses.uses(make_cell("dropout+ews", "augmix")) == [
+    assert training_uses.uses(make_cell("dropout+ews", "augmix")) == [
         AUGMENTATIONS["augmix"].implementation,
         network,
         METHODS["dropout"].implementation,
         METHODS["ews"].implementation,
         SEARCHES["learned"].implementation,
     ]
-    assert uses.uses(make_cell()) == [AUGMENTATIONS["standard"].implementation, network]
+    assert training_uses.uses(make_cell()) == [AUGMENTATIONS["standard"].implementation, network]
 
 
 def test_planning_needs_no_torch() -> None:
     code = (
-        "import sys; import ews.pipeline.train.uses, ews.methods, ews.models, ews.augment, ews.subnets.search;"
+        "import sys; import ews.pipeline.train.training_uses, ews.methods, ews.models, ews.augment, ews.subnets.search;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], env=os.environ).returncode == 0
@@ -330,7 +330,7 @@ def test_planning_needs_no_torch() -> None:
 
 def test_one_method_s_code_is_not_another_s(make_cell: MakeCell) -> None:
     """The modules that only ews needs are outside the fingerprints of vanilla and dropout."""
-    seen = set(reached("ews.pipeline.train"))
+    seen = set(reached("ews.pipeline.train.train_command"))
     private = {"ews.methods.ews.ews", "ews.methods.dropout.dropout", "ews.subnets.controller", "ews.subnets.distil"}
     assert "ews.methods.compose" in seen and not seen & private
 

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from ews.core.errors import EwsError
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.workflow import data, runs, studies
-from ews.pipeline.workflow.plan import Plan
+from ews.pipeline.workflow import data, run_rules, studies
+from ews.pipeline.workflow.workflow_plan import Plan
 
 ROOT = Path(__file__).parents[3]
 RUN = "digits/resnet8_thin/standard/ews/seed0"
@@ -25,14 +25,14 @@ def plan() -> Plan:
 
 def test_a_run_that_no_study_plans_is_named(plan: Plan) -> None:
     with pytest.raises(EwsError, match=r"results/runs/digits/none: no study in params\.yaml plans this run"):
-        runs.cell(plan, "digits/none")
+        run_rules.cell(plan, "digits/none")
     with pytest.raises(EwsError, match=r"no study in params\.yaml plans this evaluation"):
-        runs.asked(plan, RUN, "/evaluation--test_images-3", "clean")
+        run_rules.asked(plan, RUN, "/evaluation--test_images-3", "clean")
 
 
 def test_a_cell_goes_whole_through_the_shell(plan: Plan) -> None:
-    assert Cell.model_validate_json(runs.cell(plan, RUN)) == plan.cells[RUN]
-    assert runs.data(plan, RUN) == "data/digits/dataset.json"
+    assert Cell.model_validate_json(run_rules.cell(plan, RUN)) == plan.cells[RUN]
+    assert run_rules.data(plan, RUN) == "data/digits/dataset.json"
 
 
 def test_an_evaluation_is_asked_for_what_decides_its_result_and_nothing_else(plan: Plan) -> None:
@@ -40,10 +40,10 @@ def test_an_evaluation_is_asked_for_what_decides_its_result_and_nothing_else(pla
     for results, entry in plan.evaluations.items():
         where = results.removeprefix(entry.run)
         for asked in entry.asked:
-            words = runs.asked(plan, entry.run, where, asked.kind).split()
+            words = run_rules.asked(plan, entry.run, where, asked.kind).split()
             named = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
             assert named <= {*EVALUATIONS[asked.kind].options.model_fields, "corrupted"}
-            stored = runs.corrupted(plan, entry.run, where, asked.kind)
+            stored = run_rules.corrupted(plan, entry.run, where, asked.kind)
             assert ("corrupted" in named) == bool(stored)
             if stored:
                 folder = words[words.index("--corrupted") + 1]
@@ -89,9 +89,9 @@ def test_an_address_is_no_property_of_the_images(plan: Plan) -> None:
 
 
 def test_only_makers_of_many_images_take_all_cores(plan: Plan) -> None:
-    assert not runs.makes_images(plan, RUN, "", "clean")
-    assert not runs.makes_images(plan, RUN, "", "corruption")  # stored
-    assert {runs.minutes(plan, kind) for kind in runs.KINDS} == {60, 240, 1440}
+    assert not run_rules.makes_images(plan, RUN, "", "clean")
+    assert not run_rules.makes_images(plan, RUN, "", "corruption")  # stored
+    assert {run_rules.minutes(plan, kind) for kind in run_rules.KINDS} == {60, 240, 1440}
 
 
 def test_a_study_collects_each_file_once(plan: Plan) -> None:

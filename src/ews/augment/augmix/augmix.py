@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ews.augment.augmentation import CrossEntropy, Source
+from ews.augment.augmentation_specs import Crop
+from ews.augment.augmentation_workers import ImageByImage
 from ews.augment.augmix.augmix_spec import AugMixParameters
 from ews.augment.augmix.operations import OPERATIONS, Operation
-from ews.augment.base import CrossEntropy, Source
-from ews.augment.spec import Crop
-from ews.augment.workers import ImageByImage
 
 MIXTURES = 2
 """Augmented views beside the clean one (the paper's number)."""

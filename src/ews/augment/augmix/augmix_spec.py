@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from ews.augment.spec import AugmentationParameters, AugmentationSpec
+from ews.augment.augmentation_specs import AugmentationParameters, AugmentationSpec
 from ews.core.values import Count, NonNegative, Positive
 
 if TYPE_CHECKING:
+    from ews.augment.augmentation import Source
+    from ews.augment.augmentation_specs import Crop
     from ews.augment.augmix.augmix import AugMix
-    from ews.augment.base import Source
-    from ews.augment.spec import Crop
 
 
 class AugMixParameters(AugmentationParameters):

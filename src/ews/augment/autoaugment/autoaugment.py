@@ -9,10 +9,10 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment as Policy
 from torchvision.transforms import AutoAugmentPolicy
 
+from ews.augment.augmentation import CrossEntropy, Source
+from ews.augment.augmentation_specs import Crop
+from ews.augment.augmentation_workers import ImageByImage
 from ews.augment.autoaugment.autoaugment_spec import AutoAugmentParameters
-from ews.augment.base import CrossEntropy, Source
-from ews.augment.spec import Crop
-from ews.augment.workers import ImageByImage
 
 POLICIES = {"cifar10": AutoAugmentPolicy.CIFAR10, "svhn": AutoAugmentPolicy.SVHN}
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from ews.augment.spec import AugmentationParameters, AugmentationSpec
+from ews.augment.augmentation_specs import AugmentationParameters, AugmentationSpec
 
 if TYPE_CHECKING:
+    from ews.augment.augmentation import Source
+    from ews.augment.augmentation_specs import Crop
     from ews.augment.autoaugment.autoaugment import AutoAugment
-    from ews.augment.base import Source
-    from ews.augment.spec import Crop
 
 
 class AutoAugmentParameters(AugmentationParameters):

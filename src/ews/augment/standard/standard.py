@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews.augment.base import CrossEntropy, Source
-from ews.augment.crop import check, crop_and_flip, draw, to_float
-from ews.augment.spec import Crop
+from ews.augment.augmentation import CrossEntropy, Source
+from ews.augment.augmentation_specs import Crop
+from ews.augment.crop import check_crop, crop_and_flip, draw, to_float
 from ews.augment.standard.standard_spec import StandardParameters
 
 # The share of a GPU's free memory that the training set may take; the rest is for the training itself (choice).
@@ -30,7 +30,7 @@ class Standard:
         Raises:
             EwsError: the images or the padding do not fit.
         """
-        check(source.images, padding=crop.padding)
+        check_crop(source.images, padding=crop.padding)
         self._images = source.images
         self._seed = source.seed
         self._device = torch.device(source.device)
@@ -43,7 +43,7 @@ class Standard:
                 self._resident = torch.tensor(np.asarray(self._images), device=self._device)
 
     def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
-        """Yield float32 [1, B, 3, H, W]; see :meth:`ews.augment.base.Augment.loader`."""
+        """Yield float32 [1, B, 3, H, W]; see :meth:`ews.augment.augmentation.Augment.loader`."""
         draws = draw(seed=self._seed, epoch=epoch, count=len(self._images), padding=self._padding, flip=self._flip)
         # The epoch's order and draws go to the device at once: a step then waits for no copy.
         places, top, left, flip = (

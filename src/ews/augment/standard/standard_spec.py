@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ews.augment.spec import AugmentationParameters, AugmentationSpec
+from ews.augment.augmentation_specs import AugmentationParameters, AugmentationSpec
 
 if TYPE_CHECKING:
-    from ews.augment.base import Source
-    from ews.augment.spec import Crop
+    from ews.augment.augmentation import Source
+    from ews.augment.augmentation_specs import Crop
     from ews.augment.standard.standard import Standard
 
 

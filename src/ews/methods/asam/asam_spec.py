@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ews.core.values import Positive
+from ews.methods.method_specs import MethodSpec
 from ews.methods.sharpness_spec import LEAST_PART, SharpnessParameters
-from ews.methods.spec import MethodSpec
 
 if TYPE_CHECKING:
     from ews.methods.asam.asam import Asam

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ews.methods.adversarial import ADVERSARIAL, Adversarial
+from ews.methods.adversarial_objective import ADVERSARIAL, Adversarial
 from ews.methods.component import Batch, Pass, Target
 
 

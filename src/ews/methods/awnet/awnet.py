@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ews.core.errors import EwsError
-from ews.methods.adversarial import ADVERSARIAL, Adversarial
+from ews.methods.adversarial_objective import ADVERSARIAL, Adversarial
 from ews.methods.awnet.awnet_spec import AwnetParameters
 from ews.methods.component import Batch, Context, Pass, Target, error
 from ews.models.awnet.awnet import router_of, routing, settle
@@ -59,7 +59,7 @@ class Awnet(Adversarial):
 
         Args:
             context: the network, with a router, and the teachers of :data:`ROLES`.
-            parameters: see :class:`ews.methods.adversarial.Adversarial`, too.
+            parameters: see :class:`ews.methods.adversarial_objective.Adversarial`, too.
 
         Raises:
             EwsError: no router, or a teacher is missing.

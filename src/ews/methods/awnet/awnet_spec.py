@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ews.core.values import Decay, NonNegative
-from ews.methods.adversarial_spec import AdversarialParameters
-from ews.methods.spec import MethodSpec, Teacher, TeacherRole
+from ews.methods.adversarial_objective_spec import AdversarialParameters
+from ews.methods.method_specs import MethodSpec, Teacher, TeacherRole
 from ews.models.awnet.awnet_spec import AwnetNetwork
 
 if TYPE_CHECKING:

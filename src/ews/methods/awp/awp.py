@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ews.methods.adversarial import attacked
+from ews.methods.adversarial_objective import attacked
 from ews.methods.awp.awp_spec import AwpParameters
 from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Wrapper
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from ews.core.values import NonNegative
-from ews.methods.spec import MethodParameters, MethodSpec, Needs
+from ews.methods.method_specs import MethodParameters, MethodSpec, Needs
 
 if TYPE_CHECKING:
     from ews.methods.awp.awp import Awp

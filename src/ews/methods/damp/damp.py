@@ -4,7 +4,7 @@ from ews.core.seeds import torch_stream
 from ews.methods import parts
 from ews.methods.component import Batch, Context, Gradients, Metrics, Wrapper
 from ews.methods.damp.damp_spec import DampParameters
-from ews.methods.noise import Noise
+from ews.methods.weight_noise import Noise
 
 # On a CPU as measured by benchmarks/methods.py; on CUDA nothing has been measured [choice].
 FASTEST = {"cpu": "sequential", "cuda": "grouped"}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from ews.core.values import Count, Decay, Fraction, NonNegative, Positive, one_of
-from ews.methods.spec import MethodParameters, MethodSpec
-from ews.subnets.search.registry import SEARCHES
+from ews.methods.method_specs import MethodParameters, MethodSpec
+from ews.subnets.search.search_registry import SEARCHES
 
 if TYPE_CHECKING:
     from ews.methods.component import Context

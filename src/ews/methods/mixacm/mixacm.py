@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, torch_stream
-from ews.methods.adversarial import Adversarial
-from ews.methods.adversarial_spec import AdversarialParameters
+from ews.methods.adversarial_objective import Adversarial
+from ews.methods.adversarial_objective_spec import AdversarialParameters
 from ews.methods.channel_maps import chosen_blocks, distance, watched
 from ews.methods.component import Batch, Context, Pass, Target
 from ews.methods.mixacm.mixacm_spec import MixacmParameters

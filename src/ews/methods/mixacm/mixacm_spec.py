@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from ews.core.values import Count, Level, NonNegative, Positive, StepSize
 from ews.methods.ews.ews_spec import EwsParameters
-from ews.methods.spec import MethodParameters, MethodSpec, Teacher, TeacherRole
+from ews.methods.method_specs import MethodParameters, MethodSpec, Teacher, TeacherRole
 
 if TYPE_CHECKING:
     from ews.methods.component import Context

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from ews.methods.spec import MethodParameters, MethodSpec
+from ews.methods.method_specs import MethodParameters, MethodSpec
 
 if TYPE_CHECKING:
     from ews.methods.component import Context

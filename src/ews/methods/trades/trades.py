@@ -5,7 +5,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ews.attacks.pgd import pgd
-from ews.methods.adversarial import ADVERSARIAL, Adversarial, clean_logits
+from ews.methods.adversarial_objective import ADVERSARIAL, Adversarial, clean_logits
 from ews.methods.component import Batch, Context, Pass, Target, error
 from ews.methods.trades.trades_spec import TradesParameters
 from ews.subnets.distil import kl_divergence
@@ -25,7 +25,7 @@ class Trades(Adversarial):
     name = "trades"
 
     def __init__(self, context: Context, parameters: TradesParameters) -> None:
-        """See :class:`ews.methods.adversarial.Adversarial`."""
+        """See :class:`ews.methods.adversarial_objective.Adversarial`."""
         super().__init__(context, parameters)
         self.beta = parameters.beta
 

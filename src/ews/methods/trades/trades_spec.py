@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ews.core.values import NonNegative, StepSize
-from ews.methods.adversarial_spec import AdversarialParameters
-from ews.methods.spec import MethodSpec
+from ews.methods.adversarial_objective_spec import AdversarialParameters
+from ews.methods.method_specs import MethodSpec
 
 if TYPE_CHECKING:
     from ews.methods.component import Context

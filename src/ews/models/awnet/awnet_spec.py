@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from ews.core.values import Count
-from ews.models.spec import DynamicParameters, DynamicSpec
+from ews.models.architecture_specs import DynamicParameters, DynamicSpec
 
 if TYPE_CHECKING:
     import torch

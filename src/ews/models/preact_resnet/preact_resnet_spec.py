@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ews.core.values import Count
-from ews.models.spec import ArchitectureParameters, ArchitectureSpec
+from ews.models.architecture_specs import ArchitectureParameters, ArchitectureSpec
 
 if TYPE_CHECKING:
     from ews.models.network import Head, Network

@@ -10,9 +10,9 @@ from ews.core.arrays import read_npz
 from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Options
+from ews.pipeline.evaluate.evaluation_specs import EvaluationSpec, Findings, Options
 
 REEVALUATE = "Delete it and evaluate this run again."
 
@@ -58,10 +58,10 @@ def write_result(folder: Path, result: Result[O, F], arrays: Arrays) -> None:
         result: its ``files`` are filled in here.
         arrays: none of objects.
     """
-    path = folder / names.arrays(result.evaluation)
+    path = folder / run_files.arrays(result.evaluation)
     write_arrays(path, arrays)
     write_sealed(
-        folder / names.result(result.evaluation), result.model_copy(update={"files": {path.name: sha256(path)}})
+        folder / run_files.result(result.evaluation), result.model_copy(update={"files": {path.name: sha256(path)}})
     )
 
 
@@ -76,12 +76,13 @@ def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun)
     Raises:
         EwsError: missing, changed after it was written, of another kind or version, or of an earlier training.
     """
-    path = folder / names.result(spec.name)
+    path = folder / run_files.result(spec.name)
     found = read_sealed(path, content(spec), remedy=REEVALUATE)
     if found.evaluation != spec.name:
         raise EwsError(f"{path}: is of the evaluation {found.evaluation!r}. {REEVALUATE}")
     if found.run != run.identity:
-        raise EwsError(f"{path}: is of an earlier training than {run.folder / names.RECORD} describes. {REEVALUATE}")
+        record = run.folder / run_files.RECORD
+        raise EwsError(f"{path}: is of an earlier training than {record} describes. {REEVALUATE}")
     return found
 
 
@@ -91,9 +92,9 @@ def read_arrays(folder: Path, result: Result[O, F]) -> dict[str, np.ndarray]:
     Raises:
         EwsError: missing, or not the file that the result vouches for.
     """
-    path = folder / names.arrays(result.evaluation)
+    path = folder / run_files.arrays(result.evaluation)
     if not path.is_file():
-        raise EwsError(f"{path}: missing, though {names.result(result.evaluation)} names it. {REEVALUATE}")
+        raise EwsError(f"{path}: missing, though {run_files.result(result.evaluation)} names it. {REEVALUATE}")
     if result.files.get(path.name) != sha256(path):
         raise EwsError(f"{path}: damaged, or of another evaluation: its SHA-256 is not the recorded one. {REEVALUATE}")
     return read_npz(path)

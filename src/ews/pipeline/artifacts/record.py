@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ews.core.documents import Document, seal_of
 from ews.core.machine_types import Git, Hardware
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.study.cell import Cell
 
 Seconds = Annotated[float, Field(ge=0)]
@@ -111,6 +111,6 @@ class Record(Document):
         Neither the code that it counts for is part of it nor what it cost: a run that is accepted for other code keeps
         its evaluations.
         """
-        weights = {name: checksum for name, checksum in self.files.items() if name in names.WEIGHTS.values()}
+        weights = {name: checksum for name, checksum in self.files.items() if name in run_files.WEIGHTS.values()}
         architecture = self.cell.architecture.model_dump(mode="json")
         return seal_of({"architecture": architecture, "data": self.data, "weights": weights})

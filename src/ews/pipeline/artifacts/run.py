@@ -8,7 +8,7 @@ from ews.core import files
 from ews.core.documents import read_sealed, write_sealed
 from ews.core.errors import EwsError
 from ews.data.dataset import Dataset
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.artifacts.tables import Channel, Epoch, Row, Timing, Update, read_rows
 
@@ -41,10 +41,10 @@ class FinishedRun:
         Raises:
             EwsError: there is none, it was changed after it was written, or it is not of this version.
         """
-        path = folder / names.RECORD
+        path = folder / run_files.RECORD
         if not path.is_file():
             raise EwsError(
-                f"{folder}: no finished run here ({names.RECORD} is missing). Train it first, or give its folder."
+                f"{folder}: no finished run here ({run_files.RECORD} is missing). Train it first, or give its folder."
             )
         return cls(folder, read_sealed(path, Record, remedy=RETRAIN))
 
@@ -60,12 +60,12 @@ class FinishedRun:
         """
         path = self.folder / name
         if not self.has(name):
-            raise EwsError(f"{self.folder / names.RECORD}: names no {name}. {RETRAIN}")
+            raise EwsError(f"{self.folder / run_files.RECORD}: names no {name}. {RETRAIN}")
         if not path.is_file():
-            raise EwsError(f"{path}: missing, though {names.RECORD} names it. {RETRAIN}")
+            raise EwsError(f"{path}: missing, though {run_files.RECORD} names it. {RETRAIN}")
         if (found := files.sha256(path)) != self.record.files[name]:
             raise EwsError(
-                f"{path}: damaged, or of another run: its SHA-256 is {found}, {names.RECORD} says "
+                f"{path}: damaged, or of another run: its SHA-256 is {found}, {run_files.RECORD} says "
                 f"{self.record.files[name]}. {RETRAIN}"
             )
         return path
@@ -76,9 +76,9 @@ class FinishedRun:
         Raises:
             EwsError: damaged, or without an epoch.
         """
-        found = read_rows(self.verified(names.EPOCHS), Epoch, remedy=RETRAIN)
+        found = read_rows(self.verified(run_files.EPOCHS), Epoch, remedy=RETRAIN)
         if not found:
-            raise EwsError(f"{self.folder / names.EPOCHS}: holds no epoch. {RETRAIN}")
+            raise EwsError(f"{self.folder / run_files.EPOCHS}: holds no epoch. {RETRAIN}")
         return found
 
     def timing(self) -> tuple[Timing, ...]:
@@ -87,7 +87,7 @@ class FinishedRun:
         Raises:
             EwsError: damaged.
         """
-        return read_rows(self.verified(names.TIMING), Timing, remedy=RETRAIN)
+        return read_rows(self.verified(run_files.TIMING), Timing, remedy=RETRAIN)
 
     def controller(self) -> tuple[Update, ...]:
         """Return controller.csv; no row where the method searches no subnets.
@@ -95,7 +95,7 @@ class FinishedRun:
         Raises:
             EwsError: damaged.
         """
-        return self._log(names.CONTROLLER, Update)
+        return self._log(run_files.CONTROLLER, Update)
 
     def kept(self) -> tuple[Channel, ...]:
         """Return kept.csv; no row where the method searches no subnets.
@@ -103,7 +103,7 @@ class FinishedRun:
         Raises:
             EwsError: damaged.
         """
-        return self._log(names.KEPT, Channel)
+        return self._log(run_files.KEPT, Channel)
 
     def _log(self, name: str, kind: type[R]) -> tuple[R, ...]:
         return read_rows(self.verified(name), kind, remedy=RETRAIN) if self.has(name) else ()
@@ -124,13 +124,13 @@ class FinishedRun:
 
 def write_record(folder: Path, record: Record) -> None:
     """Write a run's record, sealed, atomically: the last file of a training run."""
-    write_sealed(folder / names.RECORD, record)
+    write_sealed(folder / run_files.RECORD, record)
 
 
 def clear(folder: Path) -> None:
     """Remove an earlier training's files, and what a killed one left of files half-written."""
-    for name in (*names.TRAINED, names.STATE):
+    for name in (*run_files.TRAINED, run_files.STATE):
         for rest in folder.glob(f".{name}.*"):
             rest.unlink()
-    for name in names.TRAINED:
+    for name in run_files.TRAINED:
         (folder / name).unlink(missing_ok=True)

@@ -14,8 +14,8 @@ from ews.core.errors import EwsError
 from ews.core.files import atomic
 from ews.data.dataset import Dataset
 from ews.models.network import Head, Network
-from ews.pipeline.artifacts.names import RECORD
 from ews.pipeline.artifacts.run import RETRAIN, FinishedRun
+from ews.pipeline.artifacts.run_files import RECORD
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
@@ -45,7 +45,7 @@ def read_network(run: FinishedRun, name: str, *, dataset: Dataset, device: torch
 
     Args:
         run: the run.
-        name: of the weights' file, see :mod:`ews.pipeline.artifacts.names`.
+        name: of the weights' file, see :mod:`ews.pipeline.artifacts.run_files`.
         dataset: the data it was trained on.
         device: where to compute.
 

@@ -15,11 +15,11 @@ from ews.core.errors import EwsError, unknown
 from ews.core.files import atomic, exclusive, read_json, write_json
 from ews.core.fingerprint import fingerprint
 from ews.corruptions import NAMES, SEVERITIES, corrupt
-from ews.corruptions.driver import SMALLEST_SIDE, InvalidInput, check_name
-from ews.corruptions.registry import CORRUPTIONS
+from ews.corruptions.corrupt_images import SMALLEST_SIDE, InvalidInput, check_name
+from ews.corruptions.corruption_registry import CORRUPTIONS
 from ews.images.pictures import look_at_all, read_picture
 from ews.images.workers import check_workers, run_all
-from ews.pipeline.corrupt.options import choose, command_parser, try_all
+from ews.pipeline.corrupt.own_images_options import choose, command_parser, try_all
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 # The published ImageNet-C is stored so.

@@ -9,8 +9,8 @@ from ews.core.arrays import check_output, read_labels, write_npy
 from ews.corruptions import SEVERITIES
 from ews.images.reading import open_images
 from ews.images.workers import check_workers
-from ews.pipeline.corrupt.generate import corrupt_file
-from ews.pipeline.corrupt.options import choose, command_parser, try_all
+from ews.pipeline.corrupt.generate_corrupted import corrupt_file
+from ews.pipeline.corrupt.own_images_options import choose, command_parser, try_all
 
 
 def main(words: Sequence[str]) -> None:

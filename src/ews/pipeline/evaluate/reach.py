@@ -27,7 +27,7 @@ class Reach:
         self.lowest = float(np.minimum(self.lowest, float(images.min())))
         self.highest = float(np.maximum(self.highest, float(images.max())))
 
-    def check(self, epsilon: float, *, where: Path) -> None:
+    def check_distance(self, epsilon: float, *, where: Path) -> None:
         """Refuse images outside the ball or outside [0, 1].
 
         Args:

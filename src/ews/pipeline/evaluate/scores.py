@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.pipeline.evaluate.spec import Findings, Options
+from ews.pipeline.evaluate.evaluation_specs import Findings, Options
 
 SELECTED = " (best)"
 """Ends the name of a metric of the weights that validation images selected."""

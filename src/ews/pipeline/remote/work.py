@@ -41,8 +41,8 @@ def work(
     """Do the tasks.
 
     Args:
-        tasks: of :func:`ews.pipeline.remote.plan.tasks`; each after those that it builds upon. Of a task that is
-            named as coming before another and is not among these, what it makes has to be there.
+        tasks: of :func:`ews.pipeline.remote.remote_tasks.tasks`; each after those that it builds upon. Of a task that
+            is named as coming before another and is not among these, what it makes has to be there.
         places: what stands for ``{data}``, ``{runs}``, ``{threads}`` and ``{workers}`` in commands.
         runs: folder of the runs, in which tasks' files are looked for.
         logs: folder for one file of output a task.

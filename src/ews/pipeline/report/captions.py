@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ews.pipeline.artifacts.record import Record
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.scores import listing
-from ews.pipeline.report import adversarial
+from ews.pipeline.report import attack_captions
 from ews.pipeline.report.cost import Costs
 from ews.pipeline.report.inputs import RunRecord
 from ews.pipeline.report.layout import shows_cost
-from ews.pipeline.report.manifest import AXES, Manifest
-from ews.pipeline.report.metrics import BEST, SELECTED
+from ews.pipeline.report.metric_names import BEST, SELECTED
 from ews.pipeline.report.reported import Reported, Setting
 from ews.pipeline.report.statistics import mean
+from ews.pipeline.report.study_rows import AXES, Manifest
 from ews.pipeline.report.table_data import Results
 
 Records = Sequence[RunRecord]
@@ -34,14 +34,14 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         seeds(manifest, results),
         _comparison(results),
         *_definitions(results),
-        adversarial.subset(manifest, results),
+        attack_captions.subset(manifest, results),
         corrupted(manifest),
         _data(manifest),
         training(manifest, records),
         *_changed(manifest),
         *_paper_setting(manifest, records, reported),
         _selection(results),
-        *adversarial.signs(manifest, records),
+        *attack_captions.signs(manifest, records),
         *_sources(results),
         *_jpeg(manifest),
         _cost(results, costs),
@@ -147,7 +147,7 @@ def _length(epochs: set[int], images: set[int]) -> str:
 
 def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> list[str]:
     """Say where the training run differs from the paper's, for each data set that the paper uses."""
-    kind = "standard" if adversarial.attack(manifest) is None else "adversarial"
+    kind = "standard" if attack_captions.attack(manifest) is None else "adversarial"
     differing: dict[Setting, list[str]] = {}
     for dataset in dict.fromkeys(label.dataset for label in manifest.labels):
         setting = reported.settings.get((dataset.removesuffix(JPEG), kind))
@@ -171,7 +171,7 @@ def _paper_setting(manifest: Manifest, records: Records, reported: Reported) -> 
 
 def _selection(results: Results) -> str:
     if results.last:
-        return adversarial.SELECTION
+        return attack_captions.SELECTION
     text = "Weights of the last epoch; the test images selected nothing."
     if any(BEST in row for row in results.values.values()):
         text += f" {BEST.capitalize()}, in table.csv only, is that of the epoch with the lowest validation error."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.report.inputs import RunRecord
-from ews.pipeline.report.manifest import Label, Manifest
+from ews.pipeline.report.study_rows import Label, Manifest
 
 # Which of a record's clocks tells the cost: other programs disturb processor time less, but a GPU's work is not in it.
 CLOCKS = {"cpu": "processor", "cuda": "wall"}

@@ -7,14 +7,14 @@ from matplotlib.figure import Figure
 
 from ews.pipeline.report import plotting, reported, table_data
 from ews.pipeline.report.inputs import Inputs
-from ews.pipeline.report.manifest import Manifest
 from ews.pipeline.report.measurements import Measurement
 from ews.pipeline.report.plot_controller import controller, kept
 from ews.pipeline.report.plot_corruption import corruption, severity
 from ews.pipeline.report.plot_cost import trade
 from ews.pipeline.report.plot_sweep import sweep
 from ews.pipeline.report.plot_training import training
-from ews.pipeline.report.runs import Study
+from ews.pipeline.report.study_rows import Manifest
+from ews.pipeline.report.training_logs import Study
 
 FIGURES: dict[str, Callable[[Study], Figure]] = {
     "training": training,

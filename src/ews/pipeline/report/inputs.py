@@ -8,13 +8,13 @@ import numpy as np
 from pydantic import Field, RootModel
 
 from ews.core.errors import EwsError
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import REEVALUATE, Result, read_arrays, read_result
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.artifacts.run import RETRAIN, FinishedRun
 from ews.pipeline.artifacts.tables import Channel, Epoch, Update
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.report.manifest import Entry
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.report.study_rows import Entry
 from ews.pipeline.study.cell import Cell
 
 AnyResult = Result[Any, Any]
@@ -57,8 +57,8 @@ class Inputs:
         found = self._open(run)
         if found.record.cell != cell:
             raise EwsError(
-                f"{found.folder / names.RECORD}: the run was trained with other parameters than the study asks for. "
-                f"{RETRAIN}"
+                f"{found.folder / run_files.RECORD}: the run was trained with other parameters than the study asks "
+                f"for. {RETRAIN}"
             )
         return found
 
@@ -68,7 +68,7 @@ class Inputs:
         Raises:
             EwsError: missing or damaged.
         """
-        return self._log(entry, names.EPOCHS, FinishedRun.epochs)
+        return self._log(entry, run_files.EPOCHS, FinishedRun.epochs)
 
     def controller(self, entry: Entry) -> tuple[Update, ...]:
         """Return the updates of an entry's controller; none without one.
@@ -76,7 +76,7 @@ class Inputs:
         Raises:
             EwsError: missing or damaged.
         """
-        return self._log(entry, names.CONTROLLER, FinishedRun.controller)
+        return self._log(entry, run_files.CONTROLLER, FinishedRun.controller)
 
     def kept(self, entry: Entry) -> tuple[Channel, ...]:
         """Return how often an entry's channels were kept; nothing where none are dropped.
@@ -84,7 +84,7 @@ class Inputs:
         Raises:
             EwsError: missing or damaged.
         """
-        return self._log(entry, names.KEPT, FinishedRun.kept)
+        return self._log(entry, run_files.KEPT, FinishedRun.kept)
 
     def result(self, entry: Entry, kind: str) -> AnyResult | None:
         """Return what an evaluation found of an entry; None where the study does not want it.
@@ -103,7 +103,7 @@ class Inputs:
                 was, wanted = found.options.model_dump(), asked.model_dump()
                 texts = [f"{name} {was[name]}, not {wanted[name]}" for name in was if was[name] != wanted.get(name)]
                 raise EwsError(
-                    f"{folder / names.result(kind)}: was measured with other settings than the study asks for: "
+                    f"{folder / run_files.result(kind)}: was measured with other settings than the study asks for: "
                     f"{', '.join(texts)}. {REEVALUATE}"
                 )
             self._results[key] = found

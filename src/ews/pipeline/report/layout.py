@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ews.pipeline.evaluate.corruption.corruption_scores import PER_CORRUPTION
 from ews.pipeline.evaluate.perturbation.perturbation_scores import PER_PERTURBATION, PER_RATE
-from ews.pipeline.report import adversarial
+from ews.pipeline.report import attack_captions
 from ews.pipeline.report.cost import Costs
-from ews.pipeline.report.manifest import AXES, Label, Manifest
-from ews.pipeline.report.metrics import short
+from ews.pipeline.report.metric_names import short
 from ews.pipeline.report.statistics import deviation, mean
+from ews.pipeline.report.study_rows import AXES, Label, Manifest
 from ews.pipeline.report.table_data import Results, best
 
 DIGITS = 2
@@ -176,12 +176,12 @@ def perturbation_grid(manifest: Manifest, results: Results) -> Grid | None:
 
 def robust_grid(manifest: Manifest, results: Results) -> Grid | None:
     """Lay out the weighted robust accuracies and the adaptive error, where there are any; None if there are none."""
-    names = [name for own in adversarial.further(results).values() for name in own]
+    names = [name for own in attack_captions.further(results).values() for name in own]
     if not names:
         return None
     heads, rows = _rows(manifest, results, names, digits=DIGITS, spread=True)
     columns = tuple(Column(f"{name} (%)") for name in names)
-    return Grid("robust", adversarial.further_caption(results), heads, columns, rows)
+    return Grid("robust", attack_captions.further_caption(results), heads, columns, rows)
 
 
 def _rows(

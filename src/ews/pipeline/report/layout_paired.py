@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from ews.pipeline.report.images import RESAMPLES, Difference
 from ews.pipeline.report.layout import (
     NONE,
     Cell,
@@ -16,8 +15,9 @@ from ews.pipeline.report.layout import (
     printed,
     signed,
 )
-from ews.pipeline.report.manifest import Label, Manifest
+from ews.pipeline.report.paired_images import RESAMPLES, Difference
 from ews.pipeline.report.statistics import Paired, paired
+from ews.pipeline.report.study_rows import Label, Manifest
 from ews.pipeline.report.sweeps import find
 from ews.pipeline.report.table_data import Results
 

@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 
 from ews.core.files import write_json, write_text
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.scores import Score
 from ews.pipeline.report import measurements
 from ews.pipeline.report.inputs import Inputs, RunRecord
-from ews.pipeline.report.manifest import Entry, Manifest
 from ews.pipeline.report.measurements import Measurement
-from ews.pipeline.report.metrics import SINGLE, TRAIN, VALIDATION, published
+from ews.pipeline.report.metric_names import SINGLE, TRAIN, VALIDATION, published
 from ews.pipeline.report.reported import Reported
 from ews.pipeline.report.statistics import mean
+from ews.pipeline.report.study_rows import Entry, Manifest
 
 
 def measure(manifest: Manifest, *, inputs: Inputs, reported: Reported) -> tuple[list[Measurement], list[RunRecord]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from ews.core.errors import EwsError
 from ews.core.files import write_text
 from ews.pipeline.artifacts.tables import Row, read_rows
-from ews.pipeline.report.manifest import Label, Manifest
+from ews.pipeline.report.study_rows import Label, Manifest
 
 COLUMNS = (
     "study", "dataset", "architecture", "augmentation", "method", "seed", "metric", "value", "n", "reported",
@@ -40,7 +40,7 @@ class Measurement:
         study: the study.
         label: the row of the table.
         seed: of the training run.
-        metric: see :mod:`ews.pipeline.report.metrics`.
+        metric: see :mod:`ews.pipeline.report.metric_names`.
         value: percent.
         n: different images that it was measured on; None where not recorded.
         reported: what the paper prints for this setting, percent, or None.

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ews.pipeline.artifacts.tables import Update
-from ews.pipeline.report import plotting, runs
+from ews.pipeline.report import plotting, training_logs
 from ews.pipeline.report.layout import method_name
-from ews.pipeline.report.manifest import Entry, Label
-from ews.pipeline.report.runs import Study
+from ews.pipeline.report.study_rows import Entry, Label
+from ews.pipeline.report.training_logs import Study
 
 POINTS = 40  # the running mean spans this fraction of a training
 MOST_PANELS = 12
@@ -25,7 +25,7 @@ PANELS = (
 
 def controller(study: Study) -> Figure:
     """Draw reward and baseline, entropy, and the accuracy of subnets and full network against the iteration."""
-    logs = {label: found for label in study.results.labels if (found := runs.controllers(study, label))}
+    logs = {label: found for label in study.results.labels if (found := training_logs.controllers(study, label))}
     if not logs:
         return plotting.notice("Controller", "No cell of this study has a learned controller.")
     methods = [method for method in study.methods if any(label.method == method for label in logs)]
@@ -68,15 +68,16 @@ def _entries(colours: dict[str, str]) -> list[Artist]:
 
 def _draw(axes: Axes, logs: list[tuple[Update, ...]], panel: tuple[str, str, str, float], colour: str) -> None:
     for column, dash in ((panel[0], "-"), (panel[1], "--")):
-        curves = [runs.curve(log, column) for log in logs] if column else []
+        curves = [training_logs.curve(log, column) for log in logs] if column else []
         found = [values for values in curves if values is not None]
         if not found or len(found) < len(curves):
             continue
         length = min(map(len, found))
         smooth = [
-            runs.running_mean([panel[3] * value for value in values], max(1, length // POINTS)) for values in found
+            training_logs.running_mean([panel[3] * value for value in values], max(1, length // POINTS))
+            for values in found
         ]
-        curve = runs.band([update.iteration for update in logs[0]], smooth)
+        curve = training_logs.band([update.iteration for update in logs[0]], smooth)
         axes.plot(curve.x, curve.mean, color=colour, linestyle=dash, linewidth=1.3, marker="" if length > 1 else "o")
         axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
 
@@ -93,7 +94,7 @@ def kept(study: Study) -> Figure:
         (entry, table)
         for label in study.results.labels
         for entry in study.manifest.of(label)
-        if (table := runs.kept(study, entry))
+        if (table := training_logs.kept(study, entry))
     ]
     if not found:
         return plotting.notice("Kept channels", "No cell of this study samples subnets.")
@@ -129,14 +130,14 @@ def kept(study: Study) -> Figure:
     return figure
 
 
-Found = list[tuple[Entry, runs.Kept]]
+Found = list[tuple[Entry, training_logs.Kept]]
 
 
 def _fit(found: Found) -> tuple[Found, str]:
     """Return the training runs to show, and what the title says of the others."""
     if len(found) <= MOST_PANELS:
         return found, ""
-    first: dict[Label, tuple[Entry, runs.Kept]] = {}
+    first: dict[Label, tuple[Entry, training_logs.Kept]] = {}
     for one in found:
         first.setdefault(one[0].label, one)
     shown = list(first.values())[:MOST_PANELS]

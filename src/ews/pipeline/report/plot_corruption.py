@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK, PER_CORRUPTION, averaged
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
-from ews.pipeline.report import plotting, runs
+from ews.pipeline.report import plotting, training_logs
 from ews.pipeline.report.layout import fixed, method_name
-from ews.pipeline.report.manifest import Label
-from ews.pipeline.report.metrics import CLEAN, short
-from ews.pipeline.report.runs import Study
+from ews.pipeline.report.metric_names import CLEAN, short
+from ews.pipeline.report.study_rows import Label
+from ews.pipeline.report.training_logs import Study
 
 MOST_POINTS = 7  # more methods than this beside each other cannot be told apart: a heat map then
 
@@ -159,10 +159,10 @@ def severity(study: Study) -> Figure:
 
 
 def _severity_curve(axes: Axes, study: Study, label: Label, members: tuple[str, ...], look: plotting.Style) -> None:
-    points = runs.severities(study, label, members)
+    points = training_logs.severities(study, label, members)
     if CLEAN in study.results.compared:
         points = {0: list(study.results.values[label][CLEAN].by_seed.values()), **points}
-    curve = runs.band(list(points), list(map(list, zip(*points.values(), strict=True))))
+    curve = training_logs.band(list(points), list(map(list, zip(*points.values(), strict=True))))
     axes.plot(
         curve.x, curve.mean, color=look.colour, linestyle=look.dash, marker=look.marker, markersize=4, linewidth=1.4
     )

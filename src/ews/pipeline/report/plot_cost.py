@@ -7,12 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ews.pipeline.report import captions, cost, plotting, runs
+from ews.pipeline.report import captions, cost, plotting, training_logs
 from ews.pipeline.report.cost import Costs
 from ews.pipeline.report.layout import method_name
-from ews.pipeline.report.manifest import Label, Manifest
-from ews.pipeline.report.runs import Study
 from ews.pipeline.report.statistics import deviation, mean
+from ews.pipeline.report.study_rows import Label, Manifest
+from ews.pipeline.report.training_logs import Study
 from ews.pipeline.study.cell import Cell
 
 UNITS = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
@@ -40,8 +40,8 @@ def trade(study: Study) -> Figure:
     +- sample standard deviation over seeds, both ways. A grey line steps down along the rows that no cheaper row
     undercuts. Rows whose cost is not known are named.
     """
-    costs = cost.costs(study.manifest, runs.records(study))
-    taught = {run: cost.epoch_seconds(record) for run, record in runs.teachers(study).items()}
+    costs = cost.costs(study.manifest, training_logs.records(study))
+    taught = {run: cost.epoch_seconds(record) for run, record in training_logs.teachers(study).items()}
     points = [point for label in study.results.labels if (point := _point(study, label, costs, taught)) is not None]
     missing = [str(label.method) for label in study.results.labels if label not in {point.label for point in points}]
     clocks = {costs[point.label].clock for point in points}
@@ -51,7 +51,7 @@ def trade(study: Study) -> Figure:
     groups = [group for group in study.results.groups if any(point.label.group == group for point in points)]
     largest = max(mean(point.seconds) for point in points)
     unit, name = next((unit, name) for unit, name in UNITS if largest >= MANY * unit or unit == 1)
-    machines = captions.listing(dict.fromkeys(filter(None, map(captions.machine, runs.records(study)))))
+    machines = captions.listing(dict.fromkeys(filter(None, map(captions.machine, training_logs.records(study)))))
     figure = plotting.canvas(
         1.2 + 2.9 * len(groups),
         title=f"Error against the cost of the training run{_taught(study)}, mean ± standard deviation over seeds\n"

@@ -13,12 +13,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from ews.pipeline.report import captions, cost, plotting, runs
+from ews.pipeline.report import captions, cost, plotting, training_logs
 from ews.pipeline.report.layout import method_name
-from ews.pipeline.report.manifest import Label
-from ews.pipeline.report.runs import Study
 from ews.pipeline.report.statistics import deviation, interval, mean
+from ews.pipeline.report.study_rows import Label
 from ews.pipeline.report.sweeps import Line, Sweep, Value, find
+from ews.pipeline.report.training_logs import Study
 from ews.pipeline.study.naming import spell
 
 BELOW = 0.16  # of a row: how far seeds stand below their mean
@@ -65,7 +65,7 @@ def sweep(study: Study) -> Figure:
     found = find(study.manifest)
     if found is None:
         return plotting.notice("Sweep", "This study sweeps no parameter of a method.")
-    records = runs.records(study)
+    records = training_logs.records(study)
     costs = cost.costs(study.manifest, records)
     panels = [
         Panel(f"{metric} (%)", lambda label, metric=metric: list(study.results.values[label][metric].by_seed.values()))  # type: ignore[misc]

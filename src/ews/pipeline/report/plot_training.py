@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from ews.methods.registry import METHODS
-from ews.pipeline.report import plotting, runs
+from ews.methods.method_registry import METHODS
+from ews.pipeline.report import plotting, training_logs
 from ews.pipeline.report.layout import method_name
-from ews.pipeline.report.runs import Study
+from ews.pipeline.report.training_logs import Study
 from ews.pipeline.study.methods import objective
 
 COLUMNS = 3
@@ -43,7 +43,7 @@ def training(study: Study) -> Figure:
         for axes, (column, text, scale) in zip(panels, PARTS, strict=True):
             drawn = False
             for label in study.members(groups[place]):
-                curve = runs.epochs(study, label, column, scale=scale)
+                curve = training_logs.epochs(study, label, column, scale=scale)
                 if curve is None:
                     continue
                 look = style[label.method]

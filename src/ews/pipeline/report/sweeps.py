@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ews.pipeline.report.manifest import Label, Manifest
+from ews.pipeline.report.study_rows import Label, Manifest
 from ews.pipeline.study.naming import canonical, spell
 
 # The value of a categorical parameter that the others are also compared with: what a search buys over none [choice].

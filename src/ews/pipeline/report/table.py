@@ -9,12 +9,12 @@ from ews.core.documents import read_document
 from ews.core.errors import EwsError
 from ews.core.files import write_text
 from ews.pipeline.report import captions, cost, html, latex, layout, layout_paired, markdown
-from ews.pipeline.report.images import Difference
 from ews.pipeline.report.inputs import RunRecords
-from ews.pipeline.report.manifest import AXES, Manifest
 from ews.pipeline.report.measurements import Measurement
+from ews.pipeline.report.paired_images import Difference
 from ews.pipeline.report.reported import Reported
 from ews.pipeline.report.statistics import deviation, mean
+from ews.pipeline.report.study_rows import AXES, Manifest
 from ews.pipeline.report.table_data import Results, best, build
 
 REMAKE = "Make it again with `ews report measure ...`."

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from ews.core.errors import EwsError
 from ews.pipeline.evaluate.adversarial.adversarial_scores import AUTOATTACK
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import Options
-from ews.pipeline.report.manifest import Label, Manifest
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_specs import Options
 from ews.pipeline.report.measurements import Measurement
-from ews.pipeline.report.metrics import HIGHER, SELECTED, published
+from ews.pipeline.report.metric_names import HIGHER, SELECTED, published
 from ews.pipeline.report.reported import Number, Reported
 from ews.pipeline.report.statistics import Paired, deviation, mean, paired
+from ews.pipeline.report.study_rows import Label, Manifest
 from ews.pipeline.study.methods import VANILLA
 
 

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
-from ews.augment.registry import AUGMENTATIONS
-from ews.augment.spec import AugmentationParameters, Crop
+from ews.augment.augmentation_registry import AUGMENTATIONS
+from ews.augment.augmentation_specs import AugmentationParameters, Crop
 from ews.core.errors import EwsError
 from ews.core.files import read_json
 from ews.core.registry import Described, DescribedRegistry
 from ews.core.values import Section, Seed
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodParameters
-from ews.models.registry import ARCHITECTURES, DYNAMIC
-from ews.models.spec import ArchitectureParameters, DynamicParameters
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodParameters
+from ews.models.architecture_registry import ARCHITECTURES, DYNAMIC
+from ews.models.architecture_specs import ArchitectureParameters, DynamicParameters
 from ews.pipeline.study.recipe_spec import Recipe
 
 REMEDY = "Give JSON or @FILE; `ews study cell RUN` prints a whole cell."

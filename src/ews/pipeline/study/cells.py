@@ -8,8 +8,8 @@ from pydantic import JsonValue
 
 from ews.core.errors import EwsError
 from ews.pipeline.evaluate.corruption.corruption_spec import stored
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import CorruptedSet, Options, Settings
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options, Settings
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, JsonValue
 
-from ews.methods.registry import METHODS
+from ews.methods.method_registry import METHODS
 from ews.pipeline.study.cell import Cell
 
 Flat = dict[str, JsonValue]

@@ -9,8 +9,8 @@ from pydantic import Field, JsonValue, SerializeAsAny, ValidationInfo, field_val
 
 from ews.core.documents import Document
 from ews.core.errors import EwsError
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import CorruptedSet, Options
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options
 from ews.pipeline.study.cell import Cell
 
 AXES = ("dataset", "architecture", "augmentation", "method")

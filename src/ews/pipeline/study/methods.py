@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any
 
 from ews.core.errors import EwsError, unknown
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodParameters, MethodSpec
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodParameters, MethodSpec
 
 VANILLA = MethodSpec.VANILLA
 STANDARD = MethodSpec.recipe

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ews.core.errors import EwsError
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.params import check_references, typed
 from ews.pipeline.study.schema import Params, Study
 

@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ews.augment.registry import AUGMENTATIONS
+from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError, unknown
 from ews.pipeline.study.methods import components
 from ews.pipeline.study.schema import OFFICIAL, Dataset, Params
-from ews.pipeline.study.teachers import check_teachers
+from ews.pipeline.study.teacher_cells import check_teachers
 
 SOURCES = Path("data/sources.yaml")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from ews.augment.registry import AUGMENTATIONS
+from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError
-from ews.methods.registry import METHODS
+from ews.methods.method_registry import METHODS
 from ews.pipeline.study import sections
 from ews.pipeline.study.cell import (
     ArchitectureCell,

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from ews.augment.spec import Crop
+from ews.augment.augmentation_specs import Crop
 from ews.core.values import Name, Names, Section, Seed, one_of
-from ews.models.spec import ArchitectureParameters
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import CorruptedSet
+from ews.models.architecture_specs import ArchitectureParameters
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_specs import CorruptedSet
 from ews.pipeline.study.sections import (
     Architecture,
     AugmentationSections,

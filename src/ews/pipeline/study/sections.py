@@ -5,13 +5,13 @@ from typing import Any, TypeVar, Union
 
 from pydantic import Field, GetPydanticSchema, create_model
 
-from ews.augment.registry import AUGMENTATIONS
+from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.values import Count, Section
-from ews.methods.registry import METHODS
-from ews.methods.spec import MethodParameters, MethodSpec, Teacher
-from ews.models.registry import ARCHITECTURES
-from ews.models.spec import DynamicParameters
-from ews.pipeline.evaluate.registry import EVALUATIONS
+from ews.methods.method_registry import METHODS
+from ews.methods.method_specs import MethodParameters, MethodSpec, Teacher
+from ews.models.architecture_registry import ARCHITECTURES
+from ews.models.architecture_specs import DynamicParameters
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.methods import STANDARD
 from ews.pipeline.study.recipe_spec import Recipe
 

@@ -17,12 +17,12 @@ from ews.core import files, machine
 from ews.core.errors import EwsError
 from ews.data.dataset import Dataset
 from ews.methods.component import Batch
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import clear
 from ews.pipeline.artifacts.weights import checksum
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint, outputs
-from ews.pipeline.train.teachers import TeacherNetwork, load
+from ews.pipeline.train.teacher_networks import TeacherNetwork, load
 from ews.pipeline.train.training import Stopwatch, Training
 
 
@@ -112,7 +112,7 @@ def _fit(
         identity["extra images"] = training.extra.source.checksum
     identity |= {f"teacher {role}": teacher.checksum for role, teacher in teachers.items()}
     logs = _new_logs()
-    state, message = checkpoint.resume(out / names.STATE, identity)
+    state, message = checkpoint.resume(out / run_files.STATE, identity)
     if message:
         _say(f"warning: {message}")
     if state is not None:
@@ -125,7 +125,7 @@ def _fit(
         logs["wall_clock"] += watch.lap()
         for kind, size in machine.peak_memory(device).items():
             logs["peak_memory"][kind] = max(size, logs["peak_memory"].get(kind, 0))
-        checkpoint.save(out / names.STATE, {"identity": identity, "training": training.state_dict(), "logs": logs})
+        checkpoint.save(out / run_files.STATE, {"identity": identity, "training": training.state_dict(), "logs": logs})
     outputs.write(
         out,
         cell=cell,
@@ -135,7 +135,7 @@ def _fit(
         hardware=machine.hardware(device, threads=threads),
         teachers={role: teacher.checksum for role, teacher in teachers.items()},
     )
-    (out / names.STATE).unlink(missing_ok=True)
+    (out / run_files.STATE).unlink(missing_ok=True)
 
 
 def _new_logs() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ews.core import machine
 from ews.core.files import sha256
 from ews.core.machine_types import Hardware
 from ews.methods.component import Table
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import EpochSeconds, Record
 from ews.pipeline.artifacts.run import write_record
 from ews.pipeline.artifacts.tables import write_rows
@@ -39,13 +39,13 @@ def write(
         hardware: from :func:`ews.core.machine.hardware`.
         teachers: SHA-256 of the weights of each network that it learned from, by role.
     """
-    save_weights(out / names.LAST, training.network.state_dict())
+    save_weights(out / run_files.LAST, training.network.state_dict())
     best = logs["best"]
     if best is not None:
-        save_weights(out / names.BEST, best["network"])
+        save_weights(out / run_files.BEST, best["network"])
     tables = {
         name: Table(tuple(rows[0]), rows)
-        for name, rows in ((names.EPOCHS, logs["epochs"]), (names.TIMING, logs["timing"]))
+        for name, rows in ((run_files.EPOCHS, logs["epochs"]), (run_files.TIMING, logs["timing"]))
     }
     tables |= training.method.tables()
     for name, table in tables.items():
@@ -57,7 +57,7 @@ def write(
     metrics["best_epoch"] = best["epoch"] if best else None
     if best and "validation_clean_error" in best:
         metrics["best_validation_clean_error"] = best["validation_clean_error"]
-    written = [names.LAST, *([names.BEST] if best else []), *tables]
+    written = [run_files.LAST, *([run_files.BEST] if best else []), *tables]
     content = Record(
         cell=cell,
         seed=cell.seed,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ews import augment, models
-from ews.augment.base import Source
+from ews.augment.augmentation import Source
 from ews.core import device as devices
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, stream_seed, torch_stream
@@ -21,7 +21,7 @@ from ews.methods.compose import compose
 from ews.models.network import Head, Network
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import optim
-from ews.pipeline.train.extra import ExtraImages
+from ews.pipeline.train.extra_images import ExtraImages
 from ews.pipeline.train.validate import validation_error
 
 VALIDATION_BATCH = 250

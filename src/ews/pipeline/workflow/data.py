@@ -2,15 +2,15 @@
 
 from ews.core.errors import EwsError
 from ews.core.fingerprint import fingerprint
-from ews.corruptions.registry import CORRUPTIONS
-from ews.data.registry import READERS
+from ews.corruptions.corruption_registry import CORRUPTIONS
+from ews.data.reader_registry import READERS
 from ews.pipeline import commands
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
-from ews.pipeline.evaluate.spec import section_of
+from ews.pipeline.evaluate.evaluation_specs import section_of
 from ews.pipeline.study.cells import OFFICIAL, Planned
 from ews.pipeline.study.naming import digest
 from ews.pipeline.workflow import paths
-from ews.pipeline.workflow.plan import Plan
+from ews.pipeline.workflow.workflow_plan import Plan
 
 
 def source(plan: Plan, dataset: str) -> str:
@@ -31,7 +31,7 @@ def validation(plan: Plan, dataset: str) -> float:
 
 def code(plan: Plan, dataset: str) -> str:
     """Return the fingerprint of what makes a dataset."""
-    return fingerprint("ews.data.command", [READERS[plan.sources[source(plan, dataset)].kind].implementation])
+    return fingerprint("ews.data.data_command", [READERS[plan.sources[source(plan, dataset)].kind].implementation])
 
 
 def extra_options(plan: Plan, dataset: str) -> str:
@@ -77,12 +77,12 @@ def seed(plan: Plan, dataset: str) -> int:
 
 def corruption_code(plan: Plan, name: str) -> str:
     """Return the fingerprint of what makes one corruption of a dataset."""
-    return fingerprint("ews.pipeline.corrupt.generate", [CORRUPTIONS[name].implementation])
+    return fingerprint("ews.pipeline.corrupt.generate_corrupted", [CORRUPTIONS[name].implementation])
 
 
 def labels_code(plan: Plan) -> str:
     """Return the fingerprint of what writes the labels of corrupted sets."""
-    return fingerprint("ews.pipeline.corrupt.generate")
+    return fingerprint("ews.pipeline.corrupt.generate_corrupted")
 
 
 def official_source(plan: Plan, dataset: str) -> str:
@@ -149,7 +149,9 @@ def shown_files(plan: Plan, dataset: str, official: str) -> list[str]:
 
 def sheet_code(plan: Plan) -> str:
     """Return the fingerprint of what draws contact sheets."""
-    return fingerprint("ews.pipeline.corrupt.sheet", [entry.implementation for entry in CORRUPTIONS.values()])
+    return fingerprint(
+        "ews.pipeline.corrupt.corruption_sheet", [entry.implementation for entry in CORRUPTIONS.values()]
+    )
 
 
 def datasets(plan: Plan, studies: list[str]) -> list[str]:

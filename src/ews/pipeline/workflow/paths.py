@@ -1,8 +1,8 @@
 """Where the workflow's files lie, below the project's top folder."""
 
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 
-RUNS = names.RUNS
+RUNS = run_files.RUNS
 SOURCES = "data/sources.yaml"
 REPORTED = "src/ews/pipeline/report/reported.yaml"
 TEMPLATE = "src/ews/pipeline/report/table.html"
@@ -19,7 +19,7 @@ FIGURES = ("training", "corruption", "severity", "sweep", "cost", "controller", 
 
 def record(run: str) -> str:
     """Return the path of a run's record."""
-    return file(run, names.RECORD)
+    return file(run, run_files.RECORD)
 
 
 def file(results: str, name: str) -> str:

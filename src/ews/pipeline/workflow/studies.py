@@ -1,16 +1,16 @@
 """The rules that report, and what the targets collect of some studies."""
 
 from ews.core.fingerprint import fingerprint
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.study.cells import manifest
 from ews.pipeline.study.naming import digest
 from ews.pipeline.workflow import paths
-from ews.pipeline.workflow.plan import Plan
+from ews.pipeline.workflow.workflow_plan import Plan
 
 
 def code(plan: Plan) -> str:
     """Return the fingerprint of what reports."""
-    return fingerprint("ews.pipeline.report")
+    return fingerprint("ews.pipeline.report.report_command")
 
 
 def study_digest(plan: Plan, study: str) -> str:
@@ -46,7 +46,7 @@ def evaluations(plan: Plan, studies: list[str]) -> list[str]:
             for study in studies
             for entry in plan.studies[study]
             for asked in entry.asked
-            for file in (names.result(asked.kind), names.arrays(asked.kind))
+            for file in (run_files.result(asked.kind), run_files.arrays(asked.kind))
         }
     )
 

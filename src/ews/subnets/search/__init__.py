@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ews.subnets.search.registry import SEARCHES
+from ews.subnets.search.search_registry import SEARCHES
 
 if TYPE_CHECKING:
     import torch
 
     from ews.models.network import Network
     from ews.models.space import SubnetSize
-    from ews.subnets.search.base import Search
+    from ews.subnets.search.search import Search
 
 
 def build(
@@ -20,10 +20,10 @@ def build(
     """Build a search strategy.
 
     Args:
-        name: one of :data:`ews.subnets.search.registry.SEARCHES`.
+        name: one of :data:`ews.subnets.search.search_registry.SEARCHES`.
         network: the network whose subnets are sought.
         size: width and rounding; for a strategy that learns also how, see
-            :class:`ews.subnets.search.base.PolicyParameters`.
+            :class:`ews.subnets.search.search.PolicyParameters`.
         device: the network's.
         seed: of a policy's first parameters.
 

@@ -20,7 +20,7 @@ class Gradient(Ranked):
     """
 
     def __init__(self, network: Network, size: SubnetSize, *, device: torch.device | str, seed: int) -> None:
-        """See :class:`ews.subnets.search.base.Search`."""
+        """See :class:`ews.subnets.search.search.Search`."""
         super().__init__(network, size, device=device, seed=seed)
         network.capture_effects(True, paths=self.space.drops_paths(size))
         self._channels: list[list[Tensor]] | None = None

@@ -12,7 +12,7 @@ from ews.models.network import Network
 from ews.models.space import SubnetSize
 from ews.models.subnet import Subnet
 from ews.subnets.policy import Draws, Policy, sampler
-from ews.subnets.search.base import PolicyParameters, Reward, Search
+from ews.subnets.search.search import PolicyParameters, Reward, Search
 
 
 class PolicyGradient(Search):
@@ -21,7 +21,7 @@ class PolicyGradient(Search):
     learns: ClassVar[bool] = True
 
     def __init__(self, network: Network, size: SubnetSize, *, device: torch.device | str, seed: int) -> None:
-        """Build the policy and its optimiser, see :class:`ews.subnets.search.base.Search`.
+        """Build the policy and its optimiser, see :class:`ews.subnets.search.search.Search`.
 
         Raises:
             EwsError: the settings do not say how the policy is learned.

@@ -4,7 +4,7 @@ import torch
 
 from ews.models.space import PATHS, choices
 from ews.models.subnet import Subnet
-from ews.subnets.search.base import Search
+from ews.subnets.search.search import Search
 
 
 class Random(Search):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ews.models.space import PATHS, choices
 from ews.models.subnet import Subnet
-from ews.subnets.search.base import Search
+from ews.subnets.search.search import Search
 
 
 class Ranked(Search):

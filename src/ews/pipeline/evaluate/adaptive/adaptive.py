@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ews.attacks.adaptive import deceive
+from ews.attacks.adaptive_attack import deceive
 from ews.attacks.restarts import correct, worst_of_restarts
 from ews.core.device import exact
 from ews.core.errors import EwsError
@@ -18,7 +18,7 @@ from ews.core.machine_types import Hardware
 from ews.core.seeds import numpy_stream
 from ews.models.awnet.awnet import CLEAN, router_of, routing
 from ews.models.network import Network
-from ews.pipeline.artifacts.names import BEST, LAST
+from ews.pipeline.artifacts.run_files import BEST, LAST
 from ews.pipeline.evaluate import kept
 from ews.pipeline.evaluate.adaptive.adaptive_spec import (
     Adapted,
@@ -31,7 +31,7 @@ from ews.pipeline.evaluate.adaptive.adaptive_spec import (
 )
 from ews.pipeline.evaluate.adversarial.adversarial_spec import Again, ErrorOn
 from ews.pipeline.evaluate.adversarial.masking import error_of
-from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.evaluate.evaluation import Evaluation, Making
 from ews.pipeline.evaluate.reach import Reach
 from ews.pipeline.evaluate.subject import Subject
 
@@ -42,7 +42,7 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class AdaptivePlan:
     """What is attacked, and how; the same for every weights file of the subject."""
 
     subject: Subject
@@ -87,8 +87,8 @@ def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Eval
     """Attack the last epoch's weights and, where validation images selected an epoch, that epoch's.
 
     First PGD on the cross-entropy, as in the evaluation ``adversarial`` with as many restarts; then, on the images that
-    are still right, :func:`ews.attacks.adaptive.deceive` with each of the weights in turn. So the error is at least
-    PGD's, and an image counts as wrong if any attack fooled it. Starts are functions of (seed, image, weight,
+    are still right, :func:`ews.attacks.adaptive_attack.deceive` with each of the weights in turn. So the error is at
+    least PGD's, and an image counts as wrong if any attack fooled it. Starts are functions of (seed, image, weight,
     restart). Shards of 250 images are kept as soon as they are whole; a killed evaluation resumes after the last one.
 
     Args:
@@ -103,7 +103,7 @@ def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Eval
     Raises:
         EwsError: the network has no router, a parameter is outside its range, an attack left the ball.
     """
-    plan = Plan(subject, options)
+    plan = AdaptivePlan(subject, options)
     _check(plan)
     names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.run.has(name)}
     # As in the evaluation `adversarial`: predictions are to be the same when they are computed again.
@@ -130,7 +130,7 @@ def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Eval
     return Evaluation(findings, arrays=arrays)
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: AdaptivePlan) -> None:
     if router_of(plan.subject.network(LAST)) is None:
         method = plan.subject.run.record.cell.method.name
         raise EwsError(
@@ -139,7 +139,7 @@ def _check(plan: Plan) -> None:
         )
 
 
-def _attacked(plan: Plan, key: str, name: str) -> list[Arrays]:
+def _attacked(plan: AdaptivePlan, key: str, name: str) -> list[Arrays]:
     """Attack one set of weights shard by shard, but for those that are kept of an earlier start."""
     identity = {
         **kept.identity(plan.subject),
@@ -164,14 +164,14 @@ def _attacked(plan: Plan, key: str, name: str) -> list[Arrays]:
     return found
 
 
-def _loaded(plan: Plan, name: str) -> Network:
+def _loaded(plan: AdaptivePlan, name: str) -> Network:
     """Return the network with the weights of a file, laid out NHWC: faster on CPUs."""
     network = plan.subject.network(name).requires_grad_(False)
     network.to(memory_format=torch.channels_last)
     return network
 
 
-def _batch(plan: Plan, network: Network, indices: np.ndarray) -> Arrays:
+def _batch(plan: AdaptivePlan, network: Network, indices: np.ndarray) -> Arrays:
     """Attack some images.
 
     Returns:
@@ -206,7 +206,7 @@ def _batch(plan: Plan, network: Network, indices: np.ndarray) -> Arrays:
     }
 
 
-def _starts(plan: Plan, indices: np.ndarray, weight: float, restart: int, like: Tensor) -> Tensor:
+def _starts(plan: AdaptivePlan, indices: np.ndarray, weight: float, restart: int, like: Tensor) -> Tensor:
     """Draw a uniform change within the ball for each image, whatever else is in the batch."""
     drawn = [
         numpy_stream(plan.seed, "adaptive", int(index), repr(weight), restart).random(tuple(like.shape[1:]))
@@ -223,7 +223,7 @@ def _taken_for_clean(network: Network, images: Tensor) -> np.ndarray:
     return taken
 
 
-def _summary(plan: Plan, name: str, shards: list[Arrays]) -> DeceivedWeights:
+def _summary(plan: AdaptivePlan, name: str, shards: list[Arrays]) -> DeceivedWeights:
     """Count the flags, and hold the adversarial images to them in a pass of its own, with the weights loaded anew."""
     clean, robust = _joined(shards, "clean"), _joined(shards, "robust")
     count = len(clean)
@@ -233,7 +233,7 @@ def _summary(plan: Plan, name: str, shards: list[Arrays]) -> DeceivedWeights:
         for batch, part in zip(plan.batches(indices), images.split(plan.options.batch_size), strict=True):
             right.append(correct(network, part, plan.labels(batch)).cpu().numpy())
         reach.see(images, plan.images(indices))
-    reach.check(plan.options.epsilon, where=plan.subject.work)
+    reach.check_distance(plan.options.epsilon, where=plan.subject.work)
     again = np.concatenate(right)
     # What is wrong without an attack stays as it is, and tells nothing of the router's answer to attacks.
     suspected, trusted = _joined(shards, "suspected"), _joined(shards, "trusted")[clean]

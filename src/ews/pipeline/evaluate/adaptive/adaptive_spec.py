@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field
 from ews.core.documents import Document
 from ews.core.machine_types import Hardware
 from ews.core.values import Count, Level, Positive, Section, StepSize
-from ews.methods.registry import METHODS
+from ews.methods.method_registry import METHODS
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialSection, Again, ErrorOn
-from ews.pipeline.evaluate.spec import (
+from ews.pipeline.evaluate.evaluation_specs import (
     EvaluationSpec,
     Findings,
     Images,
@@ -24,7 +24,7 @@ from ews.pipeline.evaluate.spec import (
 from ews.pipeline.study.cell import Cell
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.evaluation import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
 Weights = Annotated[tuple[Positive, ...], Field(min_length=1, strict=False), AfterValidator(distinct)]

@@ -10,7 +10,7 @@ from ews.core.device import exact
 from ews.core.errors import EwsError
 from ews.core.machine_types import Hardware
 from ews.models.network import Network
-from ews.pipeline.artifacts.names import BEST, LAST
+from ews.pipeline.artifacts.run_files import BEST, LAST
 from ews.pipeline.evaluate.adversarial import masking
 from ews.pipeline.evaluate.adversarial.adversarial_spec import (
     AdversarialFindings,
@@ -25,8 +25,8 @@ from ews.pipeline.evaluate.adversarial.adversarial_spec import (
     Sweep,
 )
 from ews.pipeline.evaluate.adversarial.masking import error_of
-from ews.pipeline.evaluate.adversarial.shards import SHARD, Arrays, Plan, attacked, loaded, read, right
-from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.evaluate.adversarial.shards import SHARD, Arrays, AttackPlan, attacked, loaded, read, right
+from ews.pipeline.evaluate.evaluation import Evaluation, Making
 from ews.pipeline.evaluate.reach import Reach
 from ews.pipeline.evaluate.subject import Subject
 
@@ -58,7 +58,7 @@ def evaluate(subject: Subject, options: AdversarialOptions, making: Making) -> E
             f"evaluation.adversarial.autoattack.n_examples: {options.n_examples} of {available} test images; valid: 1 "
             f"to {available}, or null for all."
         )
-    plan = Plan(subject, options)
+    plan = AttackPlan(subject, options)
     names = {key: name for key, name in (("last", LAST), ("best", BEST)) if subject.run.has(name)}
     # Where the last epoch was the best one the two files are one network: the most costly step is not done twice.
     alike = "best" in names and subject.run.record.files[BEST] == subject.run.record.files[LAST]
@@ -83,7 +83,7 @@ def evaluate(subject: Subject, options: AdversarialOptions, making: Making) -> E
     return Evaluation(findings, arrays=_arrays(plan, read(plan, "last", LAST)))
 
 
-def _summary(plan: Plan, name: str, shards: dict[str, list[Arrays]]) -> AttackedWeights:
+def _summary(plan: AttackPlan, name: str, shards: dict[str, list[Arrays]]) -> AttackedWeights:
     """Count the flags, and hold the kept images to them in a pass of its own, with the weights loaded anew."""
     network = loaded(plan, name)
     attacks = [str(attack) for attack in shards["autoattack"][0]["attacks"]]
@@ -122,7 +122,7 @@ def _summary(plan: Plan, name: str, shards: dict[str, list[Arrays]]) -> Attacked
     )
 
 
-def _arrays(plan: Plan, shards: dict[str, list[Arrays]]) -> Arrays:
+def _arrays(plan: AttackPlan, shards: dict[str, list[Arrays]]) -> Arrays:
     """Return the flags of every image, and the adversarial images of the first shard of each kind."""
     return {
         "pgd_index": plan.order,
@@ -142,7 +142,7 @@ def _joined(shards: Sequence[Arrays], name: str) -> np.ndarray:
     return np.concatenate([shard[name] for shard in shards], axis=-1)
 
 
-def _again(plan: Plan, network: Network, shards: Sequence[Arrays]) -> Again:
+def _again(plan: AttackPlan, network: Network, shards: Sequence[Arrays]) -> Again:
     """Classify kept adversarial images again, and measure how far they are from the clean ones.
 
     Returns:
@@ -159,7 +159,7 @@ def _again(plan: Plan, network: Network, shards: Sequence[Arrays]) -> Again:
         flags = shard["robust"] if shard["robust"].ndim == 1 else shard["robust"][-1]
         changed += int(np.sum(found[-1] != flags))
         reach.see(images, plan.images(indices))
-    reach.check(plan.options.epsilon, where=plan.subject.work)
+    reach.check_distance(plan.options.epsilon, where=plan.subject.work)
     return Again(
         error=error_of(np.concatenate(found)),
         changed=changed,

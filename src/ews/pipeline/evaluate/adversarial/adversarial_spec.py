@@ -10,10 +10,18 @@ from pydantic import Field
 from ews.core.documents import Document
 from ews.core.machine_types import Hardware
 from ews.core.values import Count, Level, Section, StepSize
-from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, Options, Percent, Settings, section_of
+from ews.pipeline.evaluate.evaluation_specs import (
+    EvaluationSpec,
+    Findings,
+    Images,
+    Options,
+    Percent,
+    Settings,
+    section_of,
+)
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.evaluation import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
 

@@ -31,7 +31,7 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class AttackPlan:
     """What is attacked, and how; the same for every weights file of the subject."""
 
     subject: Subject
@@ -88,7 +88,7 @@ class Plan:
         }
 
 
-def attacked(plan: Plan, key: str, name: str) -> None:
+def attacked(plan: AttackPlan, key: str, name: str) -> None:
     """Attack one set of weights, and keep every shard that was not kept before.
 
     Args:
@@ -109,14 +109,14 @@ def attacked(plan: Plan, key: str, name: str) -> None:
             print(f"{part.name}: {len(part.indices)} images", file=sys.stderr, flush=True)
 
 
-def loaded(plan: Plan, name: str) -> Network:
+def loaded(plan: AttackPlan, name: str) -> Network:
     """Return the network with the weights of a file, laid out NHWC: a third faster on CPUs."""
     network = plan.subject.network(name).requires_grad_(False)
     network.to(memory_format=torch.channels_last)
     return network
 
 
-def read(plan: Plan, key: str, name: str) -> dict[str, list[Arrays]]:
+def read(plan: AttackPlan, key: str, name: str) -> dict[str, list[Arrays]]:
     """Return what is kept of one set of weights: the shards by kind, ``pgd``, ``autoattack`` and ``sweep``.
 
     Raises:
@@ -142,7 +142,7 @@ class Part:
     kind: str
     shard: int
     indices: np.ndarray
-    attack: Callable[[Plan, Network, "Part"], Arrays]
+    attack: Callable[[AttackPlan, Network, "Part"], Arrays]
 
     @property
     def name(self) -> str:
@@ -150,7 +150,7 @@ class Part:
         return f"{self.key}-{self.kind}-{self.shard:04}"
 
 
-def parts(plan: Plan, key: str) -> Iterator[Part]:
+def parts(plan: AttackPlan, key: str) -> Iterator[Part]:
     """Yield every shard of one set of weights."""
     for kind, order, attack in (("pgd", plan.order, _pgd), ("autoattack", plan.chosen, _autoattack)):
         for start in range(0, len(order), SHARD):
@@ -158,21 +158,21 @@ def parts(plan: Plan, key: str) -> Iterator[Part]:
     yield Part(key, "sweep", 0, plan.swept, _sweep)
 
 
-def batches(plan: Plan, indices: np.ndarray) -> Iterator[np.ndarray]:
+def batches(plan: AttackPlan, indices: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the numbers of the images in each pass."""
     return (
         indices[start : start + plan.options.batch_size] for start in range(0, len(indices), plan.options.batch_size)
     )
 
 
-def right(plan: Plan, network: Network, images: torch.Tensor, indices: np.ndarray) -> np.ndarray:
+def right(plan: AttackPlan, network: Network, images: torch.Tensor, indices: np.ndarray) -> np.ndarray:
     """Say which images [B, 3, H, W] are classified as the test images ``indices`` should be, bool [B]."""
     labels, device = torch.from_numpy(plan.labels(indices)), plan.subject.device
     pairs = zip(images.split(plan.options.batch_size), labels.split(plan.options.batch_size), strict=True)
     return torch.cat([correct(network, part.to(device), truth.to(device)).cpu() for part, truth in pairs]).numpy()
 
 
-def _pgd(plan: Plan, network: Network, part: Part) -> Arrays:
+def _pgd(plan: AttackPlan, network: Network, part: Part) -> Arrays:
     found = [
         _worst(
             plan,
@@ -191,7 +191,7 @@ def _pgd(plan: Plan, network: Network, part: Part) -> Arrays:
     }
 
 
-def _autoattack(plan: Plan, network: Network, part: Part) -> Arrays:
+def _autoattack(plan: AttackPlan, network: Network, part: Part) -> Arrays:
     found = autoattack(
         network,
         plan.images(part.indices),
@@ -210,7 +210,7 @@ def _autoattack(plan: Plan, network: Network, part: Part) -> Arrays:
     }
 
 
-def _sweep(plan: Plan, network: Network, part: Part) -> Arrays:
+def _sweep(plan: AttackPlan, network: Network, part: Part) -> Arrays:
     """Follow PGD, without restarts, to radii at which no network can be right; steps grow with the radius."""
     errors = []
     for epsilon in masking.radii(plan.options.epsilon):
@@ -224,7 +224,7 @@ def _sweep(plan: Plan, network: Network, part: Part) -> Arrays:
 
 
 def _worst(
-    plan: Plan, network: Network, indices: np.ndarray, *, epsilon: float, step_size: float, restarts: int
+    plan: AttackPlan, network: Network, indices: np.ndarray, *, epsilon: float, step_size: float, restarts: int
 ) -> Worst:
     device = plan.subject.device
     return worst_of_restarts(

@@ -1,11 +1,11 @@
 """Clean error: the share of wrong predictions on the unchanged test images."""
 
-from ews.pipeline.artifacts.names import BEST, LAST
-from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.artifacts.run_files import BEST, LAST
 from ews.pipeline.evaluate.clean.clean_spec import CleanError, CleanFindings
+from ews.pipeline.evaluate.evaluation import Evaluation, Making
+from ews.pipeline.evaluate.evaluation_specs import Options
 from ews.pipeline.evaluate.metrics import correct, error
 from ews.pipeline.evaluate.predict import predict
-from ews.pipeline.evaluate.spec import Options
 from ews.pipeline.evaluate.subject import Subject
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ews.pipeline.evaluate.clean.clean_spec import CleanFindings
+from ews.pipeline.evaluate.evaluation_specs import Options
 from ews.pipeline.evaluate.scores import SELECTED, Arrays, Score, Scoring, Wrong
-from ews.pipeline.evaluate.spec import Options
 
 CLEAN = "clean error"
 BEST = CLEAN + SELECTED

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from ews.core.documents import Document
-from ews.pipeline.evaluate.spec import EvaluationSpec, Findings, Images, NoSection, Options, Percent, Settings
+from ews.pipeline.evaluate.evaluation_specs import (
+    EvaluationSpec,
+    Findings,
+    Images,
+    NoSection,
+    Options,
+    Percent,
+    Settings,
+)
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.evaluation import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
 

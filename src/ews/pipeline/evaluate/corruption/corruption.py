@@ -6,16 +6,16 @@ from contextlib import closing
 import numpy as np
 
 from ews.core.errors import EwsError
-from ews.pipeline.artifacts.names import LAST
+from ews.pipeline.artifacts.run_files import LAST
 from ews.pipeline.evaluate import kept
-from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.evaluate.corruption.corrupted_images import Images, Made, Stored
 from ews.pipeline.evaluate.corruption.corruption_spec import (
     SEVERITIES,
     CorruptionError,
     CorruptionFindings,
     CorruptionOptions,
 )
-from ews.pipeline.evaluate.corruption.images import Images, Made, Stored
+from ews.pipeline.evaluate.evaluation import Evaluation, Making
 from ews.pipeline.evaluate.metrics import error
 from ews.pipeline.evaluate.predict import predict_batches
 from ews.pipeline.evaluate.subject import Subject

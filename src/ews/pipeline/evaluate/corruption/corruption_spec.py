@@ -10,8 +10,8 @@ from ews.core.documents import Document
 from ews.core.fingerprint import Use
 from ews.core.values import Section, Seed, one_of
 from ews.corruptions import BENCHMARK, NAMES
-from ews.corruptions.registry import CORRUPTIONS
-from ews.pipeline.evaluate.spec import (
+from ews.corruptions.corruption_registry import CORRUPTIONS
+from ews.pipeline.evaluate.evaluation_specs import (
     EvaluationSpec,
     Findings,
     Images,
@@ -23,7 +23,7 @@ from ews.pipeline.evaluate.spec import (
 )
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.evaluation import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
 Corruption = Annotated[str, one_of(NAMES)]

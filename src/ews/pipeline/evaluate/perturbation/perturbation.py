@@ -6,10 +6,10 @@ import numpy as np
 from torch import nn
 
 from ews.perturbations import NOISE, frames
-from ews.perturbations.batches import batches
-from ews.pipeline.artifacts.names import LAST
+from ews.perturbations.perturbed_batches import batches
+from ews.pipeline.artifacts.run_files import LAST
 from ews.pipeline.evaluate import kept
-from ews.pipeline.evaluate.base import Evaluation, Making
+from ews.pipeline.evaluate.evaluation import Evaluation, Making
 from ews.pipeline.evaluate.perturbation.perturbation_spec import Flips, PerturbationFindings, PerturbationOptions
 from ews.pipeline.evaluate.perturbation.stability import flip_probability, mean_flip_probability
 from ews.pipeline.evaluate.predict import Predictions, predict

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from ews.core.documents import Document
 from ews.core.values import Section, Seed, one_of
-from ews.pipeline.evaluate.spec import (
+from ews.pipeline.evaluate.evaluation_specs import (
     EvaluationSpec,
     Findings,
     Images,
@@ -20,7 +20,7 @@ from ews.pipeline.evaluate.spec import (
 )
 
 if TYPE_CHECKING:
-    from ews.pipeline.evaluate.base import Evaluate
+    from ews.pipeline.evaluate.evaluation import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
 # The ten that mFP and mFR are defined over, in their order: `ews.perturbations.NAMES`, which planning does not import,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ews.core.errors import EwsError
 from ews.data.archives import members
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 
 SEED = re.compile(r"seed\d+")
 ABOVE = 4  # dataset, architecture, augmentation, method
@@ -32,7 +32,7 @@ def unpack(source: Path, into: Path) -> dict[str, Files]:
     for name, content in members(source):
         parts = name.split("/")
         place = next((place for place in range(len(parts) - 1, -1, -1) if SEED.fullmatch(parts[place])), None)
-        if place is None or place < ABOVE or len(parts) - place not in (2, 3) or parts[-1] == names.STATE:
+        if place is None or place < ABOVE or len(parts) - place not in (2, 3) or parts[-1] == run_files.STATE:
             continue
         run, file = "/".join(parts[place - ABOVE : place + 1]), "/".join(parts[place + 1 :])
         files = found.setdefault(run, {})

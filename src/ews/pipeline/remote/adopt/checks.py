@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from ews.core.errors import EwsError
-from ews.methods.registry import METHODS
-from ews.pipeline.artifacts import names
+from ews.methods.method_registry import METHODS
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, read_arrays, read_result
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.artifacts.run import FinishedRun
-from ews.pipeline.evaluate import uses as measured_by
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import Options
+from ews.pipeline.evaluate import evaluation_uses as measured_by
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_specs import Options
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import flatten
 from ews.pipeline.study.naming import differences
-from ews.pipeline.train import uses as trained_by
+from ews.pipeline.train import training_uses as trained_by
 
 
 def training(
@@ -45,18 +45,18 @@ def training(
         if checksum != checksums.get(key):
             here = checksums.get(key) or f"nothing: make it first, `snakemake --cores 1 data/{file}`"
             yield f"{key} of checksum {checksum}, here {here}"
-    needed = (names.LAST, names.EPOCHS, *(log for spec in specs for log in spec.logs))
+    needed = (run_files.LAST, run_files.EPOCHS, *(log for spec in specs for log in spec.logs))
     yield from (f"{name}: not among the files that are vouched for" for name in needed if not run.has(name))
     for name in record.files:
         try:
             run.verified(name)
         except EwsError as error:
             yield str(error)
-    reserved = {names.RECORD, *(file for kind in EVALUATIONS for file in files_of(kind))}
+    reserved = {run_files.RECORD, *(file for kind in EVALUATIONS for file in files_of(kind))}
     yield from (f"{name}: no file of a training run" for name in record.files if name in reserved or "/" in name)
     for role, teacher in planned.teachers.items():
         theirs = teachers.get(teacher.run)
-        taught = None if theirs is None else theirs.files.get(names.WEIGHTS[teacher.weights])
+        taught = None if theirs is None else theirs.files.get(run_files.WEIGHTS[teacher.weights])
         if taught is None or record.teachers.get(role) != taught:
             yield f"learned from another network as {role!r} than {teacher.run} is here; bring that run along"
 
@@ -73,7 +73,7 @@ def evaluation(
         asked: what is planned to decide its result.
         published: checksum by corruption of the published sets here, where these are measured.
     """
-    name = folder / names.result(kind)
+    name = folder / run_files.result(kind)
     try:
         result: Result[Any, Any] = read_result(folder, EVALUATIONS[kind], run)
         read_arrays(folder, result)
@@ -91,12 +91,12 @@ def evaluation(
         measured = None if images is None else images.sha256
         if measured != checksum:
             yield f"{name}: {corruption} of checksum {measured}, here {checksum}"
-    yield from (f"{name}: vouches for {file!r}" for file in result.files if file != names.arrays(kind))
+    yield from (f"{name}: vouches for {file!r}" for file in result.files if file != run_files.arrays(kind))
 
 
 def files_of(kind: str, folder: str = "") -> list[str]:
     """Return the names of an evaluation's files, the one that vouches last."""
-    return [f"{folder}{name}" for name in (names.arrays(kind), names.result(kind))]
+    return [f"{folder}{name}" for name in (run_files.arrays(kind), run_files.result(kind))]
 
 
 def _changes(cell: Cell, planned: Cell) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from ews.core import files
 from ews.core.errors import EwsError
 from ews.data import dataset, extra
-from ews.pipeline.artifacts import names
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
-from ews.pipeline.evaluate.registry import EVALUATIONS
-from ews.pipeline.evaluate.spec import section_of
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_specs import section_of
 from ews.pipeline.remote.adopt import checks
 from ews.pipeline.remote.adopt.bundle import Files
 from ews.pipeline.remote.adopt.checks import files_of
@@ -68,7 +68,7 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
         try:
             run = _brought(own)
         except EwsError as error:
-            verdict.refused.append(f"{names.RECORD} is missing or not one: no finished training run: {error}")
+            verdict.refused.append(f"{run_files.RECORD} is missing or not one: no finished training run: {error}")
             continue
         teachers = {
             teacher.run: _taught(teacher.run, found, verdicts, runs) for teacher in cells[name].teachers.values()
@@ -78,11 +78,11 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
         )
         if verdict.refused:
             continue
-        if verdict.there not in (None, files.sha256(own[names.RECORD])):
+        if verdict.there not in (None, files.sha256(own[run_files.RECORD])):
             verdict.refused.append(f"another training run lies in {runs / name}; remove that folder to have this one")
             continue
         if verdict.there is None:
-            verdict.place += [*sorted(run.record.files), names.RECORD]
+            verdict.place += [*sorted(run.record.files), run_files.RECORD]
         for planned in entries.values():
             if planned.run == name:
                 _evaluations(verdict, own, run, planned, data=data, runs=runs)
@@ -91,7 +91,7 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
 
 def record_of(run: Path) -> str | None:
     """Return the SHA-256 of a run's record.json; None without one."""
-    return files.sha256(run / names.RECORD) if (run / names.RECORD).is_file() else None
+    return files.sha256(run / run_files.RECORD) if (run / run_files.RECORD).is_file() else None
 
 
 def _taught(run: str, found: Mapping[str, Files], verdicts: Mapping[str, Verdict], runs: Path) -> Record | None:
@@ -109,16 +109,16 @@ def _brought(own: Files) -> FinishedRun:
     Raises:
         EwsError: it has no record, or it is something else, or was changed.
     """
-    if names.RECORD not in own:
+    if run_files.RECORD not in own:
         raise EwsError("there is none")
-    return FinishedRun.open(own[names.RECORD].parent)
+    return FinishedRun.open(own[run_files.RECORD].parent)
 
 
 def _evaluations(verdict: Verdict, own: Files, run: FinishedRun, entry: Planned, *, data: Path, runs: Path) -> None:
     """Check the evaluations of a planned cell that a bundle has, and add their files or what is wrong with them."""
     folder = f"{entry.evaluation}/" if entry.evaluation else ""
     for kind, spec in EVALUATIONS.items():
-        name = f"{folder}{names.result(kind)}"
+        name = f"{folder}{run_files.result(kind)}"
         if name not in own:
             continue
         published = _published(entry, data) if spec.stored else {}

@@ -1,0 +1,117 @@
+"""Augmentation image by image in worker processes, with the same result for any number of them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ews.augment.augmentation import Source
+from ews.augment.augmentation_specs import Crop
+from ews.augment.crop import Draws, check_crop, crop_and_flip, draw, parts, to_float
+from ews.core.seeds import torch_stream
+
+Views = Callable[[np.ndarray, int], np.ndarray]
+"""(image uint8 [H, W, 3] after crop and flip, its 64-bit seed) -> its views, uint8 [V, H, W, 3]. Must be picklable."""
+
+
+class Batches(Dataset[Tensor]):
+    """One epoch's batches; item k is batch k, uint8 [V, B, H, W, 3].
+
+    Batches travel between processes as bytes, not floats: a quarter of the shared memory.
+    """
+
+    def __init__(
+        self, *, images: np.ndarray, order: np.ndarray, batch_size: int, draws: Draws, padding: int, views: Views
+    ) -> None:
+        self._images = images
+        self._parts = list(parts(order, batch_size))
+        self._draws = draws
+        self._padding = padding
+        self._views = views
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, number: int) -> Tensor:
+        indices = self._parts[number]
+        cropped = crop_and_flip(
+            torch.from_numpy(self._images[indices]),
+            top=torch.from_numpy(self._draws.top[indices]),
+            left=torch.from_numpy(self._draws.left[indices]),
+            flip=torch.from_numpy(self._draws.flip[indices]),
+            padding=self._padding,
+        ).numpy()
+        seeds = self._draws.seeds[indices].tolist()
+        views = [self._views(image, seed) for image, seed in zip(cropped, seeds, strict=True)]
+        return torch.from_numpy(np.stack(views, axis=1))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickled only where workers are spawned: a memory-mapped file goes as its name, not as its bytes.
+        path = _whole_file(self._images)
+        return self.__dict__ if path is None else {**self.__dict__, "_images": path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self._images, Path):
+            self._images = np.load(self._images, mmap_mode="r", allow_pickle=False)
+
+
+class ImageByImage:
+    """The loader of an augmentation that gives each image's views by ``make_views`` after crop and flip."""
+
+    def __init__(
+        self,
+        make_views: Views,
+        source: Source,
+        crop: Crop,
+    ) -> None:
+        """Take how views are made, the images and the dataset's crop.
+
+        Raises:
+            EwsError: the images or the padding do not fit.
+        """
+        check_crop(source.images, padding=crop.padding)
+        self._make_views = make_views
+        self._images = source.images
+        self._seed = source.seed
+        self._device = torch.device(source.device)
+        self._workers = source.workers
+        self._padding = crop.padding
+        self._flip = crop.flip
+
+    def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
+        """Yield float32 [V, B, 3, H, W], made ahead by the workers; see :class:`ews.augment.augmentation.Augment`."""
+        count = len(self._images)
+        batches = Batches(
+            images=self._images,
+            order=order,
+            batch_size=batch_size,
+            draws=draw(seed=self._seed, epoch=epoch, count=count, padding=self._padding, flip=self._flip),
+            padding=self._padding,
+            views=self._make_views,
+        )
+        cuda = self._device.type == "cuda"
+        loader: DataLoader[Tensor] = DataLoader(
+            batches,
+            batch_size=None,
+            num_workers=self._workers,
+            pin_memory=cuda,
+            # A loader draws a seed for its workers, which nothing here uses: not from the global generator.
+            generator=torch_stream("workers"),
+        )
+        for views in loader:
+            yield to_float(views.to(self._device, non_blocking=cuda))
+
+
+def _whole_file(images: np.ndarray) -> Path | None:
+    """Return the .npy file that ``images`` maps from its first to its last byte, or None."""
+    name = getattr(images, "filename", None)
+    if name is None or Path(name).suffix != ".npy":
+        return None
+    mapped = np.load(name, mmap_mode="r", allow_pickle=False)
+    same = (mapped.shape, mapped.dtype, mapped.strides) == (images.shape, images.dtype, images.strides)
+    return Path(name) if same else None

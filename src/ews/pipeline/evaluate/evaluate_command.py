@@ -1,0 +1,98 @@
+"""Command line of the evaluation step: ``ews evaluate clean --run RUN --data data/digits --out FOLDER ...``."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ews.core.fingerprint import check_fingerprint
+from ews.core.partial import partial
+from ews.data.dataset import load
+from ews.pipeline.artifacts import run_files
+from ews.pipeline.artifacts.evaluation import Result, write_result
+from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.evaluate import evaluation_options
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.evaluate.evaluation_uses import code
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measure a trained network and write the results."""
+    # These bring torch. Worker processes import this module, as the one they were started from, and do without.
+    from ews.core.device import leased
+    from ews.pipeline.evaluate.evaluation import Making
+    from ews.pipeline.evaluate.subject import Subject
+
+    parser = argparse.ArgumentParser(prog="ews evaluate", description="Measure a trained network.")
+    commands = parser.add_subparsers(dest="evaluation", required=True)
+    for spec in EVALUATIONS.values():
+        command = commands.add_parser(spec.name, help=spec.summary)
+        _places(command, stored=spec.stored, workers=spec.workers)
+        evaluation_options.add(command, spec.options)
+    arguments = parser.parse_args(argv)
+    spec = EVALUATIONS[arguments.evaluation]
+    given = {name: value for name, value in vars(arguments).items() if name in spec.options.model_fields}
+    asked = evaluation_options.parsed(spec.options, given)
+    threads, workers = arguments.threads or 1, 1
+    if spec.workers:
+        workers = arguments.workers
+        if workers is None:
+            # Beside processes that make images one core is enough for a network.
+            workers, threads = arguments.threads or _cores(), 1
+
+    run = FinishedRun.open(arguments.run)
+    fingerprint = code(run.record.cell, spec.name, asked)
+    check_fingerprint(arguments.fingerprint, fingerprint, where=str(arguments.out))
+    dataset = load(arguments.data)
+    run.check_data(dataset)
+    with partial(arguments.out / run_files.result(spec.name)) as work:
+        with leased(threads=threads) as device:
+            subject = Subject(
+                run=run,
+                dataset=dataset,
+                test_images=asked.test_images,
+                device=device,
+                code=fingerprint,
+                work=work,
+            )
+            making = Making(corrupted=arguments.corrupted if spec.stored else (), workers=workers)
+            found = spec.implementation()(subject, asked, making)
+        result = Result(
+            evaluation=spec.name,
+            options=asked,
+            code=fingerprint,
+            run=run.identity,
+            dataset=dataset.name,
+            data=dataset.checksum,
+            files={},
+            result=found.findings,
+        )
+        write_result(arguments.out, result, found.arrays)
+
+
+def _places(parser: argparse.ArgumentParser, *, stored: bool, workers: bool) -> None:
+    """Add the options on which no result depends."""
+    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
+    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset it was trained on")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the results; errors in percent")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: 1)")
+    parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+    if stored:
+        parser.add_argument(
+            "--corrupted",
+            type=Path,
+            nargs="*",
+            default=[],
+            help="folder of <corruption>.npy, <corruption>.json and labels.npy, or these files; "
+            "none: the images are corrupted while they are measured, and not stored",
+        )
+    if workers:
+        parser.add_argument(
+            "--workers",
+            type=int,
+            help="processes that make images; changes no result (default: --threads, or one per core)",
+        )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

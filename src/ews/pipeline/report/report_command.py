@@ -1,0 +1,76 @@
+"""Numbers, tables and figures of a study: ``ews report {measure,table,figures}``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ews.pipeline.report import reported, study_rows
+from ews.pipeline.report.inputs import Inputs
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(prog="ews report", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    measuring = commands.add_parser("measure", help="gather the numbers and records of a study's runs")
+    _add(measuring, "study", "runs", "reported")
+    measuring.add_argument("--out", type=Path, required=True, help="measurements.csv")
+    measuring.add_argument("--records", type=Path, required=True, help="records.json: the runs' records")
+    measuring.add_argument("--metrics", type=Path, required=True, help="metrics.json: means, for `dvc metrics`")
+    measuring.add_argument("--images", type=Path, help="images.csv: rows compared image by image (default: not made)")
+
+    tabling = commands.add_parser("table", help="write table.{csv,md,tex,html} and caption.txt")
+    _add(tabling, "study", "measurements", "reported", "out-dir")
+    tabling.add_argument("--records", type=Path, help="records.json (default: beside the measurements)")
+    tabling.add_argument("--images", type=Path, help="images.csv (default: the table is without that comparison)")
+
+    drawing = commands.add_parser("figures", help="write the figures as SVG")
+    _add(drawing, "study", "runs", "measurements", "out-dir")
+    drawing.add_argument("--format", choices=("svg", "png"), default="svg", help="png is for a look (default: svg)")
+
+    arguments = parser.parse_args(argv)
+    study = study_rows.load(arguments.study)
+    # Imported where used: the commands start without what the others need.
+    if arguments.command == "measure":
+        from ews.pipeline.report import measure, paired_images
+
+        runs = Inputs(arguments.runs)
+        found, records = measure.measure(study, inputs=runs, reported=reported.load(arguments.reported))
+        differences = paired_images.compare(study, inputs=runs) if arguments.images else []
+        measure.save(study, found, records, out=arguments.out, records=arguments.records, metrics=arguments.metrics)
+        if arguments.images:
+            paired_images.write(arguments.images, differences)
+    elif arguments.command == "table":
+        from ews.pipeline.report import measurements, paired_images, table
+
+        measured = measurements.read(arguments.measurements, study)
+        path = arguments.records or arguments.measurements.with_name("records.json")
+        kept = table.read_records(path, study)
+        differences = paired_images.read(arguments.images, study) if arguments.images else []
+        texts = table.tables(
+            study, measured, records=kept, reported=reported.load(arguments.reported), differences=differences
+        )
+        table.save(texts, arguments.out_dir)
+    else:
+        from ews.pipeline.report import figures, measurements
+
+        measured = measurements.read(arguments.measurements, study)
+        figures.save(study, measured, inputs=Inputs(arguments.runs), folder=arguments.out_dir, suffix=arguments.format)
+
+
+def _add(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add options that several commands share."""
+    texts = {
+        "study": "the study's manifest, study.json",
+        "runs": "folder of all runs, results/runs",
+        "measurements": "measurements.csv of the study",
+        "out-dir": "folder to write to, results/<study>",
+    }
+    for name in names:
+        if name == "reported":
+            parser.add_argument(
+                "--reported", type=Path, default=reported.DEFAULT, help="published numbers (default: the package's)"
+            )
+        else:
+            parser.add_argument(f"--{name}", type=Path, required=True, help=texts[name])

@@ -1,0 +1,70 @@
+"""Command line of the training step: ``ews train --cell @cell.json --data data/digits --out RUN ...``."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ews.core.device import leased
+from ews.core.errors import EwsError
+from ews.core.fingerprint import check_fingerprint
+from ews.data.dataset import load
+from ews.pipeline.study.cell import read_cell
+from ews.pipeline.train import training_uses
+from ews.pipeline.train.loop import fit
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="ews train", description=__doc__)
+    parser.add_argument("--cell", required=True, help="resolved parameters as JSON, or @FILE")
+    parser.add_argument("--data", required=True, type=Path, help="dataset folder")
+    parser.add_argument("--out", required=True, type=Path, help="run folder")
+    parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes that augment (default: with CUDA one per usable core, else none); no effect on results",
+    )
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        metavar="ROLE=RUN",
+        help="folder of the finished run that plays a role in the cell's method; once for each role",
+    )
+    arguments = parser.parse_args(argv)
+    cell = read_cell(arguments.cell)
+    code = training_uses.code(cell)
+    check_fingerprint(arguments.fingerprint, code, where=arguments.out)
+    with leased(threads=arguments.threads) as device:
+        # On a CPU the workers would take the cores from the network.
+        automatic = len(os.sched_getaffinity(0)) if device.type == "cuda" else 0
+        fit(
+            cell=cell,
+            dataset=load(arguments.data),
+            out=arguments.out,
+            code=code,
+            device=device,
+            threads=arguments.threads,
+            workers=automatic if arguments.workers is None else arguments.workers,
+            teachers=read_teachers(arguments.teacher),
+        )
+
+
+def read_teachers(given: list[str]) -> dict[str, Path]:
+    """Return the folders that ``--teacher ROLE=RUN`` gives, by role.
+
+    Raises:
+        EwsError: not of this form, or twice the same role.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        role, equals, folder = text.partition("=")
+        if not (role and equals and folder):
+            raise EwsError(f"--teacher: {text!r} is not of the form ROLE=RUN, as in robust=results/runs/....")
+        if role in found:
+            raise EwsError(f"--teacher: {role!r} is given twice.")
+        found[role] = Path(folder)
+    return found
