@@ -1,4 +1,4 @@
-# Per study: manifest and measurements, table in four formats, figures.
+# Per study: manifest and measurements, table in four formats, figures; and those of single evaluations where it asks for these.
 
 
 rule measure:
@@ -83,3 +83,29 @@ rule figure:
         code=planned(studies.code),
     shell:
         commands.rule(commands.figures(folder="results/{wildcards.study}", runs=RUNS))
+
+
+for kind in studies.OWN:
+
+    rule:
+        name:
+            f"figure_{kind}"
+        input:
+            study="results/{study}/study.json",
+            measurements="results/{study}/measurements.csv",
+            evaluations=planned(studies.study_evaluations, "study"),
+        output:
+            report(
+                f"results/{{study}}/{kind}.svg",
+                caption=f"../report/{kind}.rst",
+                category="{study}",
+                labels={"what": kind},
+            ),
+        log:
+            f"logs/report/{{study}}/{kind}.log",
+        conda:
+            ENVIRONMENT
+        params:
+            code=planned(studies.code),
+        shell:
+            commands.rule(commands.figures(folder="results/{wildcards.study}", runs=RUNS, evaluation=kind))

@@ -129,7 +129,7 @@ def table(*, folder: str, reported: str) -> Words:
     return ["report", "table", *options({**given, "out_dir": folder})]
 
 
-def figures(*, folder: str, runs: str) -> Words:
-    """Return the command that draws a study's figures."""
+def figures(*, folder: str, runs: str, evaluation: str | None = None) -> Words:
+    """Return the command that draws a study's figures, or that of a kind of evaluation alone."""
     given = {"study": f"{folder}/study.json", "runs": runs, "measurements": f"{folder}/measurements.csv"}
-    return ["report", "figures", *options({**given, "out_dir": folder})]
+    return ["report", "figures", *options({**given, "out_dir": folder, "evaluation": evaluation})]

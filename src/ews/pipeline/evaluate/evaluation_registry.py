@@ -8,6 +8,8 @@ from ews.pipeline.evaluate.adversarial.adversarial_spec import SPEC as ADVERSARI
 from ews.pipeline.evaluate.clean.clean_spec import SPEC as CLEAN
 from ews.pipeline.evaluate.corruption.corruption_spec import SPEC as CORRUPTION
 from ews.pipeline.evaluate.evaluation_specs import EvaluationSpec
+from ews.pipeline.evaluate.filters.filters_spec import SPEC as FILTERS
+from ews.pipeline.evaluate.mimicry.mimicry_spec import SPEC as MIMICRY
 from ews.pipeline.evaluate.perturbation.perturbation_spec import SPEC as PERTURBATION
 
 EVALUATIONS: Registry[EvaluationSpec[Any, Any, Any]] = Registry(
@@ -17,4 +19,6 @@ EVALUATIONS: Registry[EvaluationSpec[Any, Any, Any]] = Registry(
     PERTURBATION,
     ADVERSARIAL,
     ADAPTIVE,
+    MIMICRY,
+    FILTERS,
 )

@@ -118,6 +118,7 @@ class EvaluationSpec(Generic[S, O, F]):
         components: functions that import what an evaluation with these options runs beside.
         stored: whether it reads the dataset's corrupted sets where these are stored.
         workers: whether it takes processes that make images.
+        figure: whether reports draw a figure of it alone, ``<kind>.svg``, in studies that ask for it.
         minutes: that its rule asks a batch system for.
         otherwise: what to tell, after the evaluation's name, someone whose study has no such cell.
     """
@@ -137,6 +138,7 @@ class EvaluationSpec(Generic[S, O, F]):
     applies: Callable[[Cell], bool] = every
     stored: bool = False
     workers: bool = False
+    figure: bool = False
     minutes: int = 60
     otherwise: str = "applies to no cell of this study"
 

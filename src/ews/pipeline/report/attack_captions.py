@@ -7,6 +7,7 @@ from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOption
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.scores import SELECTED
 from ews.pipeline.report.inputs import RunRecord
+from ews.pipeline.report.metric_names import NEUTRAL
 from ews.pipeline.report.study_rows import Manifest
 from ews.pipeline.report.table_data import Results
 
@@ -48,7 +49,9 @@ def further_caption(results: Results) -> str:
     for kind, own in further(results).items():
         counts = {name: _images(results, name) for name in own}
         sentences += EVALUATIONS[kind].scoring().explain(results.options[kind], counts)
-    return f"{' '.join(sentences)} Means over seeds ± sample standard deviations; in bold the best mean of each group."
+    ranked = any(not name.startswith(NEUTRAL) for own in further(results).values() for name in own)
+    bold = "; in bold the best mean of each group" if ranked else ""
+    return f"{' '.join(sentences)} Means over seeds ± sample standard deviations{bold}."
 
 
 def _images(results: Results, metric: str) -> str:

@@ -7,7 +7,7 @@ from ews.pipeline.evaluate.corruption.corruption_scores import PER_CORRUPTION
 from ews.pipeline.evaluate.perturbation.perturbation_scores import PER_PERTURBATION, PER_RATE
 from ews.pipeline.report import attack_captions
 from ews.pipeline.report.cost import Costs
-from ews.pipeline.report.metric_names import short
+from ews.pipeline.report.metric_names import column, short
 from ews.pipeline.report.statistics import deviation, mean
 from ews.pipeline.report.study_rows import AXES, Label, Manifest
 from ews.pipeline.report.table_data import Results, best
@@ -175,12 +175,12 @@ def perturbation_grid(manifest: Manifest, results: Results) -> Grid | None:
 
 
 def robust_grid(manifest: Manifest, results: Results) -> Grid | None:
-    """Lay out the weighted robust accuracies and the adaptive error, where there are any; None if there are none."""
+    """Lay out the weighted robust accuracies and what further evaluations found; None if there is nothing of it."""
     names = [name for own in attack_captions.further(results).values() for name in own]
     if not names:
         return None
     heads, rows = _rows(manifest, results, names, digits=DIGITS, spread=True)
-    columns = tuple(Column(f"{name} (%)") for name in names)
+    columns = tuple(Column(column(name)) for name in names)
     return Grid("robust", attack_captions.further_caption(results), heads, columns, rows)
 
 

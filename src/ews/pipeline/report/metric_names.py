@@ -5,16 +5,32 @@ from collections.abc import Collection
 from ews.pipeline.evaluate.adversarial.adversarial_scores import AUTOATTACK, WEIGHTED
 from ews.pipeline.evaluate.clean.clean_scores import BEST, CLEAN
 from ews.pipeline.evaluate.corruption.corruption_scores import PER_CORRUPTION
+from ews.pipeline.evaluate.filters.filters_scores import FILTERS, PURE
+from ews.pipeline.evaluate.mimicry.mimicry_scores import MIMICKED, SPREAD
 from ews.pipeline.evaluate.perturbation.perturbation_scores import PER_PERTURBATION, PER_RATE
 from ews.pipeline.evaluate.scores import SELECTED
 
-__all__ = ["BEST", "CLEAN", "HIGHER", "SELECTED", "SINGLE", "TRAIN", "VALIDATION", "published", "short"]
+__all__ = [
+    "BEST",
+    "CLEAN",
+    "HIGHER",
+    "NEUTRAL",
+    "SELECTED",
+    "SINGLE",
+    "TRAIN",
+    "VALIDATION",
+    "column",
+    "published",
+    "short",
+]
 
 VALIDATION = "validation error"
 TRAIN = "train error"
 SINGLE = (PER_CORRUPTION, PER_PERTURBATION, PER_RATE)
 HIGHER = (WEIGHTED,)
 """Beginnings of metrics of which more is better."""
+NEUTRAL = (MIMICKED, SPREAD, FILTERS)
+"""Beginnings of metrics of which neither more nor less is better: they describe."""
 
 _SHORT = {
     "gaussian_noise": "Gauss.",
@@ -46,6 +62,11 @@ def published(metric: str, measured: Collection[str]) -> str | None:
     if AUTOATTACK + SELECTED not in measured:
         return metric
     return None if metric + SELECTED in measured else metric.removesuffix(SELECTED)
+
+
+def column(metric: str) -> str:
+    """Return the head of a metric's column: with its unit, if it has one."""
+    return metric if metric.startswith(PURE) else f"{metric} (%)"
 
 
 def short(corruption: str) -> str:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.report import reported, study_rows
 from ews.pipeline.report.inputs import Inputs
 
@@ -27,6 +28,8 @@ def main(argv: Sequence[str]) -> None:
 
     drawing = commands.add_parser("figures", help="write the figures as SVG")
     _add(drawing, "study", "runs", "measurements", "out-dir")
+    own = [name for name, spec in EVALUATIONS.items() if spec.figure]
+    drawing.add_argument("--evaluation", choices=own, help="its own figure alone (default: those of every study)")
     drawing.add_argument("--format", choices=("svg", "png"), default="svg", help="png is for a look (default: svg)")
 
     arguments = parser.parse_args(argv)
@@ -56,7 +59,14 @@ def main(argv: Sequence[str]) -> None:
         from ews.pipeline.report import figures, measurements
 
         measured = measurements.read(arguments.measurements, study)
-        figures.save(study, measured, inputs=Inputs(arguments.runs), folder=arguments.out_dir, suffix=arguments.format)
+        figures.save(
+            study,
+            measured,
+            inputs=Inputs(arguments.runs),
+            folder=arguments.out_dir,
+            suffix=arguments.format,
+            only=arguments.evaluation,
+        )
 
 
 def _add(parser: argparse.ArgumentParser, *names: str) -> None:

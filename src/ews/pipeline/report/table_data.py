@@ -8,7 +8,7 @@ from ews.pipeline.evaluate.adversarial.adversarial_scores import AUTOATTACK
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import Options
 from ews.pipeline.report.measurements import Measurement
-from ews.pipeline.report.metric_names import HIGHER, SELECTED, published
+from ews.pipeline.report.metric_names import HIGHER, NEUTRAL, SELECTED, published
 from ews.pipeline.report.reported import Number, Reported
 from ews.pipeline.report.statistics import Paired, deviation, mean, paired
 from ews.pipeline.report.study_rows import Label, Manifest
@@ -165,9 +165,11 @@ def best(results: Results, metric: str, *, digits: int) -> set[Label]:
     That is the lowest one, of an accuracy the highest.
 
     A group has none if it has a single row with this metric, or if another row prints alike with this
-    many digits.
+    many digits; nor has any of a metric that only describes.
     """
-    winners = set()
+    winners: set[Label] = set()
+    if metric.startswith(NEUTRAL):
+        return winners
     for group in results.groups:
         means = {
             label: round(results.values[label][metric].mean, digits)

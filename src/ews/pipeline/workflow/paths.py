@@ -14,6 +14,7 @@ DATA_FILES = (
 EXTRA = "extra.json"
 EXTRA_FILES = ("images.npy", "labels.npy", EXTRA)
 TABLES = ("table.csv", "table.md", "table.tex", "table.html")
+# Those of every study; a study that asks for an evaluation with a figure of its own has `<kind>.svg` beside them.
 FIGURES = ("training", "corruption", "severity", "sweep", "cost", "controller", "kept")
 
 

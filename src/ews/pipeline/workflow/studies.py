@@ -2,10 +2,14 @@
 
 from ews.core.fingerprint import fingerprint
 from ews.pipeline.artifacts import run_files
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cells import manifest
 from ews.pipeline.study.naming import digest
 from ews.pipeline.workflow import paths
 from ews.pipeline.workflow.workflow_plan import Plan
+
+OWN = tuple(name for name, spec in EVALUATIONS.items() if spec.figure)
+"""The kinds of evaluation with a figure of their own."""
 
 
 def code(plan: Plan) -> str:
@@ -57,5 +61,13 @@ def tables(plan: Plan, studies: list[str]) -> list[str]:
 
 
 def figures(plan: Plan, studies: list[str]) -> list[str]:
-    """Return the figures of some studies."""
-    return [f"results/{study}/{file}" for study in studies for file in paths.figures()]
+    """Return the figures of some studies: those of every study, and those of the evaluations that it asks for."""
+    return [
+        f"results/{study}/{file}"
+        for study in studies
+        for file in (*paths.figures(), *(f"{kind}.svg" for kind in OWN if _asks(plan, study, kind)))
+    ]
+
+
+def _asks(plan: Plan, study: str, kind: str) -> bool:
+    return any(asked.kind == kind for entry in plan.studies[study] for asked in entry.asked)
