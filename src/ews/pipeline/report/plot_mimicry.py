@@ -126,9 +126,9 @@ def _methods(study: Study, style: dict[str, plotting.Style]) -> list[Artist]:
 
 
 def _marks() -> list[Artist]:
-    look = {"color": GREY, "markersize": 4}
-    return [
-        Line2D([], [], linestyle="", marker="o", label="held-out images", **look),
-        Line2D([], [], linestyle="", marker="o", markerfacecolor="white", label="fitted images", **look),
-        Line2D([], [], linestyle="-", linewidth=1.0, label="held out, by a constant on the logits", **look),
+    texts = {"held-out images": GREY, "fitted images": "white"}
+    points: list[Artist] = [
+        Line2D([], [], color=GREY, linestyle="", marker="o", markersize=4, markerfacecolor=face, label=text)
+        for text, face in texts.items()
     ]
+    return [*points, Line2D([], [], color=GREY, linewidth=1.0, label="held out, by a constant on the logits")]

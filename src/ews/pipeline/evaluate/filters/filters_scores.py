@@ -36,9 +36,9 @@ def _explain(options: FiltersOptions, counts: Mapping[str, str]) -> list[str]:
     return [
         "Filters: means over the convolutions of the stem and the blocks. Scale: standard deviation of the weights "
         "times the root of the fan-in; kurtosis: 3 of a normal distribution, more with heavier tails; near zero: "
-        f"percent of the weights below {options.near_zero:g} standard deviations of their layer; Gini of norms: coefficient of "
-        "the Euclidean norms of a layer's filters, percent, 0 where all are alike. A normalisation undoes the scale, "
-        "so that it tells of learning rate and weight decay as much as of the objective."
+        f"percent of the weights below {options.near_zero:g} standard deviations of their layer; Gini of norms: "
+        "coefficient of the Euclidean norms of a layer's filters, percent, 0 where all are alike. A normalisation "
+        "undoes the scale, so that it tells of learning rate and weight decay as much as of the objective."
     ]
 
 

@@ -37,12 +37,12 @@ def _explain(options: MimicryOptions, counts: Mapping[str, str]) -> list[str]:
     others, fitted = counts.get(HELD_OUT, "the"), counts.get(FITTED, "the")
     return [
         f"Mimicked: for each of {len(options.names)} corruptions at severity {options.severity} one factor for each "
-        "element of the kernels and of the normalisations' scales, all factors fitted together by "
+        "element of the kernels and of the normalisations' scales, all fitted together by "
         f"{options.steps} steps of L-BFGS so that the logits of {fitted} clean test images become those of the "
-        f"corrupted ones; the share of the squared change of the logits that they make, on {others} images that were not fitted "
-        "and on those that were; what adding the mean change to the logits makes on the former; the loss increase that "
-        "the factors make there, summed over the corruptions; root mean square of the factors less 1. All in percent, "
-        "means over the corruptions."
+        f"corrupted ones; the share of the squared change of the logits that they make, on {others} images that were "
+        "not fitted and on those that were; what adding the mean change to the logits makes on the former; the loss "
+        "increase that the factors make there, summed over the corruptions; root mean square of the factors less 1. "
+        "All in percent, means over the corruptions."
     ]
 
 

@@ -1,0 +1,178 @@
+"""The evaluations with a figure of their own: what tables, captions and figures say of made-up findings."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.workflow import ROOT
+from matplotlib.figure import Figure
+
+from ews.core.errors import EwsError
+from ews.core.seeds import numpy_stream
+from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.report import (
+    figures,
+    measurements,
+    plot_filters,
+    plot_mimicry,
+    reported,
+    study_rows,
+    table_data,
+    training_logs,
+)
+from ews.pipeline.report.inputs import Inputs
+from ews.pipeline.report.measure import measure
+from ews.pipeline.report.report_command import main
+from ews.pipeline.report.table import tables
+
+Tree = Any
+Grow = Callable[..., Tree]
+NAMES = ("fog", "snow")
+LAYERS = ("stem", "blocks.0.convs.0", "blocks.0.convs.1", "blocks.1.convs.0", "blocks.1.convs.1")
+METHODS = ("vanilla", "damp")
+LEVEL = {"vanilla": 40.0, "damp": 60.0}
+
+
+@pytest.fixture
+def grown(grow: Grow) -> Tree:
+    """A study of two rows and two seeds that asks for both evaluations."""
+    tree = grow(augmentations=("standard",), methods=METHODS, seeds=(0, 1), logs=False)
+    mimicry = {"names": list(NAMES), "seed": 0, "profile": "cifar", "severity": 3, "images": 200, "steps": 20}
+    tree.ask("mimicry", mimicry)
+    tree.ask("filters", {"bins": 4, "reach": 2.0, "near_zero": 0.1})
+    for place, entry in enumerate(tree.entries):
+        level = LEVEL[entry["label"]["method"]] + 10 * entry["cell"]["seed"]
+        rows = [mimicked(name, level + 2 * rank) for rank, name in enumerate(NAMES)]
+        tree.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
+        layers = [described(layer, level, rank) for rank, layer in enumerate(LAYERS)]
+        arrays = tree.results(place) / "filters.npz"
+        counts = np.array([[10, 30, 40, 10]] * len(LAYERS)) + entry["cell"]["seed"] * np.array([0, 4, -4, 0])
+        np.savez(
+            arrays,
+            edges=np.linspace(-2, 2, 5),
+            standard=counts,
+            plain=counts[:, ::-1],
+            weights=np.full(len(LAYERS), 100),
+        )
+        tree.write(place, "filters", {"last": layers, "best": None})
+    return tree
+
+
+def mimicked(name: str, share: float) -> dict[str, Any]:
+    explained = {"fitted": share + 20, "held_out": share, "constant": share - 30, "random": 0.5}
+    losses = {"clean": 0.5, "corrupted": 2.5, "mimicked": 0.5 + share / 50}
+    spread, error = share / 1000, share / 2
+    return {
+        **{"corruption": name, "error": error, "explained": explained, "spread": spread, "losses": losses},
+        **{"agreement": 90.0, "unchanged": 70.0},
+    }
+
+
+def described(layer: str, level: float, rank: int) -> dict[str, Any]:
+    return {
+        **{"layer": layer, "filters": 8, "fan_in": 25, "mean": 0.0, "mean_absolute": 0.1, "deviation": level / 100},
+        **{"kurtosis": 3.0 + rank, "near_zero": 8.0, "norm": 1.0, "norm_deviation": 0.1, "norm_gini": 10.0 + rank},
+    }
+
+
+def texts(tree: Tree) -> tuple[dict[tuple[str, int, str], float], dict[str, str]]:
+    study, numbers = study_rows.load(tree.study), reported.load()
+    found, records = measure(study, inputs=Inputs(tree.runs), reported=numbers)
+    by_key = {(one.label.method, one.seed, one.metric): one.value for one in found}
+    return by_key, tables(study, found, records=records, reported=numbers)
+
+
+def study_of(tree: Tree) -> training_logs.Study:
+    study = study_rows.load(tree.study)
+    found, _ = measure(study, inputs=Inputs(tree.runs), reported=reported.load())
+    return training_logs.Study(study, table_data.build(study, found, reported.load()), Inputs(tree.runs))
+
+
+def test_numbers_are_means_and_stand_in_the_further_table_without_a_winner(grown: Tree) -> None:
+    numbers, files = texts(grown)
+    assert numbers["vanilla", 0, "mimicked: held-out images"] == pytest.approx(41)
+    assert numbers["damp", 1, "mimicked: fitted images"] == pytest.approx(91)
+    assert numbers["damp", 1, "mimicked: by a constant"] == pytest.approx(41)
+    assert numbers["vanilla", 0, "spread of factors"] == pytest.approx(4.1)
+    # (40 + 42) / 50 of an increase of 2 + 2.
+    assert numbers["vanilla", 0, "mimicked: loss increase"] == pytest.approx(41)
+    assert numbers["vanilla", 0, "filters: scale"] == pytest.approx(0.4 * 5)
+    assert numbers["damp", 0, "filters: kurtosis"] == pytest.approx(5)
+    (row,) = [line for line in files["table.md"].splitlines() if "46.00" in line]
+    assert "**" not in row and "vanilla" in row
+    assert "filters: kurtosis |" in files["table.md"] and "filters: near zero (%)" in files["table.md"]
+    assert "at severity 3" in files["table.md"] and "20 steps of L-BFGS" in files["table.md"]
+    assert "on 110 images that were not fitted" in files["table.md"].replace("\n", " ")
+    assert "in bold the best mean of each group." not in files["table.md"].partition("Mimicked:")[2].partition("\n")[0]
+
+
+def test_the_figure_of_mimicry_shows_means_and_ranges(grown: Tree) -> None:
+    found = plot_mimicry.findings(study_of(grown), study_of(grown).results.labels[1])
+    assert [one.rows[0].spread for one in found] == pytest.approx([0.06, 0.07])
+    shares, spreads = plot_mimicry.mimicry(study_of(grown)).axes
+    heights = sorted({round(float(line.get_ydata()[0]), 6) for line in shares.lines if line.get_marker() in "os"})
+    # Means over two seeds: held out 45 and 47, 65 and 67, and 20 more on fitted images.
+    assert heights == [45, 47, 65, 67, 85, 87]
+    assert [text.get_text() for text in shares.get_xticklabels()] == ["Fog", "Snow"]
+    points = {(round(float(line.get_xdata()[0]), 6), round(float(line.get_ydata()[0]), 6)) for line in spreads.lines}
+    assert points == {(22.5, 4.5), (23.5, 4.7), (32.5, 6.5), (33.5, 6.7)}
+
+
+def test_the_figure_of_filters_shows_densities_of_all_weights(grown: Tree) -> None:
+    study = study_of(grown)
+    (first, second) = plot_filters.counted(study, study.results.labels[0])
+    # A tenth lies beyond the ends: the area is 0.9.
+    np.testing.assert_allclose(first.standard.sum(1) * 1.0, 0.9)
+    np.testing.assert_allclose(second.standard[0], [0.1, 0.34, 0.36, 0.1])
+    figure = plot_filters.filters(study)
+    assert [axes.get_title() for axes in figure.axes[:4]] == [LAYERS[0], LAYERS[1], LAYERS[3], LAYERS[4]]
+    curves = [line for line in figure.axes[0].lines if line.get_linestyle() != ":"]
+    np.testing.assert_allclose(curves[0].get_ydata(), [0.1, 0.32, 0.38, 0.1])
+    np.testing.assert_allclose(figure.axes[9].lines[0].get_ydata(), [3, 4, 5, 6, 7])
+
+
+@pytest.mark.parametrize(("layers", "shown"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (10, [0, 3, 6, 9])])
+def test_layers_are_evenly_spaced(layers: int, shown: list[int]) -> None:
+    assert plot_filters.few(layers) == shown
+
+
+def test_a_figure_is_drawn_on_demand_alone(grown: Tree, tmp_path: Path) -> None:
+    study = study_rows.load(grown.study)
+    found, _ = measure(study, inputs=Inputs(grown.runs), reported=reported.load())
+    measurements.write(grown.out / "measurements.csv", found)
+    common = ["--study", str(grown.study), "--runs", str(grown.runs)]
+    common += ["--measurements", str(grown.out / "measurements.csv")]
+    for kind in figures.OF_EVALUATIONS:
+        main(["figures", *common, "--out-dir", str(tmp_path / kind), "--evaluation", kind])
+        assert [path.name for path in (tmp_path / kind).iterdir()] == [f"{kind}.svg"]
+    main(["figures", *common, "--out-dir", str(tmp_path / "usual")])
+    assert not {"mimicry.svg", "filters.svg"} & {path.name for path in (tmp_path / "usual").iterdir()}
+    grown.evaluations("clean", "corruption")
+    with pytest.raises(EwsError, match=r"study 'made_up' does not ask for the evaluation 'mimicry'"):
+        main(["figures", *common, "--out-dir", str(tmp_path / "none"), "--evaluation", "mimicry"])
+
+
+def test_every_evaluation_that_says_so_has_a_figure_and_a_caption() -> None:
+    own = {name for name, spec in EVALUATIONS.items() if spec.figure}
+    assert set(figures.OF_EVALUATIONS) == own and not own & set(figures.FIGURES)
+    assert all((ROOT / "workflow" / "report" / f"{name}.rst").is_file() for name in own)
+
+
+@pytest.mark.parametrize("draw", figures.OF_EVALUATIONS.values())
+def test_rows_without_the_evaluation_are_left_out(grown: Tree, draw: Callable[[training_logs.Study], Figure]) -> None:
+    for entry in grown.entries:
+        if entry["label"]["method"] == "damp":
+            entry["asked"] = [one for one in entry["asked"] if one["kind"] not in figures.OF_EVALUATIONS]
+    grown.rewrite()
+    assert draw(study_of(grown)).axes
+
+
+def test_a_share_far_below_zero_is_drawn_at_the_lowest(grown: Tree) -> None:
+    rows = [mimicked(name, -30.0 * numpy_stream(name).integers(5, 9)) for name in NAMES]
+    rows = [{**row, "spread": 0.1, "error": 5.0, "losses": {**row["losses"], "mimicked": 0.1}} for row in rows]
+    for place in range(len(grown.entries)):
+        grown.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
+    shares = plot_mimicry.mimicry(study_of(grown)).axes[0]
+    assert min(float(np.min(line.get_ydata())) for line in shares.lines) == plot_mimicry.LOWEST
