@@ -43,6 +43,16 @@ def test_a_dynamic_network_brings_its_teachers_and_is_the_only_one_to_be_attacke
     assert evaluations(output) == {"clean": 2, "adaptive": 1}
 
 
+@pytest.mark.parametrize(("study", "kind"), [("mimicry_digits", "mimicry"), ("filters_digits", "filters")])
+def test_an_evaluations_own_figure_is_drawn_for_studies_that_ask_for_it(
+    project: Project, study: str, kind: str
+) -> None:
+    output = project.snakemake("-n", study).stdout
+    planned = jobs(output)
+    assert planned["train_cell"] == 9 and evaluations(output)[kind] == 9
+    assert {name for name in planned if name.startswith("figure")} == {"figure", f"figure_{kind}"}
+
+
 @pytest.mark.parametrize("target", ["data", "corruptions", "train", "evaluate", "tables", "figures", "cifar10_small"])
 def test_named_targets(project: Project, target: str) -> None:
     assert jobs(project.snakemake("-n", target).stdout)
