@@ -21,8 +21,8 @@ from ews.data.dataset import load
 from ews.pipeline.artifacts.evaluation import read_result
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluate_command import main
-from ews.pipeline.evaluate.mimicry import factors, mimicry
-from ews.pipeline.evaluate.mimicry.factors import Effect, centred, fit, logits, perturbed, spread
+from ews.pipeline.evaluate.mimicry import factors
+from ews.pipeline.evaluate.mimicry.factors import Effect, centred, draw, fit, logits, perturbed, spread
 from ews.pipeline.evaluate.mimicry.mimicry import choose, share
 from ews.pipeline.evaluate.mimicry.mimicry_scores import CONSTANT, FITTED, HELD_OUT, LOSS, SCORING, SPREAD
 from ews.pipeline.evaluate.mimicry.mimicry_spec import SPEC, MimicryOptions
@@ -243,19 +243,18 @@ def test_a_diverged_network_is_refused(measure: Measured) -> None:
         measure(change=lambda network: network.head.bias.fill_(float("nan")))
 
 
-def test_random_factors_have_the_spread_of_the_fitted_ones(measure: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[float, float]] = []
-    drawn = mimicry._drawn
-
-    def watched(network: Any, size: float, seed: int, name: str) -> dict[str, Tensor]:
-        found = drawn(network, size, seed, name)
-        seen.append((size, spread(found)))
-        return found
-
-    monkeypatch.setattr(mimicry, "_drawn", watched)
-    found, _ = measure()
-    assert [size for size, _ in seen] == [row["spread"] for row in found["rows"]]
-    assert all(own == pytest.approx(size, rel=0.1) for size, own in seen)
+def test_random_factors_are_as_far_from_one_as_the_fitted_ones(measure: Measured, data: Path) -> None:
+    found, arrays = measure()
+    network = build_network(NETWORK, classes=CLASSES, mean=[0.5] * 3, std=[0.25] * 3, generator=torch_stream("run"))
+    others = ~arrays["fitted"]
+    pixels = torch.from_numpy(load(data).test_images[arrays["index"][others]]).movedim(-1, 1).float() / 255
+    for place, row in enumerate(found["rows"]):
+        drawn = draw(network.eval(), row["spread"], torch_stream(0, "mimicry", row["corruption"]))
+        assert spread(drawn) == pytest.approx(row["spread"], rel=0.1)
+        clean, corrupted = (torch.from_numpy(x[others]) for x in (arrays["clean"], arrays["corrupted"][place]))
+        assert row["explained"]["random"] == pytest.approx(
+            share(clean, corrupted, logits(network, pixels, drawn)), abs=1e-2
+        )
 
 
 def test_more_images_than_are_measured_are_refused(measure: Measured) -> None:

@@ -83,6 +83,20 @@ def fit(network: nn.Module, effect: Effect, *, steps: int) -> dict[str, Tensor]:
     return {name: factor.detach() for name, factor in factors.items()}
 
 
+def draw(network: nn.Module, size: float, generator: torch.Generator) -> dict[str, Tensor]:
+    """Return factors from N(1, size^2), less 1, as DAMP draws them.
+
+    Args:
+        network: whose weights they are for.
+        size: their standard deviation, at least 0.
+        generator: on the CPU, so that all devices get the same.
+    """
+    return {
+        name: (size * torch.randn(weight.shape, generator=generator)).to(weight.device)
+        for name, weight in perturbed(network).items()
+    }
+
+
 def perturbed(network: nn.Module) -> dict[str, Tensor]:
     """Return the weights that get factors, detached, by name."""
     chosen = {id(weight) for weight in kernels_and_scales(network)}

@@ -16,7 +16,7 @@ from ews.data.split import stratified
 from ews.models.network import Network
 from ews.pipeline.artifacts.run_files import LAST
 from ews.pipeline.evaluate.evaluation import Evaluation, Making
-from ews.pipeline.evaluate.mimicry.factors import Effect, centred, fit, logits, perturbed, spread, squares
+from ews.pipeline.evaluate.mimicry.factors import Effect, centred, draw, fit, logits, perturbed, spread, squares
 from ews.pipeline.evaluate.mimicry.mimicry_spec import (
     Explained,
     Losses,
@@ -164,7 +164,9 @@ def _mimic(bench: Bench, name: str, subject: Subject, options: MimicryOptions) -
         size = spread(factors) if changed else 0.0
         explained = None
         if changed:
-            drawn = logits(network, bench.images[others], _drawn(network, size, subject.seed, name))
+            drawn = logits(
+                network, bench.images[others], draw(network, size, torch_stream(subject.seed, "mimicry", name))
+            )
             constant = clean[others] + centred(corrupted[fitted] - clean[fitted]).mean(0)
             explained = Explained(
                 fitted=share(clean[fitted], corrupted[fitted], mimicked[fitted]),
@@ -193,15 +195,6 @@ def share(clean: Tensor, corrupted: Tensor, mimicked: Tensor) -> float:
     :func:`ews.pipeline.evaluate.mimicry.factors.fit`: 100 if they are the corrupted ones, 0 if the clean ones.
     """
     return 100 * (1 - squares(mimicked - corrupted) / squares(clean - corrupted))
-
-
-def _drawn(network: Network, size: float, seed: int, name: str) -> dict[str, Tensor]:
-    """Draw factors from N(1, size^2), less 1."""
-    generator = torch_stream(seed, "mimicry", name)
-    return {
-        key: (size * torch.randn(weight.shape, generator=generator)).to(weight.device)
-        for key, weight in perturbed(network).items()
-    }
 
 
 def _images(pixels: np.ndarray, device: torch.device) -> Tensor:
