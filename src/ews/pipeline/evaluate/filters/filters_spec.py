@@ -29,7 +29,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 class FiltersSection(Section):
     """How the weights of filters are counted."""
 
-    bins: Bins = Field(default=60, description="Of each histogram.")
+    bins: Bins = Field(default=32, description="Of each histogram.")
     reach: Positive = Field(
         default=4.0,
         description="Histograms end at this many of the layer's standard deviations, and, of the weights as they are, "
