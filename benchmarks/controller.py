@@ -76,27 +76,32 @@ def slopes(search: PolicyGradient, harm: Harm, *, draws: int, seed: int) -> dict
 
     Returns:
         for each form of the entropy ``value`` (nats) and ``slope``, the norm of its gradient in the parameters times
-        the bonus; and for ``reward`` the mean and the norm of the gradient of log pi times the reward's distance from
-        its mean.
+        the bonus; for ``reward`` the mean and the norm of the gradient of log pi times the reward's distance from its
+        mean; and for each ``alike``, the mean cosine of the gradients of two draws.
     """
     generator = torch_stream("benchmark slopes", seed)
     parameters = list(search.policy.parameters())
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in (*FORMS, "reward")}
     middle = float(torch.stack([harm(search.draw(1, generator).subnets) for _ in range(draws)]).mean())
+    values: dict[str, list[float]] = {name: [] for name in (*FORMS, "reward")}
+    gradients: dict[str, list[Tensor]] = {name: [] for name in values}
     for _ in range(draws):
         drawn = search.draw(1, generator)
         terms = {form: search.settings.entropy_bonus * drawn.entropy(form).mean() for form in FORMS}
-        value = harm(drawn.subnets)
-        terms["reward"] = (drawn.log_likelihood() * (value - middle)).mean()
+        accuracy = harm(drawn.subnets)
+        terms["reward"] = (drawn.log_likelihood() * (accuracy - middle)).mean()
         for name, term in terms.items():
-            gradient = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-            norm = torch.stack([one.norm() for one in gradient if one is not None]).norm()
-            shown = value.mean() if name == "reward" else term.detach() / search.settings.entropy_bonus
-            found[name].append((float(shown), float(norm)))
-    return {
-        name: {"value": sum(value for value, _ in pairs) / draws, "slope": sum(slope for _, slope in pairs) / draws}
-        for name, pairs in found.items()
-    }
+            slope = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+            gradients[name].append(torch.cat([one.flatten() for one in slope if one is not None]))
+            shown = accuracy.mean() if name == "reward" else term.detach() / search.settings.entropy_bonus
+            values[name].append(float(shown))
+    found = {}
+    for name, rows in gradients.items():
+        matrix = torch.stack(rows)
+        norms = matrix.norm(dim=1)
+        cosines = (matrix / norms[:, None]) @ (matrix / norms[:, None]).T
+        alike = float((cosines.sum() - draws) / (draws * (draws - 1)))
+        found[name] = {"value": sum(values[name]) / draws, "slope": float(norms.mean()), "alike": alike}
+    return found
 
 
 def learned(network: Network, row: str, *, seed: int, updates: int, window: int) -> dict[str, float]:
@@ -174,14 +179,16 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         f"What pulls at the parameters at the start, means over {settings['draws']} draws of the first seed's policy: "
         "a term's value, and the norm of its gradient as it stands in the loss (times the bonus; for the reward, of "
-        "log pi times the accuracy's distance from its mean).",
+        "log pi times the accuracy's distance from its mean). Alike: the mean cosine of the gradients of two draws.",
         "",
-        "| term | value | gradient |",
-        "|---|---:|---:|",
+        "| term | value | gradient | alike |",
+        "|---|---:|---:|---:|",
     ]
     for name in (*FORMS, "reward"):
         title = "accuracy" if name == "reward" else f"entropy `{name}`, nats"
-        lines.append(f"| {title} | {start[name]['value']:,.2f} | {start[name]['slope']:.3g} |")
+        lines.append(
+            f"| {title} | {start[name]['value']:,.2f} | {start[name]['slope']:.3g} | {start[name]['alike']:.3f} |"
+        )
     return "\n".join([*lines, ""])
 
 
@@ -196,7 +203,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3000)
     parser.add_argument("--window", type=int, default=100, help="updates that are averaged at both ends")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--draws", type=int, default=32, help="of which the sizes at the start are means")
+    parser.add_argument("--draws", type=int, default=32, help="of which the sizes at the start are means, at least 2")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args()
