@@ -186,9 +186,8 @@ def markdown(result: dict[str, Any]) -> str:
     ]
     for name in (*FORMS, "reward"):
         title = "accuracy" if name == "reward" else f"entropy `{name}`, nats"
-        lines.append(
-            f"| {title} | {start[name]['value']:,.2f} | {start[name]['slope']:.3g} | {start[name]['alike']:.3f} |"
-        )
+        value, slope, alike = (start[name][key] for key in ("value", "slope", "alike"))
+        lines.append(f"| {title} | {value:,.2f} | {slope:.3g} | {alike:.3f} |")
     return "\n".join([*lines, ""])
 
 
