@@ -142,6 +142,8 @@ def test_architectures_are_named_as_robustbench_names_them(key, name):
     assert architecture_name(a_cell(architecture=architecture).architecture) == name
     routed = architecture | {"dynamic": {"name": "awnet", "parameters": {"extractor": [4]}}}
     assert architecture_name(a_cell(architecture=routed).architecture) == f"{name}, awnet"
+    smooth = routed | {"parameters": {**parameters, "activation": "softplus"}}
+    assert architecture_name(a_cell(architecture=smooth).architecture) == f"{name}, softplus, awnet"
 
 
 def test_what_makes_the_number_no_leaderboard_number_stands_in_the_record(run, data, tmp_path):
