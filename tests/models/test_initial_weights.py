@@ -45,9 +45,7 @@ def test_torch_s_own_are_those_of_layers_that_torch_makes(key: str) -> None:
     torch.manual_seed(4)
     for conv in convolutions(network):
         size, stride = conv.kernel_size[0], conv.stride[0]
-        assert torch.equal(
-            conv.weight, nn.Conv2d(conv.in_channels, conv.out_channels, size, stride, bias=False).weight
-        )
+        assert torch.equal(conv.weight, nn.Conv2d(conv.in_channels, conv.out_channels, size, stride, bias=False).weight)
     head = nn.Linear(network.head.in_features, 7)
     assert torch.equal(network.head.weight, head.weight) and torch.equal(network.head.bias, head.bias)
 

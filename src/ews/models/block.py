@@ -11,8 +11,8 @@ from torch.nn.utils import skip_init
 
 from ews.core.errors import EwsError
 from ews.models.activation import Activation
-from ews.models.dropout_places import DropoutPlace
 from ews.models.norm import BatchNorm2d
+from ews.models.places import Place
 from ews.models.slicing import slice_weight
 from ews.models.space import BlockSpace
 from ews.models.subnet import BlockChoice
@@ -103,7 +103,7 @@ class Block(nn.Module):
                 self.projection_norm = BatchNorm2d(self.outputs)
         if spec.zero_scale:
             nn.init.zeros_(self.norms[-1].weight)
-        self._dropout: tuple[DropoutPlace, float] | None = None
+        self._dropout: tuple[Place, float] | None = None
         self.effects: Effects | None = None
         self._capture_paths = False
 
@@ -117,7 +117,7 @@ class Block(nn.Module):
         shortcut: list[Tensor] = [] if self.projection is None else [self.projection.weight]
         return [conv.weight for conv in self.convs], shortcut
 
-    def set_dropout(self, place: DropoutPlace, rate: float) -> None:
+    def set_dropout(self, place: Place, rate: float) -> None:
         """Drop at a place (:meth:`ews.models.network.Network.set_dropout`); at rate 0 nowhere."""
         self._dropout = (place, rate) if rate > 0 else None
 
@@ -211,7 +211,7 @@ class Block(nn.Module):
             _watch(x, self.effects.channels, layer, (0, 2, 3))
         return x
 
-    def _dropped(self, place: DropoutPlace, x: Tensor) -> Tensor:
+    def _dropped(self, place: Place, x: Tensor) -> Tensor:
         """Drop from what a full pass computes at a place, if that is where and it trains."""
         if self._dropout is None or self._dropout[0] != place or not self.training:
             return x

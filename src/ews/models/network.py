@@ -13,8 +13,8 @@ from ews.core.errors import EwsError
 from ews.models.activation import Activation
 from ews.models.architecture_specs import ArchitectureParameters, InitialWeights
 from ews.models.block import Block, BlockSpec, Effects
-from ews.models.dropout_places import DropoutPlace
 from ews.models.norm import BatchNorm2d
+from ews.models.places import Place
 from ews.models.space import SubnetSpace
 from ews.models.subnet import Subnet
 
@@ -131,13 +131,13 @@ class Network(nn.Module):
     def _normalise(self, x: Tensor, subnet: Subnet | None) -> Tensor:
         return self.norm(x) if subnet is None else self.norm.batch_statistics(x)
 
-    def set_dropout(self, rate: float, *, place: DropoutPlace) -> None:
+    def set_dropout(self, rate: float, *, place: Place) -> None:
         """Drop activations in full passes in training mode; subnets' passes are without.
 
         Args:
             rate: probability of each element (``residual``), or of each channel and image, in [0, 1); the kept ones
                 are scaled by 1 / (1 - rate). The draws come from torch's global generator.
-            place: see :data:`ews.models.dropout_places.DropoutPlace`.
+            place: see :data:`ews.models.places.Place`.
         """
         if not 0 <= rate < 1:
             raise EwsError(f"dropout rate: {rate!r} is not in [0, 1).")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ews.methods.method_specs import MethodParameters, MethodSpec
-from ews.models.dropout_places import DropoutPlace
+from ews.models.places import Place
 
 if TYPE_CHECKING:
     from ews.methods.component import Context
@@ -19,7 +19,7 @@ class DropoutParameters(MethodParameters):
     """What is dropped, and how often. The place is that of the authors' code; the rate is a choice: nothing says it."""
 
     rate: float = Field(default=0.3, ge=0, lt=1, description="Probability of dropping an element or a channel.")
-    place: DropoutPlace = Field(
+    place: Place = Field(
         default="residual",
         description=(
             "residual: elements of each residual branch's output, before the shortcut is added, as released; "
