@@ -16,8 +16,8 @@ class Dropout(Modifier):
     The other places drop whole channels (Tompson et al. 2015): ``hidden``, those that EWS may drop; ``block``, those of
     each block's output. Both are choices, ``hidden`` to tell EWS's search and distillation from dropping alone.
 
-    Kept activations are scaled by 1 / (1 - rate). Off in evaluation mode and, as in that code, in subnets' passes. Draws
-    come from torch's global generator, which the training loop seeds per epoch from (seed, epoch).
+    Kept activations are scaled by 1 / (1 - rate). Off in evaluation mode and, as in that code, in subnets' passes. The
+    draws come from torch's global generator, which the training loop seeds per epoch from (seed, epoch).
     """
 
     name = "dropout"
