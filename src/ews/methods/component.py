@@ -168,11 +168,14 @@ class Objective(Component):
     Attributes:
         adversarial: whether :meth:`validation_images` attacks; the clean validation error is then recorded as well.
         validation_count: number of validation images to measure on, a fixed stratified subset; None: all.
+        reward_mode: whether subnets whose accuracy is a search's reward normalise by the batch (``train``), as the
+            subnet that is distilled does, or by the running statistics (``eval``).
     """
 
     kind = "objective"
     adversarial: ClassVar[bool] = False
     validation_count: int | None = None
+    reward_mode: Literal["train", "eval"] = "train"
 
     def prepare(self, batch: Batch) -> Batch:
         """Add to the batch what the loss needs at the unchanged weights, e.g. adversarial examples.

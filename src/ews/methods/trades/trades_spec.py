@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,15 @@ class TradesParameters(AdversarialParameters):
 
     step_size: StepSize = Field(
         default=0.007, description="Step of the training's attack: above 0, at most 1, or as 2/255."
+    )
+    clamp_start: bool = Field(
+        default=False,
+        description="Whether the attack's start is clamped to [0, 1] before its first step; TRADES' code: false.",
+    )
+    reward_mode: Literal["train", "eval"] = Field(
+        default="eval",
+        description="Whether the subnets that EWS rewards normalise by the batch or by the running statistics, as "
+        "released.",
     )
     beta: NonNegative = Field(default=6.0, description="Weight of the divergence; 1 / lambda of TRADES' paper.")
 
