@@ -15,7 +15,6 @@ from ews.models.space import choices
 from ews.models.subnet import BlockChoice, Subnet
 from ews.subnets.search import build as build_search
 
-
 Normed = Callable[[torch.nn.BatchNorm2d, Tensor], Tensor]
 
 

@@ -62,9 +62,7 @@ class Adversarial(Objective):
         """Return x' [B, 3, H, W], detached, for images [B, 3, H, W] and labels [B]."""
         raise NotImplementedError
 
-    def ascend(
-        self, images: Tensor, labels: Tensor, *, start: Start = "uniform", clamp_start: bool = True
-    ) -> Tensor:
+    def ascend(self, images: Tensor, labels: Tensor, *, start: Start = "uniform", clamp_start: bool = True) -> Tensor:
         """Return images after PGD on the cross-entropy, as the parameters say, detached."""
         return pgd(
             self.context.logits,

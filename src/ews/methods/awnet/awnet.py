@@ -1,8 +1,8 @@
 """AW-Net's training (Wei and Zhao, arXiv 2306.03430): two teachers in the way of MTARD, and the router's types.
 
 Source: the network is :mod:`ews.models.awnet.awnet`. That its loss is the router's cross-entropy and adversarial
-distillation like MTARD's is read off the paper's figures; it has no public code. MTARD (Zhao et al., ECCV 2022, one of
-them an author of both) is as in that paper's code. Equations and what is chosen here are in :class:`Awnet`.
+distillation like MTARD's is read off the paper's figures; it has no public code. MTARD (Zhao et al., ECCV 2022, by
+AW-Net's authors and others) is as in that paper's code. Equations and what is chosen here are in :class:`Awnet`.
 """
 
 from collections import deque

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from ews.core.values import Decay, NonNegative
-from ews.methods.adversarial_objective_spec import AdversarialParameters
+from ews.methods.adversarial_objective_spec import ATTACKS, AdversarialParameters
 from ews.methods.method_specs import MethodSpec, Teacher, TeacherRole
 from ews.models.awnet.awnet_spec import AwnetNetwork
 
@@ -56,6 +56,7 @@ SPEC = MethodSpec(
         TeacherRole("clean", "Teaches the clean images.", Teacher(method="vanilla", weights="last")),
         TeacherRole("robust", "Teaches the adversarial images.", Teacher(method="trades", weights="best")),
     ),
+    attacks=ATTACKS,
     parameters=AwnetParameters,
     implementation=implementation,
 )

@@ -51,8 +51,9 @@ class Ews(Extra):
     3. after the full network's backward, the subnet's own pass adds lambda times its distillation
        term: all views in one pass, the term averaged over the views as in the released code.
 
-    The subnet normalises with the statistics of the batch and leaves the running ones alone; those that are
-    rewarded by the running ones where the objective says so (``reward_mode``: TRADES, as released). The sign follows Eq. (1), which minimises accuracy; line 7 of Algorithm 1 as printed ascends it.
+    The subnet normalises with the statistics of the batch and leaves the running ones alone; those that are rewarded
+    normalise by the running ones where the objective says so (``reward_mode``: TRADES, as released). The sign
+    follows Eq. (1), which minimises accuracy; line 7 of Algorithm 1 as printed ascends it.
     """
 
     name = "ews"

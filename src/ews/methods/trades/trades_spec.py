@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from ews.core.values import NonNegative, StepSize
-from ews.methods.adversarial_objective_spec import AdversarialParameters
+from ews.methods.adversarial_objective_spec import ATTACKS, AdversarialParameters
 from ews.methods.method_specs import MethodSpec
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ SPEC = MethodSpec(
     summary="TRADES (Zhang et al. 2019): clean cross-entropy plus beta KL(clean||adversarial)",
     kind="objective",
     recipe="adversarial",
+    attacks=ATTACKS,
     parameters=TradesParameters,
     implementation=implementation,
 )

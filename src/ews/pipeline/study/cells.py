@@ -10,6 +10,7 @@ from ews.core.errors import EwsError
 from ews.pipeline.evaluate.corruption.corruption_spec import stored
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options, Settings
+from ews.pipeline.study.attack_efforts import check_reach
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
@@ -76,19 +77,21 @@ def plan(params: Params, study: str) -> list[Planned]:
         measured = {dataset: _Measured.of(changed, params, spec, dataset) for dataset in spec.dataset}
         for names, seed in axes:
             training = resolver.resolve(names, seed)
+            dataset, architecture, augmentation, method = names
+            how = measured[dataset]
+            asked = tuple(asked for asked in how.asked if EVALUATIONS[asked.kind].applies(training.cell))
             for part in training.chain():
                 check_trainable(part.cell, changed)
+                check_reach(part.cell, asked if part is training else ())
             used = [path for path in overrides if touches(path, training)]
             touched.update(used)
-            dataset, architecture, augmentation, method = names
             varied = [f"{_short(path)}={spell(overrides[path])}" for path in used if path in swept]
-            how = measured[dataset]
             entry = Planned(
                 run=training.run,
                 cell=training.cell,
                 evaluation=how.folder,
                 settings=how.settings,
-                asked=tuple(asked for asked in how.asked if EVALUATIONS[asked.kind].applies(training.cell)),
+                asked=asked,
                 label=Label(
                     dataset=dataset,
                     architecture=architecture,
