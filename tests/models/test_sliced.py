@@ -152,7 +152,7 @@ def test_with_running_statistics_sliced_equals_the_masked_network_in_evaluation_
 ):
     network = network.double().train(training)
     move_statistics(network)
-    network.set_hidden_dropout(0.5)
+    network.set_dropout(0.5, place="residual")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     subnet = build_search("random", network, size(width, rounding)).sample(torch.Generator().manual_seed(4))
     x = images(dtype=torch.float64)
