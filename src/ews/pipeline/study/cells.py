@@ -13,9 +13,9 @@ from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options, Settin
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
-from ews.pipeline.study.naming import EVALUATION, differences, spell, tagged
+from ews.pipeline.study.naming import EVALUATION, RECIPE, differences, spell, tagged
 from ews.pipeline.study.overrides import Combination, combinations, is_sweep
-from ews.pipeline.study.resolve import RECIPE, Names, Resolver, TrainingRun, check_trainable, touches
+from ews.pipeline.study.resolve import Names, Resolver, TrainingRun, check_trainable, touches
 from ews.pipeline.study.schema import Params, Study
 
 GENERATED, OFFICIAL = "generated", "official"
@@ -98,8 +98,8 @@ def plan(params: Params, study: str) -> list[Planned]:
             _place(planned, entry, where)
             if spec.variants and planned[entry.results].label != entry.label:
                 raise EwsError(
-                    f"{where}: the rows {planned[entry.results].label.method!r} and {entry.label.method!r} are the same "
-                    "training and evaluation; leave one out."
+                    f"{where}: the rows {planned[entry.results].label.method!r} and {entry.label.method!r} are the "
+                    "same training and evaluation; leave one out."
                 )
     for variant, path in [("", path) for path in spec.overrides] + [
         (variant, path) for variant, values in spec.variants.items() for path in values

@@ -28,14 +28,12 @@ from ews.pipeline.study.methods import (
     objective,
     recipe,
 )
-from ews.pipeline.study.naming import differences, run_path
+from ews.pipeline.study.naming import RECIPE, differences, run_path
 from ews.pipeline.study.recipe_spec import Recipe
 from ews.pipeline.study.schema import Params
 
 Names = tuple[str, str, str, str]
 """Dataset, architecture, augmentation and method of a cell."""
-RECIPE = "recipe"
-"""What a recipe's name is called beside the parameters in which a training run differs."""
 
 
 @dataclass(frozen=True)
