@@ -155,6 +155,7 @@ def test_captions_name_different_recipes(grow: Grow) -> None:
     texts = _texts(tree)
     caption = texts["caption.txt"]
     assert "Rows were trained under different recipes and so differ in more than their method: standard (" in caption
+    assert "standard (epochs 12, schedule cosine, milestones none, gamma 0.1)" in caption
     assert "slow (epochs 50, schedule linear, milestones 0.5-0.9, gamma 0.01" in caption
     assert "Values other than the defaults" not in caption
     # The row is compared with nothing: vanilla had another recipe.

@@ -55,7 +55,7 @@ def _named(entry: Entry, manifest: Manifest) -> set[str]:
 
 
 def _values(used: Iterable[Recipe], key: str) -> str:
-    return " or ".join(dict.fromkeys(spell(getattr(recipe, key)) for recipe in used))
+    return " or ".join(dict.fromkeys(spell(getattr(recipe, key)) or "none" for recipe in used))
 
 
 def _short(path: str) -> str:
