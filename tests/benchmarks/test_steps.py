@@ -92,7 +92,8 @@ def test_interleaving_pairs_the_repetitions() -> None:
     assert {one[0] for one in rounds[1:]} == {"a", "b", "c"}
 
 
-def test_steps_run(tmp_path: Path) -> None:
+def test_steps_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "CPU_SIDE", 512)
     call(
         ews_step.main, "--network", "resnet18_thin", "--batch", 2, "--repeats", 2, "--warmup", 1, "--threads", 1,
         "--memory-repeats", 0, "--out", tmp_path,

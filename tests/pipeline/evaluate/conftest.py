@@ -29,7 +29,7 @@ def ruler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def grey(classes: Sequence[int] | np.ndarray) -> np.ndarray:
