@@ -42,16 +42,11 @@ from ews.pipeline.train.training import Training
 
 SIDE, TRAIN, VALIDATION, EXTRA = 32, 50_000, 5_000, 5_000
 CLASSES = {"cifar10": 10, "cifar10_jpeg": 10, "cifar100": 100}
-<<<<<<< HEAD
 # Numbers that change what a training run learns, or how many steps it takes, and not what a step costs.
 FREE = {
-    "ews": ("weight", "learning_rate", "betas", "entropy_bonus", "baseline_decay", "gradient_clip"),
+    "ews": ("weight", "learning_rate", "betas", "entropy", "entropy_bonus", "baseline_decay", "gradient_clip"),
     "rst": ("epoch",),
 }
-=======
-# Numbers of ews that change what a training run learns and not what it costs.
-FREE = {"weight", "learning_rate", "betas", "entropy", "entropy_bonus", "baseline_decay", "gradient_clip"}
->>>>>>> main
 RECIPE = ("batch_size", "precision")
 STUDIES = ["table1", "table5", "figure5", "figure6_lambda", "figure6_width", "table4"]
 
