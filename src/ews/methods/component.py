@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from ews.methods.epoch_sizes import MixtureParameters
 from ews.models.network import Network
 from ews.models.subnet import Subnet
 
@@ -209,11 +210,11 @@ class Data(Component):
     """Says what batches are made of.
 
     Attributes:
-        share: of each batch that comes from the dataset's extra images (:mod:`ews.data.extra`), in (0, 1).
+        mixture: how the dataset's extra images (:mod:`ews.data.extra`) are mixed in.
     """
 
     kind = "data"
-    share: float
+    mixture: MixtureParameters
 
 
 Gradients = Callable[[Batch], Metrics]

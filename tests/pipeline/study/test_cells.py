@@ -170,6 +170,21 @@ def test_more_sub_batches_than_images_are_refused(with_study: AddStudy, method: 
         plan(params, "mine")
 
 
+@pytest.mark.parametrize(
+    ("share", "form", "kinds"),
+    [(0.01, "pass", "32 labelled and 0"), (0.99, "pass", "0 labelled and 32"), (0.03, "batches", "32 labelled and 0")],
+)
+def test_a_share_that_leaves_a_batch_without_one_kind_is_refused(
+    raw: dict[str, Any], share: float, form: str, kinds: str
+) -> None:
+    raw["datasets"]["digits"]["extra"] = {"file": "mine.npz"}
+    overrides = {"methods.rst.share": share, "methods.rst.epoch": form}
+    raw["studies"] |= {"mine": {"dataset": "digits", "method": "at+rst", "overrides": overrides}}
+    message = rf"recipes\.digits\.adversarial\.batch_size = 32: methods\.rst\.share = {share}: .* {kinds} extra"
+    with pytest.raises(EwsError, match=message):
+        plan(validate(raw), "mine")
+
+
 def test_one_line_composes_them_with_ews_and_every_augmentation(with_study: AddStudy) -> None:
     methods = ["damp", "damp+ews", "sam+ews", "asam+ews", "dropout+damp", "trades+asam"]
     augmentations = ["standard", "autoaugment", "augmix"]
