@@ -17,6 +17,7 @@ from ews.pipeline.report.reported import DEFAULT, Trained
 EXTRA = "trades+awp+rst"
 # As the released adversarial scripts train EWS.
 RELEASED = ("ews.entropy_bonus=0.01", "ews.weight=0.1", "ews.width=0.9")
+TRADES = ("trades.epsilon=0.031",)
 CLEAN, CORRUPTION, AA = "clean error", "corruption error", "autoattack error"
 TABLE_1 = {
     "cifar10/resnet50/standard": {"dropout": (-0.16, -0.29), "ews": (-0.88, -1.52)},
@@ -63,7 +64,8 @@ def test_tables_2_and_4_agree_with_their_printed_improvements(numbers: reported.
     for architecture, rows in TABLE_4.items():
         for name, printed in rows.items():
             setting = f"cifar10/{architecture}/standard/{name}"
-            both = (trained(f"{setting}+ews", *RELEASED), trained(setting))
+            own = TRADES if "trades" in name else ()
+            both = (trained(f"{setting}+ews", *RELEASED, *own), trained(setting, *own))
             values = [numbers.numbers[key, AA, ""].value for key in both]
             assert round(values[0] - values[1], 2) == printed, (architecture, name)
 

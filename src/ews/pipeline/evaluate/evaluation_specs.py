@@ -120,6 +120,8 @@ class EvaluationSpec(Generic[S, O, F]):
         workers: whether it takes processes that make images.
         figure: whether reports draw a figure of it alone, ``<kind>.svg``, in studies that ask for it.
         minutes: that its rule asks a batch system for.
+        attacks: below `evaluation`, the section that has epsilon, step_size and steps of its attack, as its options do:
+            planning checks that they go together; None: it attacks nothing.
         otherwise: what to tell, after the evaluation's name, someone whose study has no such cell.
     """
 
@@ -140,6 +142,7 @@ class EvaluationSpec(Generic[S, O, F]):
     workers: bool = False
     figure: bool = False
     minutes: int = 60
+    attacks: str | None = None
     otherwise: str = "applies to no cell of this study"
 
 
