@@ -1,6 +1,6 @@
 """What SAM and ASAM share: the gradient at the worst weights nearby, found by one step along the gradient."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from ews.attacks.mode import frozen_statistics
 from ews.methods import parts
 from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Wrapper
-from ews.methods.sharpness_spec import LEAST_PART, SharpnessParameters
+from ews.methods.part_weights import PartWeights
+from ews.methods.sharpness_spec import SharpnessParameters, least_part
 
 
 class SharpnessAware(Wrapper):
@@ -39,6 +40,8 @@ class SharpnessAware(Wrapper):
         self.context = context
         self.rho = parameters.rho
         self.sub_batches = parameters.sub_batches
+        self.synchronised = parameters.statistics == "batch" and parameters.sub_batches > 1
+        self.least_part = least_part(parameters)
         self.weights: list[nn.Parameter] = [
             parameter for parameter in context.network.parameters() if parameter.requires_grad
         ]
@@ -53,9 +56,39 @@ class SharpnessAware(Wrapper):
         raise NotImplementedError
 
     def __call__(self, gradients: Gradients, batch: Batch) -> Metrics:
-        """Compute the gradients at w, step, compute them at w + e, and put w back."""
-        parts.check_first(self.sub_batches, batch, where=f"method {self.name}", least=LEAST_PART)
-        batches = parts.split(batch, self.sub_batches, least=LEAST_PART)
+        """Compute the gradients at w, step, and compute them at w + e; w is what it was afterwards."""
+        parts.check_first(self.sub_batches, batch, where=f"method {self.name}", least=self.least_part)
+        return self._together(gradients, batch) if self.synchronised else self._apart(gradients, batch)
+
+    def _together(self, gradients: Gradients, batch: Batch) -> Metrics:
+        """Treat all sub-batches in one pass, with statistics of the whole batch and weights of each part."""
+        network, trained = self.context.network, [*self.weights, *self._own]
+        before = _take(trained)
+        draws = _Draws(self.context.device)
+        # The same values in the same memory, with gradients of their own.
+        copies = [[weight.detach().requires_grad_() for weight in self.weights] for _ in range(self.sub_batches)]
+        with self._weights(copies, batch):
+            metrics = gradients(batch)
+        _take(trained)
+        moved = [self._moved(_take(part)) for part in copies]
+        for parameter, gradient in zip(trained, before, strict=True):
+            parameter.grad = gradient
+        draws.again()
+        with self._weights(moved, batch), frozen_statistics(network), network.capture_suspended():
+            gradients(batch)
+        return metrics
+
+    def _weights(self, by_part: list[list[Tensor]], batch: Batch) -> PartWeights:
+        return PartWeights(self.weights, by_part, views=len(batch.images), images=len(batch.labels))
+
+    def _moved(self, gradients: list[Tensor | None]) -> list[Tensor]:
+        """Return w + e, whose gradients are added to those of w."""
+        steps = self._steps(gradients)
+        return [weight if step is None else weight + step for weight, step in zip(self.weights, steps, strict=True)]
+
+    def _apart(self, gradients: Gradients, batch: Batch) -> Metrics:
+        """Treat each sub-batch as a batch of its own, one after the other."""
+        batches = parts.split(batch, self.sub_batches, least=self.least_part)
         trained = [*self.weights, *self._own]
         total = _take(trained)
         metrics: Metrics = {}
@@ -163,7 +196,7 @@ class _Draws:
             torch.cuda.set_rng_state(self._cuda, self._device)
 
 
-def _take(parameters: list[nn.Parameter]) -> list[Tensor | None]:
+def _take(parameters: Sequence[Tensor]) -> list[Tensor | None]:
     """Return the gradients and leave none."""
     gradients = [parameter.grad for parameter in parameters]
     for parameter in parameters:

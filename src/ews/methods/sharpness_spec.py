@@ -1,12 +1,13 @@
 """Parameters that SAM and ASAM share."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from ews.core.values import Count, Positive
 from ews.methods.method_specs import MethodParameters
 
-LEAST_PART = 2
-"""Images of a sub-batch: a single one has no spread to normalise by."""
+Statistics = Literal["batch", "part"]
 
 
 class SharpnessParameters(MethodParameters):
@@ -16,3 +17,12 @@ class SharpnessParameters(MethodParameters):
     sub_batches: Count = Field(
         default=8, description="Parts of a batch, each with its own step, M; 1: the whole batch."
     )
+    statistics: Statistics = Field(
+        default="batch",
+        description="What parts are normalised by: the whole batch, synchronised (DAMP's authors on CIFAR), or the part.",
+    )
+
+
+def least_part(parameters: SharpnessParameters) -> int:
+    """Return the fewest images of a sub-batch: a single one has no spread of its own to normalise by."""
+    return 2 if parameters.statistics == "part" else 1
