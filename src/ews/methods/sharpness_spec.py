@@ -11,7 +11,11 @@ Statistics = Literal["batch", "part"]
 
 
 class SharpnessParameters(MethodParameters):
-    """A step along the gradient, for each part of the batch."""
+    """A step along the gradient, for each part of the batch.
+
+    ``statistics``: DAMP's authors have SAM and ASAM with ``sync_batch_norm: true`` on CIFAR-10 and -100, false on
+    TinyImageNet and ImageNet.
+    """
 
     rho: Positive = Field(description="Length of the step along the gradient.")
     sub_batches: Count = Field(
@@ -19,7 +23,7 @@ class SharpnessParameters(MethodParameters):
     )
     statistics: Statistics = Field(
         default="batch",
-        description="What parts are normalised by: the whole batch, synchronised (DAMP's authors on CIFAR), or the part.",
+        description="Normalise a part by the whole batch, as synchronised devices do, or by the part alone.",
     )
 
 
