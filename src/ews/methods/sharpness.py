@@ -22,17 +22,31 @@ class SharpnessAware(Wrapper):
     parameters of the network together; parameters that components train beside it (``Component.parameters``) are not
     moved and have the second pass's gradient. Where g is zero, e is zero.
 
-    With M = ``sub_batches`` above 1 (m-sharpness) each sub-batch of consecutive images is treated as a batch of its own
-    - it is normalised by its own statistics and has its own e - and the gradients at the M points w + e are averaged by
-    size. A batch too small for M sub-batches of two images has fewer.
+    With M = ``sub_batches`` above 1 (m-sharpness) each sub-batch of consecutive images has an e_i of its own, from its
+    own g_i. ``statistics`` says what sub-batches are normalised by, both as DAMP's authors have it, in whose code M
+    lanes, each with a copy w_i of the weights and the loss L_i of its images, are mapped in parallel:
 
-    Both passes normalise by the batch. Running statistics are those of the passes at w: with sub-batches they move
-    once, to the mean, weighted by size, of where each sub-batch alone would have moved them [choice]. Both passes draw
-    the same dropout masks [choice]. Metrics are those of the passes at w. Weights are back bit for bit afterwards, also
-    after an error. EWS's search and logs see the passes at w alone; with sub-batches the search ``gradient`` sees the
-    last of them, and the full network's accuracy in ``controller.csv`` is that on the first.
+    - ``batch``, on CIFAR: statistics are means over all lanes. Each lane differentiates its own L_i, but the derivative
+      of a mean over lanes hands every lane the mean of what all lanes' losses ask of it: a lane gets
+      g_i = d(sum_j L_j) / d w_i at w_i = w, the other losses by way of the shared statistics. All lanes go to w + e_i,
+      and the gradient is the mean over lanes of the same derivative there. Here one pass computes all sub-batches, each
+      layer by copies of its weights (:class:`ews.methods.part_weights.PartWeights`). With L the mean loss over the
+      batch, the derivative of L is g_i / M for equal sizes, which leaves e_i as it is, and the sum of the second
+      derivatives of L is the mean of the lanes'. Sizes may differ: images, not lanes, weigh alike [choice]. A
+      subnet of EWS is sliced from each copy, and its images are divided like the batch's; so are those that its
+      ``batch_fraction`` leaves, anew [choice]. The weights themselves do not move.
+    - ``part``, on TinyImageNet and ImageNet: each sub-batch is treated as a batch of its own, and the gradients at the
+      M points w + e_i are averaged by size. A batch too small for M sub-batches of two images has fewer. Weights are
+      back bit for bit afterwards, also after an error. The search ``gradient`` sees the last sub-batch, and the
+      full network's accuracy in ``controller.csv`` is that on the first.
 
-    Cost: two forward and backward passes, and a copy of the weights and of their gradients.
+    Both passes normalise by the batch. Running statistics are those of the pass at w, as theirs: with ``part`` they
+    move once, to the mean, weighted by size, of where each sub-batch alone would have moved them [choice; theirs are
+    the first one's]. Both passes draw the same dropout masks [choice]. Metrics are those of the pass at w. EWS's search
+    and logs see the pass at w alone.
+
+    Cost: two forward and backward passes. ``part`` and M = 1: a copy of the weights and of their gradients; ``batch``:
+    M of these, and the activations of each normalisation twice.
     """
 
     def __init__(self, context: Context, parameters: SharpnessParameters) -> None:
