@@ -83,7 +83,7 @@ def prepare(device: torch.device, threads: int) -> None:
     if device.type == "cuda":
         search_kernels(True)
         return
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
@@ -190,9 +190,13 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+CPU_SIDE = 2048
+"""Rows of the matrices whose product says what a processor can do."""
+
+
 def matrix_peak(device: torch.device, *, bfloat16: bool, repeats: int = 9) -> dict[str, float]:
     """Return the spread of operations per second of a product of square matrices: what steps are held against."""
-    side, calls = (8192, 10) if device.type == "cuda" else (2048, 1)
+    side, calls = (8192, 10) if device.type == "cuda" else (CPU_SIDE, 1)
     kind = torch.bfloat16 if bfloat16 else torch.float32
     one, other = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
     wall, _ = interleave({"product": lambda: one @ other}, repeats=repeats, calls=calls, warmup=2, device=device)

@@ -42,7 +42,7 @@ from ews.pipeline.train.training import Training
 SIDE, TRAIN, VALIDATION, EXTRA = 32, 50_000, 5_000, 5_000
 CLASSES = {"cifar10": 10, "cifar10_jpeg": 10, "cifar100": 100}
 # Numbers of ews that change what a training run learns and not what it costs.
-FREE = {"weight", "learning_rate", "betas", "entropy_bonus", "baseline_decay", "gradient_clip"}
+FREE = {"weight", "learning_rate", "betas", "entropy", "entropy_bonus", "baseline_decay", "gradient_clip"}
 RECIPE = ("batch_size", "precision")
 STUDIES = ["table1", "table5", "figure5", "figure6_lambda", "figure6_width", "table4"]
 

@@ -17,7 +17,7 @@ from ews.core.seeds import torch_stream
 
 # What each attack has to be given beside radius, step and steps.
 OWN: dict[str, dict[str, Any]] = {
-    "adaptive": {"weight": 1.0, "initial": None},
+    "adaptive_attack": {"weight": 1.0, "initial": None},
     "ensemble": {"version": "standard", "batch_size": 2, "seed": 0, "device": torch.device("cpu")},
     "pgd": {"start": "none", "loss": "cross_entropy", "generator": None},
     "restarts": {"restarts": 1, "seed": 0, "indices": [0, 1]},
@@ -73,7 +73,7 @@ def test_every_attack_refuses_a_radius_outside_the_range_before_the_network_runs
 @pytest.mark.parametrize("name", OWN)
 def test_every_attack_leaves_what_it_is_given_as_it_was_and_stays_in_the_ball(name: str) -> None:
     architecture = {"name": "thin", "network": "cifar_resnet", "depth": 8, "width": 4}
-    if name == "adaptive":
+    if name == "adaptive_attack":
         architecture["dynamic"] = {"name": "awnet", "extractor": [4]}
     scale: dict[str, Any] = {"classes": 5, "mean": [0.4] * 3, "std": [0.2] * 3}
     network = build_network(architecture, **scale, generator=torch_stream("network")).eval().requires_grad_(False)
@@ -81,7 +81,7 @@ def test_every_attack_leaves_what_it_is_given_as_it_was_and_stays_in_the_ball(na
     before = [value.clone() for value in (images, labels, *network.state_dict().values())]
     attack = ATTACKS[name]
     given = {key: value for key, value in SIZES.items() if key in names(attack)} | OWN[name]
-    if name == "adaptive":
+    if name == "adaptive_attack":
         given["initial"] = images
     found = attack(network, images, labels, **given)
     found = found if isinstance(found, Tensor) else found.images

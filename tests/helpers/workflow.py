@@ -102,7 +102,8 @@ def copy(target: Path) -> Project:
         source, place = ROOT / part, target / part
         place.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir() and not source.is_symlink():
-            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            # With the compiled files, which are found to be current: each start of Snakemake would compile them anew.
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("*.egg-info"))
         else:
             shutil.copy(source, place, follow_symlinks=False)
     return Project(target)

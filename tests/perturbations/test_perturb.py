@@ -126,5 +126,5 @@ def test_the_package_needs_no_torch() -> None:
 
 def test_the_source_of_constants_is_stated() -> None:
     folder = Path(sys.modules["ews.perturbations"].__file__).parent
-    for module in ("noise", "blur", "weather", "geometric"):
+    for module in ("frame_noise", "frame_blur", "frame_weather", "frame_geometry"):
         assert "make_cifar_p.py" in (folder / f"{module}.py").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ def settings() -> dict[str, Any]:
         "samples": 4,
         "learning_rate": 3e-4,
         "betas": (0.5, 0.999),
+        "entropy": "selected",
         "entropy_bonus": 0.005,
         "baseline_decay": 0.99,
         "gradient_clip": 3.0,

@@ -1,7 +1,7 @@
 """The likelihood, entropy and sampling of ordered draws against enumeration and closed forms."""
 
 from itertools import combinations
-from math import comb
+from math import comb, lgamma, log
 
 import pytest
 import torch
@@ -77,13 +77,59 @@ def test_gradients_are_those_of_finite_differences(n, k):
     order = torch.stack([torch.arange(n), torch.arange(n).flip(0)])
     assert torch.autograd.gradcheck(lambda x: plackett_luce.log_likelihood(x, order, k), logits)
     assert torch.autograd.gradcheck(lambda x: plackett_luce.entropy(x, order, k), logits)
+    assert torch.autograd.gradcheck(lambda x: plackett_luce.selected_entropy(x, order, k), logits)
 
 
 def test_order_of_the_rest_changes_nothing():
     logits = logits_of(6)
     one, other = torch.tensor([4, 1, 0, 2, 3, 5]), torch.tensor([4, 1, 5, 3, 0, 2])
-    for measure in (plackett_luce.log_likelihood, plackett_luce.entropy):
+    for measure in (plackett_luce.log_likelihood, plackett_luce.entropy, plackett_luce.selected_entropy):
         assert float(measure(logits, one, 2)) == pytest.approx(float(measure(logits, other, 2)), abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "k"), SIZES)
+def test_selected_entropy_sums_over_what_was_drawn_alone(n, k, ordered_draws):
+    logits = logits_of(n)
+    p = [float(value) + 1e-6 for value in logits.exp() / logits.exp().sum()]
+    for order in ordered_draws(n, k):
+        direct = -sum(p[item] * log(p[item]) for item in order[:k].tolist())
+        assert float(plackett_luce.selected_entropy(logits, order, k)) == pytest.approx(direct, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "k"), [(4, 2), (5, 4), (6, 3)])
+def test_mean_of_the_selected_entropy_weighs_each_item_by_its_chance_to_be_drawn(n, k, ordered_draws):
+    logits, orders = logits_of(n), ordered_draws(n, k)
+    chance = plackett_luce.log_likelihood(logits.expand(len(orders), n), orders, k).exp()
+    mean = float((chance * plackett_luce.selected_entropy(logits.expand(len(orders), n), orders, k)).sum())
+    # Without any order: over the subsets that hold the item.
+    p = logits.softmax(0) + 1e-6
+    exact = 0.0
+    for item in range(n):
+        drawn = sum(subset_probability(logits.exp(), subset) for subset in combinations(range(n), k) if item in subset)
+        exact -= drawn * float(p[item] * p[item].log())
+    assert mean == pytest.approx(exact, abs=1e-10)
+    # It is not the entropy of the draw.
+    whole = float((chance * plackett_luce.entropy(logits.expand(len(orders), n), orders, k)).sum())
+    assert whole > mean + 0.1
+
+
+@pytest.mark.parametrize(("n", "k"), [(5, 4), (6, 3), (512, 359)])
+def test_selected_entropy_is_not_the_largest_where_all_items_are_alike(n, k):
+    """It is k/n ln n there, and ln k where k items are certain and drawn."""
+    sure = torch.where(torch.arange(n) < k, 0.0, -60.0).double()
+    order = torch.arange(n)
+    assert float(plackett_luce.selected_entropy(sure, order, k)) == pytest.approx(log(k), abs=4e-3)
+    alike = float(plackett_luce.selected_entropy(torch.zeros(n).double(), order, k))
+    assert alike == pytest.approx(k / n * log(n), abs=4e-3)
+    assert log(k) > alike
+
+
+def test_sizes_of_both_entropies_of_a_layer_of_512_channels():
+    order, logits = torch.arange(512), torch.zeros(512, dtype=torch.float64)
+    assert float(plackett_luce.selected_entropy(logits, order, 359)) == pytest.approx(4.37, abs=0.01)
+    # log n! / (n - k)!
+    assert float(plackett_luce.entropy(logits, order, 359)) == pytest.approx(lgamma(513) - lgamma(154), rel=1e-9)
+    assert lgamma(513) - lgamma(154) == pytest.approx(2066, abs=1)
 
 
 @pytest.mark.parametrize("peak", [50.0, 1e4])
@@ -95,7 +141,10 @@ def test_peaked_logits_stay_exact_in_single_precision(peak):
     entropy = plackett_luce.entropy(logits, order, 3)
     assert float(likelihood.detach()) == pytest.approx(float(torch.tensor([2.0, 4.0]).log().neg().sum()), rel=2e-3)
     assert float(entropy.detach()) == pytest.approx(float(torch.tensor([2.0, 4.0]).log().sum()), rel=2e-3)
-    for value in (likelihood, entropy):
+    # -p log p of two fair items, then of one whose probability is 1e-6 and nothing more; its slope is finite.
+    selected = plackett_luce.selected_entropy(logits, order, 3)
+    assert float(selected.detach()) == pytest.approx(log(2.0) - 1e-6 * log(1e-6), rel=1e-4)
+    for value in (likelihood, entropy, selected):
         (gradient,) = torch.autograd.grad(value, logits, retain_graph=True)
         assert bool(gradient.isfinite().all())
     (gradient,) = torch.autograd.grad(likelihood, logits)

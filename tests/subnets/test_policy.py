@@ -8,9 +8,10 @@ import torch
 from helpers.sizes import size
 from torch import Tensor
 
+from ews.core.errors import EwsError
 from ews.models.space import BlockSpace, SubnetSpace
 from ews.subnets.controller import Controller
-from ews.subnets.policy import Decision, Policy, sampler
+from ews.subnets.policy import ENTROPIES, Decision, Policy, sampler
 from ews.subnets.search.bandit import Bandit, IndependentLogits
 from ews.subnets.search.policy_gradient import policy_loss
 
@@ -76,8 +77,20 @@ class One:
     def log_likelihood(self) -> Tensor:
         return self.draws.log_likelihood()[self.part]
 
-    def entropy(self) -> Tensor:
-        return self.draws.entropy()[self.part]
+    def entropy(self, form: str) -> Tensor:
+        return self.draws.entropy(form)[self.part]
+
+
+def assert_slope(policy, parameter, gradient, draws) -> None:
+    """Central differences of the sum of the selected entropies, along the gradient of one parameter."""
+    step = 1e-5 * gradient / gradient.norm()
+    ends = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            parameter.add_(sign * step)
+            ends.append(float(draws().entropy("selected").sum()))
+            parameter.sub_(sign * step)
+    assert (ends[0] - ends[1]) / 2e-5 == pytest.approx(float(gradient.norm()), rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["controller", "bandit"])
@@ -92,9 +105,35 @@ class TestByEnumeration:
     def test_mean_of_the_entropy_is_the_entropy_of_the_policy(self, kind, counts, ordered_draws):
         draws = follow(policy_of(kind), counts, stories(counts, ordered_draws))
         log_p = draws.log_likelihood().detach()
-        assert float((log_p.exp() * draws.entropy().detach()).sum()) == pytest.approx(
+        assert float((log_p.exp() * draws.entropy("draw").detach()).sum()) == pytest.approx(
             float(-(log_p.exp() * log_p).sum()), abs=1e-12
         )
+
+    def test_selected_entropy_is_that_of_the_decisions_that_arose(self, kind, counts, ordered_draws):
+        policy, told = policy_of(kind), stories(counts, ordered_draws)
+        draws = follow(policy, counts, told)
+        found = draws.entropy("selected")
+        dropped = 0
+        for i, story in enumerate(told):
+            # Where a path is dropped its decision comes first; without the residual branch no channel is decided.
+            expected, place = torch.zeros((), dtype=torch.float64), 0
+            for block, kept, count in zip(SPACE.blocks, KEPT, counts, strict=True):
+                there = [(2, 1, True)] if count == 1 else []
+                branch = count == 2 or story[place][0] == 0
+                dropped += not branch
+                there += [(n, k, branch) for n, k in zip(block.channels, kept, strict=True) if k < n]
+                for _, k, arose in there:
+                    p = draws.taken[place].logits[i].softmax(0) + 1e-6
+                    for item in story[place][:k]:
+                        expected = expected - arose * p[item] * p[item].log()
+                    place += 1
+            assert place == len(story)
+            torch.testing.assert_close(found[i], expected, atol=1e-12, rtol=0)
+        assert (dropped > 0) == (min(counts) == 1)
+        parameters = list(policy.parameters())
+        direct = torch.autograd.grad(found.sum(), parameters, retain_graph=True, allow_unused=True)
+        largest = max(range(len(parameters)), key=lambda j: 0 if direct[j] is None else float(direct[j].norm()))
+        assert_slope(policy, parameters[largest], direct[largest], lambda: follow(policy, counts, told))
 
     def test_expected_policy_gradient_is_the_gradient_of_the_expected_reward(self, kind, counts, ordered_draws):
         policy = policy_of(kind)
@@ -159,7 +198,8 @@ class TestByEnumeration:
         for i, story in enumerate(told):
             alone = follow(policy, counts, [story])
             torch.testing.assert_close(alone.log_likelihood()[0], together.log_likelihood()[i])
-            torch.testing.assert_close(alone.entropy()[0], together.entropy()[i])
+            for form in ENTROPIES:
+                torch.testing.assert_close(alone.entropy(form)[0], together.entropy(form)[i])
             assert key(alone.subnets[0]) == key(together.subnets[i])
 
 
@@ -198,6 +238,12 @@ def test_dropped_branch_has_no_channels_and_no_likelihood(ordered_draws):
     other = follow(policy, [1, 2, 2], [[story[0], [2, 1, 0], *story[2:]] for story in told]).log_likelihood()
     same = (other - draws.log_likelihood()).abs() < 1e-12
     assert bool(same[dropped].all()) and not bool(same[~dropped].all())
+
+
+def test_an_unknown_entropy_is_refused(generator):
+    draws = policy_of("bandit").draw([[2, 2, 2]], sampler(generator))
+    with pytest.raises(EwsError, match="draw, selected"):
+        draws.entropy("whole")
 
 
 def test_controller_hears_what_was_kept(ordered_draws):
@@ -247,7 +293,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_drawing_reads_nothing_to_the_host_while_all_paths_are_kept(generator, reads):
     draws = policy_of("controller").draw([[2, 2, 2]] * 3, sampler(generator))
-    (draws.log_likelihood() - draws.entropy()).mean().backward()
+    (draws.log_likelihood() - draws.entropy("selected") - draws.entropy("draw")).mean().backward()
     assert reads == []
 
 

@@ -164,6 +164,30 @@ class TestLearning:
             assert float(row["reward"]) == pytest.approx(value)
             baseline = 0.8 * baseline + 0.2 * value
 
+    @pytest.mark.parametrize("form", ["selected", "draw"])
+    def test_the_bonus_is_on_the_entropy_of_the_form_in_use(self, form, name, network, settings, generator):
+        search = search_of(name, network, settings | {"entropy": form, "baseline_decay": 0.0}, width=0.5)
+        found = {}
+        draw = search.draw
+
+        def watched(samples, generator):
+            draws = draw(samples, generator)
+            # At once: the step moves the logits of a bandit in place.
+            found["log_p"] = draws.log_likelihood().detach()
+            found["subnets"] = draws.subnets
+            for one in ("selected", "draw"):
+                found[one] = float(draws.entropy(one).detach().mean())
+            return draws
+
+        search.draw = watched
+        for _ in range(2):
+            row = search.update(self.harm, generator)
+            assert float(row["entropy"]) == pytest.approx(found[form], rel=1e-6)
+            advantage = self.harm(found["subnets"]) - row["baseline"]
+            expected = float((found["log_p"] * advantage).mean()) - 0.005 * found[form]
+            assert float(row["loss"]) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+            assert found["draw"] > found["selected"] + 1
+
     def test_gradient_norm_is_clipped_but_logged_as_it_was(self, name, network, settings, generator):
         search = search_of(name, network, settings | {"gradient_clip": 1e-3, "baseline_decay": 0.0}, width=0.5)
         search.update(self.harm, generator)

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
+from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
-from ews.core.files import atomic, read_json, sha256
+from ews.core.files import atomic, sha256
 
 SUFFIX = ".npy"
 
@@ -135,6 +137,14 @@ def check_output(out: Path | str, *, inputs: Iterable[Path | str] = (), option: 
             )
 
 
+class _Files(Document):
+    """Of a dataset's description, which files it describes."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    files: dict[str, str]
+
+
 def of_dataset(folder: Path | str) -> list[Path]:
     """Return the files of a prepared dataset, as inputs for :func:`check_output`: its arrays and what describes them.
 
@@ -142,7 +152,8 @@ def of_dataset(folder: Path | str) -> list[Path]:
         EwsError: its ``dataset.json`` is missing or damaged.
     """
     about = Path(folder) / "dataset.json"
-    return [about, *(about.with_name(name) for name in read_json(about)["files"])]
+    described = read_document(about, _Files, remedy="Prepare the dataset again.")
+    return [about, *(about.with_name(name) for name in described.files)]
 
 
 @contextlib.contextmanager

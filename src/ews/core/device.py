@@ -30,7 +30,8 @@ def leased(*, threads: int) -> Iterator[torch.device]:
     torch.set_num_threads(threads)
     if not torch.cuda.is_available():
         # Makes an operation without a deterministic form fail loudly.
-        torch.use_deterministic_algorithms(True)
+        # (`use_deterministic_algorithms` does the same and imports the compiler first: a second in each process.)
+        torch.set_deterministic_debug_mode("error")
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         yield torch.device("cpu")
         return

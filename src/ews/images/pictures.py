@@ -12,13 +12,28 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
+from ews.core.documents import Document
 from ews.core.errors import EwsError
 
 # More than 8 bits a channel: Pillow would cut them off at 255.
 DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
-def look_at_all(images: Path, found: Sequence[Path], *, smallest: int) -> tuple[dict[str, str | int], tuple[int, int]]:
+class Pictures(Document):
+    """What tells a folder's pictures from others.
+
+    Attributes:
+        images: how many there are.
+        names_sha256: of their paths, in order.
+        images_sha256: of the checksums of their contents, in the order of the paths.
+    """
+
+    images: int
+    names_sha256: str
+    images_sha256: str
+
+
+def look_at_all(images: Path, found: Sequence[Path], *, smallest: int) -> tuple["Pictures", tuple[int, int]]:
     """Check that all pictures have ``smallest`` pixels or more on both sides.
 
     Returns:
@@ -42,8 +57,7 @@ def look_at_all(images: Path, found: Sequence[Path], *, smallest: int) -> tuple[
             contents.update(hashlib.sha256(file).digest())
     assert first is not None
     # The contents in the order of the names.
-    both = {"names_sha256": names.hexdigest(), "images_sha256": contents.hexdigest()}
-    return {"images": len(found), **both}, first
+    return Pictures(images=len(found), names_sha256=names.hexdigest(), images_sha256=contents.hexdigest()), first
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

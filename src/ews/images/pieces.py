@@ -12,19 +12,42 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, JsonValue, NonNegativeInt
 from tqdm import tqdm
 
 from ews.core import partial as partial_work
 from ews.core.arrays import read_npy, writing
+from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
-from ews.core.files import read_json, sha256, write_json
+from ews.core.files import sha256, write_json
 from ews.images.workers import run_all
 
 # What is done is noted this often: a break costs that much work, and each note a wait for the disk.
 NOTE_SECONDS = 2.0
 STATE = "state.json"
+REMEDY = "Without it the file is made anew."
 
 Argument = TypeVar("Argument")
+
+
+class _State(Document):
+    """How far a partial file is.
+
+    Attributes:
+        identity: all on which its bytes depend.
+        done: number of its pieces that are on the disk.
+    """
+
+    identity: dict[str, JsonValue]
+    done: NonNegativeInt
+
+
+class _Record(Document):
+    """What a whole file is: its checksum, and all on which its bytes depend."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sha256: str
 
 
 def write(
@@ -93,12 +116,10 @@ def write(
 def _is_whole(out: Path, about: dict[str, Any]) -> bool:
     """Say whether the file is there, as its record says, and the record is of what is to be made."""
     try:
-        record = read_json(out.with_suffix(".json"))
+        record = read_document(out.with_suffix(".json"), _Record, remedy=REMEDY)
     except EwsError:
         return False
-    if not isinstance(record, dict) or not out.is_file():
-        return False
-    return {**about, "sha256": record.get("sha256")} == record and bool(record["sha256"] == sha256(out))
+    return record.model_extra == about and out.is_file() and record.sha256 == sha256(out)
 
 
 def _begin(folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], pieces: int) -> tuple[Path, int]:
@@ -108,9 +129,8 @@ def _begin(folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], pi
     """
     made = folder / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.npy"
     state = _state(folder)
-    done = state.get("done")
-    if state.get("identity") == identity and isinstance(done, int) and 0 <= done <= pieces and _fits(made, shape):
-        return made, done
+    if state is not None and state.identity == identity and state.done <= pieces and _fits(made, shape):
+        return made, state.done
     if partial_work.files(folder):
         print(f"{folder}: of other images, settings or code, or damaged: begins anew", file=sys.stderr, flush=True)
         partial_work.discard(folder)
@@ -131,19 +151,18 @@ def _fits(path: Path, shape: tuple[int, ...]) -> bool:
     return bool(there.shape == shape and there.dtype == np.uint8 and there.flags.c_contiguous)
 
 
-def _state(folder: Path) -> dict[str, Any]:
+def _state(folder: Path) -> _State | None:
     try:
-        state = read_json(folder / STATE)
+        return read_document(folder / STATE, _State, remedy=REMEDY)
     except EwsError:
-        return {}
-    return state if isinstance(state, dict) else {}
+        return None
 
 
 def _note(folder: Path, made: Path, identity: dict[str, Any], done: int) -> None:
     """Write down that the first ``done`` pieces are done, once they are on the disk."""
     with made.open("r+b") as file:
         os.fsync(file.fileno())
-    write_json(folder / STATE, {"identity": identity, "done": done})
+    write_document(folder / STATE, _State(identity=identity, done=done))
 
 
 def _write_piece(

@@ -18,7 +18,8 @@ class Controller(Policy):
     One step of the cell per decision. Its initial state and first input are zeros, constant and without parameters;
     each further input is the mean embedding of the paths or channels just kept, from one table per block. A linear
     head gives the logits: one head for paths and one for every distinct number of channels, each shared by all
-    blocks (the authors share one head; a network has several channel counts, so this is the nearest [choice]).
+    blocks [choice]. (The authors have one for channels, as wide as the widest layer, whose first outputs a narrower
+    layer reads; and other first parameters, see docs/deviations.md.)
     """
 
     def __init__(

@@ -3,10 +3,15 @@
 The first item is drawn from softmax(logits), the next from the softmax over what is left, and so on. An *order* is a
 permutation of all items whose first k are the draw; how the rest is ordered changes no result. Everything is computed
 from logits in order and from log-sums over suffixes, in O(n) per draw and without a probability that could underflow.
+
+Beside the entropy of the draw stands the sum that the authors' code takes for one, :func:`selected_entropy`.
 """
 
 import torch
 from torch import Tensor
+
+MARGIN = 1.0e-6
+"""What the authors' code (``search.py``) adds to each probability before it takes the logarithm."""
 
 
 def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
@@ -69,6 +74,26 @@ def entropy(logits: Tensor, order: Tensor, count: int) -> Tensor:
     if count < steps.shape[-1]:
         steps = torch.cat([steps[..., :count], steps[..., count - 1 : count].expand_as(steps[..., count:])], dim=-1)
     return (question * (total + steps).exp()).sum(-1)
+
+
+def selected_entropy(logits: Tensor, order: Tensor, count: int) -> Tensor:
+    """Return the sum of -p log p over the k items that were drawn, p = softmax(logits) + 1e-6.
+
+    The form of the authors' code. Neither the items that were not drawn nor what is left at each step enter it, so
+    that it is far smaller than the entropy of the draw, a sum of k entropies: k/n log n against log n!/(n - k)! where
+    all items are alike, which is 4.4 against 2,066 nats for 359 of 512. It is no entropy, and not the largest where
+    all items are alike. The 1e-6 is theirs too: it bounds the slope, -log p - 1, where a probability underflows.
+
+    Args:
+        logits: floating [..., n].
+        order: int64 [..., n], permutations.
+        count: k, in 1..n.
+
+    Returns:
+        [...], in nats; above -2e-6, which it reaches where one item is certain.
+    """
+    p = (logits.softmax(-1) + MARGIN).gather(-1, order[..., :count])
+    return -(p * p.log()).sum(-1)
 
 
 def _suffix_logsumexp(ordered: Tensor) -> Tensor:

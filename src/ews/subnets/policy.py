@@ -1,12 +1,13 @@
 """What a policy over subnets is: a sequence of decisions, block by block, drawn for many subnets at once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ews.core.errors import unknown
 from ews.models.space import PATHS, SubnetSpace, choices
 from ews.models.subnet import Subnet
 from ews.subnets import plackett_luce
@@ -15,6 +16,10 @@ Choose = Callable[[Tensor, int], Tensor]
 """(logits [C, n], how many are kept) -> orders int64 [C, n], see :mod:`ews.subnets.plackett_luce`."""
 State = tuple[Tensor, ...]
 """What a policy carries from decision to decision: tensors whose first dimension is the subnet, [C, ...]."""
+Measure = Callable[[Tensor, Tensor, int], Tensor]
+"""(logits [..., n], orders [..., n], how many are kept) -> [...], a number for each decision."""
+ENTROPIES: Mapping[str, Measure] = {"selected": plackett_luce.selected_entropy, "draw": plackett_luce.entropy}
+"""Form of the policy's entropy -> that of one decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,21 @@ class Draws:
         """Return log pi of each subnet as drawn, in order: the sum over the decisions that arose, [C]."""
         return self._sum(plackett_luce.log_likelihood)
 
-    def entropy(self) -> Tensor:
-        """Return the sum over the decisions that arose of the entropies of their steps, [C]."""
-        return self._sum(plackett_luce.entropy)
+    def entropy(self, form: str) -> Tensor:
+        """Return the sum of the entropies of the decisions that arose, [C].
 
-    def _sum(self, measure: Callable[[Tensor, Tensor, int], Tensor]) -> Tensor:
+        Args:
+            form: ``draw``: a decision's is the sum of the entropies of its steps, of mean the entropy of the ordered
+                draw; ``selected``: the sum of -p log p over what was drawn, as in the authors' code.
+
+        Raises:
+            EwsError: unknown form.
+        """
+        if form not in ENTROPIES:
+            raise unknown("entropy", form, ENTROPIES, where="ews entropy")
+        return self._sum(ENTROPIES[form])
+
+    def _sum(self, measure: Measure) -> Tensor:
         # Decisions of one size are measured together: a few calls in place of one for each layer.
         groups: dict[tuple[int, int], list[Taken]] = {}
         for taken in self.taken:

@@ -3,55 +3,23 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.ruler import GREY, RULER
 from helpers.runs import a_cell, finish
 from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from ews.core.files import sha256, write_json
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
 from ews.models.architecture_registry import ARCHITECTURES
-from ews.models.architecture_specs import ArchitectureParameters, ArchitectureSpec
-from ews.models.network import Head
 from ews.pipeline.evaluate.evaluate_command import main
 
 CLASSES = 4
 TEST = 40
-GREY = 60
-"""Brightness of class c is GREY * c."""
-
-
-class RulerParameters(ArchitectureParameters):
-    """None."""
-
-    stages: ClassVar[int] = 0
-    network: Literal["ruler"] = "ruler"
-
-
-class Ruler(nn.Module):
-    """Predicts the class whose brightness is nearest; ``shift``, a weight, moves predictions by so many classes."""
-
-    def __init__(self, parameters: RulerParameters, head: Head) -> None:
-        super().__init__()
-        self.classes = head.classes
-        self.shift = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        assert not self.training
-        distance = x.mean((1, 2, 3))[:, None] * 255 / GREY + self.shift - torch.arange(self.classes, device=x.device)
-        return -10 * distance.abs()
-
-
-def implementation() -> Any:
-    return Ruler
-
-
-RULER = ArchitectureSpec(name="ruler", summary="", parameters=RulerParameters, implementation=implementation)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +29,7 @@ def ruler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
 
 
 def grey(classes: Sequence[int] | np.ndarray) -> np.ndarray:

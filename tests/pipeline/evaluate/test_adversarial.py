@@ -1,13 +1,10 @@
 """Robust error against a network whose worst case is known, resumption after a kill, and what is refused."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from helpers.datasets import write_dataset
+from helpers.processes import start
+from helpers.ruler import Quick, attack
 
 from ews.attacks import ensemble
 from ews.core.errors import EwsError
@@ -67,17 +66,6 @@ def fooled(margins: np.ndarray, levels: float) -> np.ndarray:
 
 
 SETTINGS = {"--epsilon": EPSILON, "--step-size": 2 / 255, "--steps": 8, "--restarts": 2, "--version": "standard"}
-
-
-class Quick(ensemble.AutoAttack):  # type: ignore[misc]
-    """AutoAttack with a tenth of the iterations."""
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        for attack in (self.apgd, self.apgd_targeted):
-            attack.n_iter = attack.n_iter_orig = 10
-        self.fab.n_iter = 10
-        self.square.n_queries = 100
 
 
 @pytest.fixture
@@ -183,54 +171,39 @@ def test_pgd_does_not_depend_on_the_batch(adversarial):
         assert np.array_equal(first[name], second[name])
 
 
-KILLED = """
-import sys, torch
-sys.path[:0] = {tests!r}
-import conftest, test_adversarial
-from ews.models.architecture_registry import ARCHITECTURES
-ARCHITECTURES.entries["ruler"] = conftest.RULER
-from ews.attacks import ensemble
-from ews.pipeline.evaluate.adversarial import shards
-ensemble.AutoAttack, shards.SHARD = test_adversarial.Quick, 20
-from ews.pipeline.evaluate.evaluate_command import main
-main({words!r})
-"""
-
-
 def test_killed_and_resumed_is_undisturbed(run, data, tmp_path):
     """Killed by the system as soon as the first of AutoAttack's shards is whole."""
 
-    def start(out: Path) -> subprocess.Popen[bytes]:
+    said = tmp_path / "said"
+
+    def begin(out: Path) -> BaseProcess:
         places = ["--run", str(run), "--data", str(data), "--out", str(out.parent)]
         options = [str(word) for pair in (SETTINGS | {"--batch-size": 16}).items() for word in pair]
-        script = KILLED.format(
-            tests=[str(Path(__file__).parent), str(Path(__file__).parents[2])], words=["adversarial", *places, *options]
-        )
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE)
+        return start(said, attack, ["adversarial", *places, *options])
 
     whole, cut = tmp_path / "whole" / "adversarial.json", tmp_path / "cut" / "adversarial.json"
     for out in (whole, cut):
         out.parent.mkdir()
-    undisturbed = start(whole)
-    assert undisturbed.wait(300) == 0, undisturbed.stderr.read().decode()
-    first = start(cut)
+    undisturbed = begin(whole)
+    undisturbed.join(300)
+    assert undisturbed.exitcode == 0, said.read_text()
+    first = begin(cut)
     partial = cut.with_name(f".{cut.name}.partial")
     deadline = time.monotonic() + 300
     while not (partial / "last-autoattack-0000.npz").exists():
-        assert first.poll() is None and time.monotonic() < deadline
+        assert first.is_alive() and time.monotonic() < deadline
         time.sleep(0.005)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.kill()
+    first.join()
     assert not cut.exists()
     kept = sorted(path.name for path in partial.glob("*.npz") if not path.name.startswith("."))
     assert "last-autoattack-0000.npz" in kept and "last-sweep-0000.npz" not in kept
     before = {name: (partial / name).stat().st_mtime_ns for name in kept}
-    second = start(cut)
-    _, said = second.communicate(timeout=300)
-    assert second.returncode == 0, said.decode()
+    second = begin(cut)
+    second.join(300)
+    assert second.exitcode == 0, said.read_text()
     # What was kept was not attacked again.
-    assert before and not [name for name in before if name.removesuffix(".npz") in said.decode()]
+    assert before and not [name for name in before if name.removesuffix(".npz") in said.read_text()]
     assert cut.read_bytes() == whole.read_bytes()
     assert cut.with_suffix(".npz").read_bytes() == whole.with_suffix(".npz").read_bytes()
     assert not partial.exists()

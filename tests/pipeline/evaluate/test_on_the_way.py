@@ -1,10 +1,6 @@
 """Images corrupted while they are measured: the predictions of stored sets, bit for bit, also after a kill."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.processes import start
 from helpers.runs import a_cell, finish
 from helpers.science import build_network
 from safetensors.torch import save_file
@@ -255,26 +252,21 @@ def test_a_second_process_is_refused(run: Path, data: Path, measure: Measure) ->
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sigkill(run: Path, data: Path, tmp_path: Path, workers: int) -> None:
-    def start(out: Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "ews", "evaluate", *command(run, data, *MADE, "--workers", workers, out=out)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-        )
-
-    process = start(tmp_path / "killed")
+    said = tmp_path / "said"
+    words = command(run, data, *MADE, "--workers", workers, out=tmp_path / "killed")
+    process = start(said, main, words)
     kept_parts = tmp_path / "killed" / ".corruption.json.partial"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None and not list(kept_parts.glob("contrast-2.npz")):
+    while time.monotonic() < deadline and process.is_alive() and not list(kept_parts.glob("contrast-2.npz")):
         time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
     there = len(list(kept_parts.glob("[!.]*.npz")))
     assert 2 <= there < 15
-    process = start(tmp_path / "killed")
-    _, said = process.communicate()
-    assert f"{there} of 15 parts were done before" in said.decode()
-    assert process.returncode == 0
+    process = start(said, main, words)
+    process.join()
+    assert f"{there} of 15 parts were done before" in said.read_text()
+    assert process.exitcode == 0
     main(command(run, data, *MADE, "--workers", 1, out=tmp_path / "undisturbed"))
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
     assert not kept_parts.exists()

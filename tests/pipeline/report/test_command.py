@@ -57,7 +57,7 @@ def test_a_bad_input_ends_in_one_message_and_leaves_no_file(tree: Tree, tmp_path
 
 
 def test_nothing_here_loads_torch() -> None:
-    modules = ("command", "measure", "table", "figures")
+    modules = ("report_command", "measure", "table", "figures")
     imports = ", ".join(f"ews.pipeline.report.{module}" for module in modules)
     code = f"import json, sys, {imports}; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)

@@ -40,6 +40,23 @@ def test_table1_is_18_trainings_of_400_epochs(params: Params) -> None:
     assert {entry.label.architecture for entry in cells} == {"resnet50"}
 
 
+def test_table1_released_adds_four_trainings_to_table1(params: Params) -> None:
+    shared = {entry.run for entry in plan(params, "table1")}
+    cells = plan(params, "table1_released")
+    found = []
+    for entry in cells:
+        parameters = entry.cell.method.parameters
+        if not parameters:
+            assert entry.run in shared
+            continue
+        ews = parameters["ews"]
+        assert isinstance(ews, EwsParameters) and entry.run not in shared
+        found.append((entry.cell.dataset, ews.distillation, ews.reduction))
+    names = ("cifar10", "cifar100")
+    assert sorted(found) == [(name, loss, "mean") for name in names for loss in ("ce", "kl")]
+    assert len(cells) == 6
+
+
 def test_table4_is_30_adversarial_trainings_of_200_epochs(params: Params) -> None:
     cells = plan(params, "table4")
     assert len(cells) == len({entry.run for entry in cells}) == 30

@@ -42,10 +42,10 @@ def test_threads_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("the CPU's setup")
     # For this process's other tests, only pretend.
     deterministic = []
-    monkeypatch.setattr(torch, "use_deterministic_algorithms", deterministic.append)
+    monkeypatch.setattr(torch, "set_deterministic_debug_mode", deterministic.append)
     with leased(threads=1) as device:
         assert device == torch.device("cpu") and torch.get_num_threads() == 1
-        assert deterministic == [True]
+        assert deterministic == ["error"]
     with pytest.raises(EwsError, match="at least 1"), leased(threads=0):
         pass
 

@@ -135,10 +135,10 @@ class Ews(Extra):
         """Return ``controller.csv``, a row per update, and ``kept.csv``, a row per hidden channel.
 
         ``controller.csv``: iteration and epoch from 1; reward: mean accuracy of the C subnets, which
-        the search lowers; baseline as subtracted; entropy in nats; loss; gradient norm before
-        clipping; accuracies of the subnets and of the full network (in its own training mode) on
-        the same batch. ``kept.csv``: block, layer and channel from 0; kept: in how many of the
-        ``subnets`` that were distilled.
+        the search lowers; baseline as subtracted; entropy in nats, of the form in use
+        (``selected`` or ``draw``); loss; gradient norm before clipping; accuracies of the subnets and
+        of the full network (in its own training mode) on the same batch. ``kept.csv``: block, layer and
+        channel from 0; kept: in how many of the ``subnets`` that were distilled.
         """
         self._flush()
         rows = []

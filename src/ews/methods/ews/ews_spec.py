@@ -39,6 +39,9 @@ class EwsParameters(MethodParameters):
     betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = Field(
         default=(0.5, 0.999), description="Controller's Adam betas."
     )
+    entropy: Literal["selected", "draw"] = Field(
+        default="selected", description="-p log p of what was drawn, as released; or the entropy of the whole draw."
+    )
     entropy_bonus: NonNegative = Field(default=0.005, description="Weight of the policy's entropy.")
     baseline_decay: Decay = Field(default=0.99, description="Decay of the moving average of the raw reward.")
     gradient_clip: Positive = Field(default=3.0, description="Largest norm of the controller's gradient.")

@@ -16,7 +16,7 @@ from ews.core.files import atomic
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
 from ews.corruptions.profiles import profile_for
 from ews.data.dataset import Dataset, load
-from ews.pipeline.corrupt.stored import TEST_IMAGES, read_record, verify
+from ews.pipeline.corrupt.stored import TEST_IMAGES, SetRecord, read_record, verify
 
 GAP = 4  # pixels between two pictures
 LABEL_WIDTH = 160
@@ -86,12 +86,10 @@ def sheet(
         stored = [name for name in NAMES if (corrupted / f"{name}.npy").is_file()]
         if not stored:
             raise EwsError(f"{corrupted}: no corrupted sets here. Make them with 'ews corrupt generate'.")
-    images = {"images_sha256": dataset.info.files[TEST_IMAGES]}
-    records = (
-        {name: read_record(corrupted, name, {**images, "corruption": name}) for name in stored} if corrupted else {}
-    )
+    images = dataset.info.files[TEST_IMAGES]
+    records = {name: read_record(corrupted, name, images_sha256=images) for name in stored} if corrupted else {}
     # What was made here has a seed, and may be of a dataset called so.
-    official = [name for name, record in records.items() if record.get("source") == "official" and "seed" not in record]
+    official = [name for name, record in records.items() if record.source == "official" and record.seed is None]
     if official and len(official) < len(records):
         others = ", ".join(sorted(set(records) - set(official)))
         raise EwsError(f"{corrupted}: {others}: made here, beside published files. Keep the two in different folders.")
@@ -112,10 +110,12 @@ def sheet(
     )
 
 
-def _agreed(key: str, value: Any, records: Mapping[str, Mapping[str, Any]], folder: Path | None) -> Any:
+def _agreed(key: str, value: Any, records: Mapping[str, SetRecord], folder: Path | None) -> Any:
     """Return the one value of a setting of all stored sets, which must be ``value`` unless that is None."""
-    found = {name: record[key] for name, record in records.items() if key in record}
+    found = {name: getattr(record, key) for name, record in records.items()}
     for name, other in found.items():
+        if other is None:
+            continue
         value = other if value is None else value
         if other != value:
             raise EwsError(f"{folder}/{name}.npy: made with {key} {other!r}, not {value!r}. Generate it again.")
@@ -133,7 +133,7 @@ def _now(dataset: Dataset, name: str, place: int, *, seed: int, profile: str) ->
     )
 
 
-def _stored(folder: Path, name: str, place: int, dataset: Dataset, *, record: Mapping[str, Any]) -> NDArray[np.uint8]:
+def _stored(folder: Path, name: str, place: int, dataset: Dataset, *, record: SetRecord) -> NDArray[np.uint8]:
     """Read one image under a stored corruption at all severities, uint8 [5, H, W, 3], once the file is checked."""
     path = folder / f"{name}.npy"
     blocks = read_npy(path, mapped=True)

@@ -11,13 +11,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ews.core.documents import read_document, write_document
 from ews.core.errors import EwsError, unknown
-from ews.core.files import atomic, exclusive, read_json, write_json
+from ews.core.files import atomic, exclusive
 from ews.core.fingerprint import fingerprint
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.corrupt_images import SMALLEST_SIDE, InvalidInput, check_name
 from ews.corruptions.corruption_registry import CORRUPTIONS
-from ews.images.pictures import look_at_all, read_picture
+from ews.images.pictures import Pictures, look_at_all, read_picture
 from ews.images.workers import check_workers, run_all
 from ews.pipeline.corrupt.own_images_options import choose, command_parser, try_all
 
@@ -37,6 +38,20 @@ SETTINGS = {
     "names_sha256": "pictures added, removed or renamed",
     "images_sha256": "pictures with other content",
 }
+
+
+class FolderRecord(Pictures):
+    """What a folder of corrupted pictures was made from, and how.
+
+    Attributes:
+        encoding, profile, seed: see :func:`corrupt_folder`.
+        code: by corruption, the fingerprint of the code behind it.
+    """
+
+    encoding: str
+    profile: str
+    seed: int
+    code: dict[str, str]
 
 
 def main(words: Sequence[str]) -> None:
@@ -114,13 +129,13 @@ def corrupt_folder(
     identity, first = look_at_all(images, found, smallest=SMALLEST_SIDE)
     profile = profile or choose(*first)
     try_all(names, severities, seed=seed, profile=profile)
-    settings = {**identity, "encoding": encoding, "profile": profile, "seed": seed}
+    record = FolderRecord(**identity.model_dump(), encoding=encoding, profile=profile, seed=seed, code=_codes(names))
     # Looked at once before the folder is touched, and again when no other process can write there.
-    _check_record(out, settings, _codes(names))
+    _joined(out, record)
     with exclusive(out):
-        codes = _check_record(out, settings, _codes(names))
+        record = _joined(out, record)
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
-        write_json(out / RECORD, {**settings, "code": codes})
+        write_document(out / RECORD, record)
         task = partial(
             _corrupt_picture,
             images=images,
@@ -141,30 +156,28 @@ def _codes(names: Iterable[str]) -> dict[str, str]:
     return {name: fingerprint("ews.pipeline.corrupt.folder", [CORRUPTIONS[name].implementation]) for name in names}
 
 
-def _check_record(out: Path, settings: dict[str, Any], codes: dict[str, str]) -> dict[str, str]:
-    """Return the fingerprints for the record: those that are there and the new ones.
+def _joined(out: Path, asked: FolderRecord) -> FolderRecord:
+    """Return the record of the folder with what is asked for: the corruptions that are there and the new ones.
 
     Raises:
         EwsError: what is there was made otherwise.
     """
-    record = out / RECORD
-    if not record.exists():
-        return codes
-    there = read_json(record)
-    if not isinstance(there, dict) or not isinstance(there.get("code"), dict):
-        raise EwsError(f"{record}: not a record of this version. Use another folder for --out, or delete {out}.")
+    path = out / RECORD
+    if not path.exists():
+        return asked
+    there = read_document(path, FolderRecord, remedy=f"Use another folder for --out, or delete {out}.")
     changed = []
     for key, words in SETTINGS.items():
-        if there.get(key) != settings[key]:
-            detail = "" if key.endswith("sha256") else f" ({there.get(key)} there, {settings[key]} now)"
-            changed.append(words + detail)
-    changed += [f"other code for {name}" for name, code in codes.items() if there["code"].get(name, code) != code]
+        before, now = getattr(there, key), getattr(asked, key)
+        if before != now:
+            changed.append(words if key.endswith("sha256") else f"{words} ({before} there, {now} now)")
+    changed += [f"other code for {name}" for name, code in asked.code.items() if there.code.get(name, code) != code]
     if changed:
         raise EwsError(
-            f"{record}: what is there was made otherwise: {'; '.join(changed)}. Use another folder for --out, "
+            f"{path}: what is there was made otherwise: {'; '.join(changed)}. Use another folder for --out, "
             f"or delete {out} to make all of it anew."
         )
-    return {**there["code"], **codes}
+    return asked.model_copy(update={"code": {**there.code, **asked.code}})
 
 
 def _corrupt_picture(

@@ -1,18 +1,48 @@
 """Corrupted sets on disk: what the record beside each says, and whether the file is still what it was."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import ConfigDict
 
 from ews.core import files
+from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
 
 BUILD = "Build it with the target `corruptions`."
 TEST_IMAGES = "test_images.npy"
 
 
-def read_record(folder: Path, name: str, expected: Mapping[str, Any]) -> dict[str, Any]:
-    """Read ``<name>.json``: what a set is, with ``sha256``; other keys of ``expected`` count where it has them.
+class SetRecord(Document):
+    """What the record beside a corrupted set says of it; what it does not say is None.
+
+    Attributes:
+        sha256: of the set's file.
+        corruption: its name.
+        images_sha256: of the images that were corrupted.
+        seed, profile: of a set that was made here.
+        source: of a published set.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    sha256: str
+    corruption: str | None = None
+    images_sha256: str | None = None
+    seed: int | None = None
+    profile: str | None = None
+    source: str | None = None
+
+
+def read_record(
+    folder: Path, name: str, *, images_sha256: str, seed: int | None = None, profile: str | None = None
+) -> SetRecord:
+    """Read ``<name>.json``, which has to agree with what is asked for as far as it says.
+
+    Args:
+        folder: of the sets.
+        name: the corruption.
+        images_sha256: of the images that must have been corrupted.
+        seed, profile: with which; None: any.
 
     Raises:
         EwsError: missing, damaged, or of other images or settings.
@@ -20,26 +50,24 @@ def read_record(folder: Path, name: str, expected: Mapping[str, Any]) -> dict[st
     path = folder / f"{name}.json"
     if not path.is_file():
         raise EwsError(f"{path}: missing, so that {name}.npy cannot be checked. Delete {name}.npy. {BUILD}")
-    record = files.read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("sha256"), str):
-        raise EwsError(f"{path}: has no sha256, so that {name}.npy cannot be checked. Delete both. {BUILD}")
-    for key, value in expected.items():
-        if key in record and record[key] != value:
+    record = read_document(path, SetRecord, remedy=f"Delete it and {name}.npy. {BUILD}")
+    asked = {"corruption": name, "images_sha256": images_sha256, "seed": seed, "profile": profile}
+    for key, value in asked.items():
+        found = getattr(record, key)
+        if None not in (found, value) and found != value:
             raise EwsError(
-                f"{path}: {key} is {record[key]!r}; wanted is {value!r}: these are other images than asked for. "
+                f"{path}: {key} is {found!r}; wanted is {value!r}: these are other images than asked for. "
                 f"Delete it and {name}.npy. {BUILD}"
             )
     return record
 
 
-def verify(folder: Path, name: str, record: Mapping[str, Any]) -> None:
+def verify(folder: Path, name: str, record: SetRecord) -> None:
     """Compare the SHA-256 of ``<name>.npy`` with the record's.
 
     Raises:
         EwsError: they differ.
     """
     path = folder / f"{name}.npy"
-    if (got := files.sha256(path)) != record["sha256"]:
-        raise EwsError(
-            f"{path}: damaged: its SHA-256 is {got}, {name}.json says {record['sha256']}. Delete it. {BUILD}"
-        )
+    if (got := files.sha256(path)) != record.sha256:
+        raise EwsError(f"{path}: damaged: its SHA-256 is {got}, {name}.json says {record.sha256}. Delete it. {BUILD}")

@@ -55,14 +55,15 @@ class PolicyGradient(Search):
         moving average of the raw rewards of earlier updates; the first update's rewards initialise it.
 
         Returns:
-            scalars: reward (mean of the C), baseline (as used), entropy, loss, gradient_norm (before clipping).
+            scalars: reward (mean of the C), baseline (as used), entropy (of the form in use), loss, gradient_norm
+            (before clipping).
         """
         settings = self.settings
         draws = self.draw(settings.samples, generator)
         rewards = reward(draws.subnets).to(self.baseline).detach()
         mean = rewards.mean()
         baseline = self.baseline if self.updates else mean
-        entropy = draws.entropy().mean()
+        entropy = draws.entropy(settings.entropy).mean()
         loss = policy_loss(draws.log_likelihood(), rewards - baseline) - settings.entropy_bonus * entropy
         self.optimizer.zero_grad(set_to_none=True)
         norm = torch.zeros_like(loss)

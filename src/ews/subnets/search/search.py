@@ -36,6 +36,11 @@ class PolicyParameters(SubnetSize, Protocol):
         ...
 
     @property
+    def entropy(self) -> str:
+        """Its form, of :data:`ews.subnets.policy.ENTROPIES`."""
+        ...
+
+    @property
     def entropy_bonus(self) -> float:
         """Weight of the entropy, in accuracy per nat; at least 0."""
         ...

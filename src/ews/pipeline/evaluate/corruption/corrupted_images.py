@@ -89,12 +89,13 @@ class Stored:
         check_labels(folder / LABELS, dataset.test_labels)
         self._folder = folder
         self._arrays = {name: open_images(folder, name, like=dataset.test_images) for name in names}
-        expected: dict[str, Any] = {"corruption": None, "images_sha256": dataset.info.files[TEST_IMAGES]}
         given = {"seed": seed, "profile": profile}
-        expected |= {key: value for key, value in given.items() if value is not None}
-        self._records = {name: read_record(folder, name, {**expected, "corruption": name}) for name in names}
+        self._records = {
+            name: read_record(folder, name, images_sha256=dataset.info.files[TEST_IMAGES], seed=seed, profile=profile)
+            for name in names
+        }
         for name, record in self._records.items():
-            lacking = [key for key, value in given.items() if value is not None and key not in record]
+            lacking = [key for key, value in given.items() if value is not None and getattr(record, key) is None]
             if lacking:
                 raise EwsError(
                     f"{folder / name}.json: has no {lacking[0]}: these are not images made with {lacking[0]} "
@@ -104,13 +105,13 @@ class Stored:
     def about(self, name: str) -> CorruptedImages:
         """Return seed and profile of a set that was made here, the checksum of another."""
         record = self._records[name]
-        if "seed" in record:
-            return CorruptedImages(source="generated", seed=record["seed"], profile=record.get("profile"))
-        return CorruptedImages(source=record.get("source"), sha256=record["sha256"])
+        if record.seed is not None:
+            return CorruptedImages(source="generated", seed=record.seed, profile=record.profile)
+        return CorruptedImages(source=record.source, sha256=record.sha256)
 
     def identity(self, name: str) -> dict[str, Any]:
         """Return the same and the checksum."""
-        return {**self.about(name).model_dump(), "sha256": self._records[name]["sha256"]}
+        return {**self.about(name).model_dump(), "sha256": self._records[name].sha256}
 
     def blocks(self, wanted: Sequence[Block], *, indices: np.ndarray) -> Generator[Batches]:
         """Yield the batches of each block, after comparing the file's checksum.

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ews.core import files
+from ews.core.documents import read_document
 from ews.core.errors import EwsError
 from ews.data import dataset, extra
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.corrupt.stored import SetRecord
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import section_of
@@ -146,8 +148,8 @@ def _published(entry: Planned, data: Path) -> dict[str, str]:
     found = {}
     for name in section_of(entry.settings, "corruption", CorruptionSection).names:
         try:
-            found[name] = str(files.read_json(folder / f"{name}.json").get("sha256"))
-        except (EwsError, AttributeError):
+            found[name] = read_document(folder / f"{name}.json", SetRecord, remedy="").sha256
+        except EwsError:
             found[name] = f"nothing: make it first, `snakemake --cores 1 {folder / name}.npy`"
     return found
 
