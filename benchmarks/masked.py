@@ -19,28 +19,28 @@ def masked_logits(network: Network, x: Tensor, subnet: Subnet) -> Tensor:
     """Return the subnet's logits [B, classes] for x [B, 3, H, W] in [0, 1], with batch statistics."""
     x = network.stem((x - network.mean) / network.std)
     if not network.preactivation:
-        x = F.relu(network.norm.batch_statistics(x))
+        x = network.activation(network.norm.batch_statistics(x))
     for block, choice in zip(network.blocks, subnet.blocks, strict=True):
         x = _block(block, x, choice)
     if network.preactivation:
-        x = F.relu(network.norm.batch_statistics(x))
+        x = network.activation(network.norm.batch_statistics(x))
     logits: Tensor = network.head(x.mean((2, 3)))
     return logits
 
 
 def _block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
-    first = F.relu(block.norms[0].batch_statistics(x)) if block.preactivation else x
+    first = block.activation(block.norms[0].batch_statistics(x)) if block.preactivation else x
     out = first
     last = len(block.convs) - 1
     for i, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True)):
         if block.preactivation and i > 0:
-            out = F.relu(norm.batch_statistics(out))
+            out = block.activation(norm.batch_statistics(out))
             out = out * _mask(out, choice, i - 1)
         out = conv(out)
         if not block.preactivation:
             out = norm.batch_statistics(out)
             if i < last:
-                out = F.relu(out)
+                out = block.activation(out)
                 out = out * _mask(out, choice, i)
     shortcut = x
     if block.projection is not None:
@@ -51,7 +51,7 @@ def _block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
         extra = block.outputs - block.inputs
         shortcut = F.pad(x[:, :, :: block.stride, :: block.stride], (0, 0, 0, 0, extra // 2, extra - extra // 2))
     out = float(choice.residual) * out + float(choice.shortcut) * shortcut
-    return out if block.preactivation else F.relu(out)
+    return out if block.preactivation else block.activation(out)
 
 
 def _mask(x: Tensor, choice: BlockChoice, layer: int) -> Tensor:

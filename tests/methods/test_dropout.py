@@ -1,4 +1,4 @@
-"""Channel dropout drops whole channels at its rate, in training alone, and never in subnets."""
+"""Dropout drops what its place says at its rate, in training alone, and never in subnets."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from ews.methods.component import Context
 from ews.models.network import Network
 
 RATE = 0.3
+PLACES = ["residual", "hidden", "block"]
 
 
 def build(place: str) -> Network:
@@ -63,7 +64,7 @@ def test_whole_channels_are_dropped_at_the_rate(place: str) -> None:
     assert float(whole.float().mean()) < 0.05
 
 
-@pytest.mark.parametrize("place", ["hidden", "block"])
+@pytest.mark.parametrize("place", PLACES)
 def test_off_in_evaluation_and_in_subnets(place: str) -> None:
     network = build(place)
     images = torch.rand(16, 3, 8, 8)
@@ -79,7 +80,7 @@ def test_off_in_evaluation_and_in_subnets(place: str) -> None:
     assert torch.equal(*twice())
 
 
-@pytest.mark.parametrize("place", ["hidden", "block"])
+@pytest.mark.parametrize("place", PLACES)
 def test_draws_follow_the_global_seed(place: str) -> None:
     network = build(place).train()
     images = torch.rand(16, 3, 8, 8)

@@ -1,4 +1,4 @@
-"""What the tests of networks share: one small network of every kind of block."""
+"""What the tests of networks share: one small network of every kind of block, two of them with softplus."""
 
 from collections.abc import Callable
 
@@ -15,6 +15,8 @@ ARCHITECTURES = {
     "bottleneck": {"network": "resnet", "depth": 50, "width": 3},
     "pre-activation": {"network": "preact_resnet", "depth": 18, "width": 4},
     "wide": {"network": "wide_resnet", "depth": 16, "widen": 1},
+    "basic, softplus": {"network": "cifar_resnet", "depth": 8, "width": 6, "activation": "softplus"},
+    "wide, softplus": {"network": "wide_resnet", "depth": 10, "widen": 1, "activation": "softplus", "softplus_beta": 3},
 }
 
 

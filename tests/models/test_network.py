@@ -1,4 +1,4 @@
-"""Networks: their sizes, weights, normalisation, channel dropout and captured effects."""
+"""Networks: their sizes, source of weights, normalisation, channel dropout and captured effects."""
 
 import pytest
 import torch
@@ -50,13 +50,6 @@ def test_weights_follow_the_global_seed_or_the_generator_alone():
     assert not torch.equal(first.stem.weight, one["stem.weight"])
 
 
-def test_convolutions_have_he_variance():
-    network = build_network({"network": "resnet", "depth": 18, "width": 64}, **SCALE)
-    for conv in (network.blocks[1].convs[0], network.blocks[-1].convs[1]):
-        fan_out = conv.weight.shape[0] * conv.kernel_size[0] ** 2
-        assert float(conv.weight.detach().std()) == pytest.approx((2 / fan_out) ** 0.5, rel=0.02)
-
-
 def test_normalisation_is_inside():
     torch.manual_seed(0)
     inside = build_network(THIN, **SCALE).eval()
@@ -79,7 +72,7 @@ def test_dropout_drops_whole_hidden_channels_and_scales_the_rest(network, images
     into = [[Inputs(conv) for conv in block.convs[1:]] for block in network.blocks]
     plain = network(x)
     before = into[0][0].x
-    network.set_hidden_dropout(0.3)
+    network.set_dropout(0.3, place="hidden")
     torch.manual_seed(0)
     assert not torch.equal(network(x), plain)
     # The first block's input is the same in both passes: the channels are the plain ones, scaled or gone.
@@ -94,14 +87,14 @@ def test_dropout_drops_whole_hidden_channels_and_scales_the_rest(network, images
         for layer in block:
             assert float((layer.x.abs().amax((2, 3)) == 0).float().mean()) > 0.1
     evaluated = network.eval()(x)
-    network.set_hidden_dropout(0.0)
+    network.set_dropout(0.0, place="hidden")
     assert torch.equal(network(x), evaluated)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
 def test_dropout_rate_out_of_range_is_refused(rate):
     with pytest.raises(EwsError, match="dropout rate"):
-        build_network(THIN, **SCALE).set_hidden_dropout(rate)
+        build_network(THIN, **SCALE).set_dropout(rate, place="residual")
 
 
 def effects_from_weights(network):
@@ -132,13 +125,14 @@ def test_captured_effects_are_those_that_the_weights_show(network, images):
 
 def scaled_paths(block, x, scales):
     """The full pass of a block whose paths are multiplied by ``scales``."""
-    source = block.norms[0](x).relu() if block.preactivation else x
+    active = block.activation
+    source = active(block.norms[0](x)) if block.preactivation else x
     residual = source
     for i, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True)):
         if block.preactivation:
-            residual = conv(norm(residual).relu() if i else residual)
+            residual = conv(active(norm(residual)) if i else residual)
         else:
-            residual = norm(conv(residual.relu() if i else residual))
+            residual = norm(conv(active(residual) if i else residual))
     if block.projection is None:
         extra = block.outputs - block.inputs
         shortcut = F.pad(x[:, :, :: block.stride, :: block.stride], (0, 0, 0, 0, extra // 2, extra - extra // 2))
@@ -146,7 +140,7 @@ def scaled_paths(block, x, scales):
         shortcut = block.projection(source)
         shortcut = shortcut if block.projection_norm is None else block.projection_norm(shortcut)
     out = scales[0] * residual + scales[1] * shortcut
-    return out if block.preactivation else out.relu()
+    return out if block.preactivation else active(out)
 
 
 def test_captured_effects_of_paths_are_finite_differences_of_their_scale(network, images, monkeypatch):

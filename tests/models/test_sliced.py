@@ -20,13 +20,21 @@ def normed(norm: torch.nn.BatchNorm2d, x: Tensor) -> Tensor:
     return scaled * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
 
 
+def active(part: Block | Network, x: Tensor) -> Tensor:
+    """ReLU, or softplus as it is defined."""
+    if part.activation.kind == "relu":
+        return F.relu(x)
+    beta = part.activation.beta
+    return torch.logaddexp(torch.zeros_like(x), beta * x) / beta
+
+
 def masked_block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
-    first = F.relu(normed(block.norms[0], x)) if block.preactivation else x
+    first = active(block, normed(block.norms[0], x)) if block.preactivation else x
     y = first
     for i, conv in enumerate(block.convs):
         if i > 0:
             if block.preactivation:
-                y = F.relu(normed(block.norms[i], y))
+                y = active(block, normed(block.norms[i], y))
             if choice.residual:
                 mask = torch.zeros(y.shape[1], dtype=y.dtype)
                 mask[choice.channels[i - 1]] = 1
@@ -35,7 +43,7 @@ def masked_block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
         if not block.preactivation:
             y = normed(block.norms[i], y)
             if i < len(block.convs) - 1:
-                y = F.relu(y)
+                y = active(block, y)
     shortcut = x
     if block.projection is not None:
         shortcut = F.conv2d(first, block.projection.weight, stride=block.projection.stride)
@@ -46,17 +54,17 @@ def masked_block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
         start = (y.shape[1] - x.shape[1]) // 2
         shortcut[:, start : start + x.shape[1]] = x[:, :, ::2, ::2]
     total = float(choice.residual) * y + float(choice.shortcut) * shortcut
-    return total if block.preactivation else F.relu(total)
+    return total if block.preactivation else active(block, total)
 
 
 def masked(network: Network, x: Tensor, subnet: Subnet) -> Tensor:
     x = F.conv2d((x - network.mean) / network.std, network.stem.weight, padding=1)
     if not network.preactivation:
-        x = F.relu(normed(network.norm, x))
+        x = active(network, normed(network.norm, x))
     for block, choice in zip(network.blocks, subnet.blocks, strict=True):
         x = masked_block(block, x, choice)
     if network.preactivation:
-        x = F.relu(normed(network.norm, x))
+        x = active(network, normed(network.norm, x))
     return F.linear(x.mean((2, 3)), network.head.weight, network.head.bias)
 
 
@@ -105,7 +113,7 @@ def test_full_width_through_the_slices_is_the_full_network_bit_for_bit(network, 
 
 def test_subnet_passes_leave_the_statistics_alone_and_ignore_the_mode(network, images):
     network(images(8))  # Statistics that are not the initial ones.
-    network.set_hidden_dropout(0.5)
+    network.set_dropout(0.5, place="residual")
     before = {name: value.clone() for name, value in network.state_dict().items()}
     search = build_search("random", network, size(0.5))
     subnet = search.sample(torch.Generator().manual_seed(0))

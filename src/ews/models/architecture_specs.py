@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
-from ews.core.values import Section
+from pydantic import Field
+
+from ews.core.values import Positive, Section
 
 if TYPE_CHECKING:
     import torch
@@ -14,8 +16,20 @@ if TYPE_CHECKING:
     from ews.models.network import Head, Network
 
 
+InitialWeights = Literal["torch", "he"]
+ActivationKind = Literal["relu", "softplus"]
+INIT = (
+    "First weights of the convolutions: torch = uniform within 1 / sqrt(fan-in), torch's own; "
+    "he = normal with variance 2 / fan-out."
+)
+ZERO_INIT = "The last normalisation's scale of each residual branch starts at zero, as in DAMP's code."
+
+
 class ArchitectureParameters(Section):
     """Base of the parameters of every kind of network; ``network``, a Literal field, names the kind.
+
+    What stands here is common to all. Sources: EWS's code for the initial weights, which a kind may have otherwise, and
+    for the normalisation; Pang et al. (ICLR 2021) and their code for softplus and the default of its beta.
 
     Attributes:
         stages: at how many resolutions its blocks compute.
@@ -23,6 +37,14 @@ class ArchitectureParameters(Section):
 
     network: str
     stages: ClassVar[int]
+    init: InitialWeights = Field(default="torch", description=INIT)
+    activation: ActivationKind = Field(
+        default="relu", description="What follows normalisations: relu; softplus = log(1 + exp(beta x)) / beta."
+    )
+    softplus_beta: Positive = Field(default=1.0, description="beta of softplus; it nears ReLU as beta grows.")
+    normalise: bool = Field(
+        default=True, description="Inputs are normalised by the training images' mean and standard deviation."
+    )
 
 
 class DynamicParameters(Section):

@@ -9,7 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
+from ews.core.errors import EwsError
+from ews.models.activation import Activation
 from ews.models.norm import BatchNorm2d
+from ews.models.places import Place
 from ews.models.slicing import slice_weight
 from ews.models.space import BlockSpace
 from ews.models.subnet import BlockChoice
@@ -34,12 +37,20 @@ class BlockSpec:
         units: the convolutions of the residual branch, first to last.
         shortcut: ``identity``; ``projection``: a strided 1x1 convolution (and normalisation after it in
             post-activation blocks); ``padding``: strided subsampling and zero channels, without weights.
-        preactivation: normalisation and ReLU before each convolution (He et al. 2016b) in place of after it.
+        preactivation: normalisation and activation before each convolution (He et al. 2016b) in place of after it.
+        zero_scale: the scale of the branch's last normalisation starts at zero, so that the block is its shortcut at
+            first. In post-activation blocks alone: in the others a convolution comes last.
     """
 
     units: tuple[Unit, ...]
     shortcut: Shortcut
     preactivation: bool
+    zero_scale: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.zero_scale and self.preactivation:
+            raise EwsError("network: no normalisation ends a pre-activation block's branch; leave zero_scale out.")
 
 
 @dataclass(slots=True)
@@ -47,7 +58,7 @@ class Effects:
     """First-order effects sum(a * dL/da) of one full pass, summed over its backward passes.
 
     Attributes:
-        channels: per hidden layer [c], of the activations after the ReLU.
+        channels: per hidden layer [c], of the activations, after the ReLU or what stands for it.
         paths: [2] for (residual branch, shortcut), of the two summands; None unless asked for.
     """
 
@@ -63,11 +74,12 @@ class Block(nn.Module):
     normalisation between the two: the sliced pass computes nothing that the subnet lacks.
     """
 
-    def __init__(self, inputs: int, spec: BlockSpec) -> None:
+    def __init__(self, inputs: int, spec: BlockSpec, activation: Activation) -> None:
         """Declare the layers; the weights are left uninitialised (see :class:`ews.models.network.Network`)."""
         super().__init__()
         units = spec.units
         sources = [inputs, *(unit.channels for unit in units[:-1])]
+        self.activation = activation
         self.preactivation = spec.preactivation
         self.shortcut = spec.shortcut
         self.inputs = inputs
@@ -89,7 +101,9 @@ class Block(nn.Module):
             self.projection = cast(nn.Conv2d, skip_init(nn.Conv2d, inputs, self.outputs, 1, self.stride, bias=False))
             if not spec.preactivation:
                 self.projection_norm = BatchNorm2d(self.outputs)
-        self.hidden_dropout = 0.0
+        if spec.zero_scale:
+            nn.init.zeros_(self.norms[-1].weight)
+        self._dropout: tuple[Place, float] | None = None
         self.effects: Effects | None = None
         self._capture_paths = False
 
@@ -102,6 +116,10 @@ class Block(nn.Module):
         """Return the convolution weights of the residual branch and of the shortcut (none for most shortcuts)."""
         shortcut: list[Tensor] = [] if self.projection is None else [self.projection.weight]
         return [conv.weight for conv in self.convs], shortcut
+
+    def set_dropout(self, place: Place, rate: float) -> None:
+        """Drop at a place (:meth:`ews.models.network.Network.set_dropout`); at rate 0 nowhere."""
+        self._dropout = (place, rate) if rate > 0 else None
 
     def capture_effects(self, enabled: bool, *, paths: bool) -> None:
         """Begin (anew) or end the capture of :class:`Effects` in full passes in training mode."""
@@ -117,12 +135,14 @@ class Block(nn.Module):
         """
         source = x
         if self.preactivation and (choice is None or choice.residual or self.projection is not None):
-            source = F.relu(self._norm(0, x, choice), inplace=True)
+            source = self.activation(self._norm(0, x, choice), inplace=True)
         if choice is not None and not choice.residual:
             out = self._shortcut(x, source, choice)
             # Not in place: what comes out may be x itself.
-            return out if self.preactivation else F.relu(out)
+            return out if self.preactivation else self.activation(out)
         out = self._residual(source, choice)
+        if choice is None:
+            out = self._dropped("residual", out)
         if choice is None or choice.shortcut:
             other = self._shortcut(x, source, choice)
             if choice is None and self._captures() and self._capture_paths:
@@ -132,18 +152,20 @@ class Block(nn.Module):
                 out = out + other
             else:
                 out = out.add_(other)
-        return out if self.preactivation else F.relu(out, inplace=True)
+        if not self.preactivation:
+            out = self.activation(out, inplace=True)
+        return out if choice is not None else self._dropped("block", out)
 
     def _residual(self, x: Tensor, choice: BlockChoice | None) -> Tensor:
         last = len(self.convs) - 1
         for i in range(last + 1):
             if self.preactivation and i > 0:
-                x = self._hidden(i - 1, F.relu(self._norm(i, x, choice), inplace=True), choice)
+                x = self._hidden(i - 1, self.activation(self._norm(i, x, choice), inplace=True), choice)
             x = self._conv(i, x, choice)
             if not self.preactivation:
                 x = self._norm(i, x, choice)
                 if i < last:
-                    x = self._hidden(i, F.relu(x, inplace=True), choice)
+                    x = self._hidden(i, self.activation(x, inplace=True), choice)
         return x
 
     def _conv(self, i: int, x: Tensor, choice: BlockChoice | None) -> Tensor:
@@ -180,15 +202,21 @@ class Block(nn.Module):
         return self.training and self.effects is not None and torch.is_grad_enabled()
 
     def _hidden(self, layer: int, x: Tensor, choice: BlockChoice | None) -> Tensor:
-        """Treat hidden activations of a full pass: channel dropout, capture of effects."""
+        """Treat hidden activations of a full pass: dropout, capture of effects."""
         if choice is not None or not self.training:
             return x
-        if self.hidden_dropout > 0:
-            x = F.dropout2d(x, self.hidden_dropout, training=True)
+        x = self._dropped("hidden", x)
         if self._captures():
             assert self.effects is not None
             _watch(x, self.effects.channels, layer, (0, 2, 3))
         return x
+
+    def _dropped(self, place: Place, x: Tensor) -> Tensor:
+        """Drop from what a full pass computes at a place, if that is where and it trains."""
+        if self._dropout is None or self._dropout[0] != place or not self.training:
+            return x
+        drop = F.dropout if place == "residual" else F.dropout2d
+        return drop(x, self._dropout[1], training=True)
 
     def _watch_paths(self, residual: Tensor, shortcut: Tensor) -> None:
         assert self.effects is not None

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ews.core.errors import EwsError
+from ews.models.activation import Activation
+from ews.models.architecture_specs import ArchitectureParameters, InitialWeights
 from ews.models.block import Block, BlockSpec, Effects
 from ews.models.norm import BatchNorm2d
+from ews.models.places import Place
 from ews.models.space import SubnetSpace
 from ews.models.subnet import Subnet
 
@@ -37,8 +39,9 @@ class Head:
 class Network(nn.Module):
     """Images in [0, 1] to logits.
 
-    Post-activation: stem convolution, normalisation, ReLU; blocks; mean over space; linear. Pre-activation: stem
-    convolution; blocks; normalisation, ReLU; mean over space; linear. A network has one kind of block.
+    Post-activation: stem convolution, normalisation, activation; blocks; mean over space; linear. Pre-activation: stem
+    convolution; blocks; normalisation, activation; mean over space; linear. A network has one kind of block, and one
+    activation.
     """
 
     mean: Tensor
@@ -50,6 +53,7 @@ class Network(nn.Module):
         stem: int,
         blocks: Sequence[BlockSpec],
         head: Head,
+        parameters: ArchitectureParameters,
     ) -> None:
         """Declare the layers and draw their weights.
 
@@ -57,35 +61,47 @@ class Network(nn.Module):
             stem: channels of the 3x3 stem convolution.
             blocks: first to last.
             head: classes, normalisation of the input, and source of the weights.
+            parameters: what all kinds of network have: initial weights, activation, whether inputs are normalised.
         """
         super().__init__()
         self.preactivation = blocks[0].preactivation
         if any(block.preactivation != self.preactivation for block in blocks):
             raise EwsError("network: pre-activation and post-activation blocks do not mix; declare one kind.")
-        self.register_buffer("mean", torch.tensor(head.mean, dtype=torch.float32).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor(head.std, dtype=torch.float32).view(1, -1, 1, 1))
+        # Without normalisation the input passes as it is, to the bit.
+        mean, std = (head.mean, head.std) if parameters.normalise else ([0.0] * len(head.mean), [1.0] * len(head.std))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, -1, 1, 1))
+        self.activation = Activation(parameters.activation, parameters.softplus_beta)
         self.stem = skip_init(nn.Conv2d, len(head.mean), stem, 3, padding=1, bias=False)
         channels = stem
         built = []
         for spec in blocks:
-            built.append(Block(channels, spec))
+            built.append(Block(channels, spec, self.activation))
             channels = spec.units[-1].channels
         self.blocks = cast(Sequence[Block], nn.ModuleList(built))
         self.norm = BatchNorm2d(channels if self.preactivation else stem)
         self.head = skip_init(nn.Linear, channels, head.classes)
         self.classes = head.classes
-        self.initialise(head.generator)
+        self.initialise(parameters.init, head.generator)
 
     @property
     def space(self) -> SubnetSpace:
         """The space of this network's subnets."""
         return SubnetSpace(tuple(block.space for block in self.blocks))
 
-    def initialise(self, generator: torch.Generator | None) -> None:
-        """Draw all weights: convolutions normal by fan-out (He et al. 2015), head uniform by fan-in."""
+    def initialise(self, init: InitialWeights, generator: torch.Generator | None) -> None:
+        """Draw all weights.
+
+        Args:
+            init: of the convolutions: ``he``, normal with variance 2 / fan-out (He et al. 2015); ``torch``, uniform
+                within 1 / sqrt(fan-in), which torch gives a layer by itself. The head is uniform by fan-in in both.
+            generator: source of the weights; None is torch's global generator.
+        """
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and init == "he":
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            elif isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
         bound = self.head.in_features**-0.5
         nn.init.uniform_(self.head.weight, -bound, bound, generator=generator)
         nn.init.uniform_(self.head.bias, -bound, bound, generator=generator)
@@ -101,7 +117,7 @@ class Network(nn.Module):
         """
         x = self.stem((x - self.mean) / self.std)
         if not self.preactivation:
-            x = F.relu(self._normalise(x, subnet), inplace=True)
+            x = self.activation(self._normalise(x, subnet), inplace=True)
         if subnet is None:
             for block in self.blocks:
                 x = block(x)
@@ -109,23 +125,24 @@ class Network(nn.Module):
             for block, choice in zip(self.blocks, subnet.blocks, strict=True):
                 x = block(x, choice)
         if self.preactivation:
-            x = F.relu(self._normalise(x, subnet), inplace=True)
+            x = self.activation(self._normalise(x, subnet), inplace=True)
         return self.head(x.mean((2, 3)))
 
     def _normalise(self, x: Tensor, subnet: Subnet | None) -> Tensor:
         return self.norm(x) if subnet is None else self.norm.batch_statistics(x)
 
-    def set_hidden_dropout(self, rate: float) -> None:
-        """Drop whole hidden channels, those that a subnet may lack, in full passes in training mode.
+    def set_dropout(self, rate: float, *, place: Place) -> None:
+        """Drop activations in full passes in training mode; subnets' passes are without.
 
         Args:
-            rate: probability of each channel and image, in [0, 1); the kept ones are scaled by 1 / (1 - rate). The
-                draws come from torch's global generator.
+            rate: probability of each element (``residual``), or of each channel and image, in [0, 1); the kept ones
+                are scaled by 1 / (1 - rate). The draws come from torch's global generator.
+            place: see :data:`ews.models.places.Place`.
         """
         if not 0 <= rate < 1:
             raise EwsError(f"dropout rate: {rate!r} is not in [0, 1).")
         for block in self.blocks:
-            block.hidden_dropout = rate
+            block.set_dropout(place, rate)
 
     def capture_effects(self, enabled: bool, *, paths: bool = False) -> None:
         """Switch the capture of sum(a * dL/da) on (from zero) or off.

@@ -185,7 +185,8 @@ def architecture_name(architecture: ArchitectureCell) -> str:
     """Return an architecture's name as RobustBench's files spell it: ``WideResNet-34-10``, ``PreActResNet-18``.
 
     Such a name stands for a published width. A thinner or wider network keeps the name that ``params.yaml`` gives it;
-    so does any other network. What makes it depend on its input is added: ``WideResNet-34-10, awnet``.
+    so does any other network. Softplus in the place of ReLU, and what makes it depend on its input, are added:
+    ``WideResNet-34-10, softplus``, ``WideResNet-34-10, awnet``.
 
     Args:
         architecture: of a cell.
@@ -201,7 +202,9 @@ def architecture_name(architecture: ArchitectureCell) -> str:
             name = f"ResNet-{depth}"
         case _:
             name = architecture.name
-    return f"{name}, {architecture.dynamic.name}" if architecture.dynamic else name
+    activation = architecture.parameters.activation
+    dynamic = architecture.dynamic
+    return ", ".join([name, *([] if activation == "relu" else [activation]), *([dynamic.name] if dynamic else [])])
 
 
 def main(argv: Sequence[str]) -> None:

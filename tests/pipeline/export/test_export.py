@@ -142,6 +142,24 @@ def test_architectures_are_named_as_robustbench_names_them(key, name):
     assert architecture_name(a_cell(architecture=architecture).architecture) == name
     routed = architecture | {"dynamic": {"name": "awnet", "parameters": {"extractor": [4]}}}
     assert architecture_name(a_cell(architecture=routed).architecture) == f"{name}, awnet"
+    smooth = routed | {"parameters": {**parameters, "activation": "softplus"}}
+    assert architecture_name(a_cell(architecture=smooth).architecture) == f"{name}, softplus, awnet"
+
+
+def test_a_network_s_options_travel_with_it(data, tmp_path):
+    parameters = {**NETWORK["parameters"], "activation": "softplus", "softplus_beta": 3.0, "normalise": False}
+    generator = torch_stream("options")
+    built = build_network(parameters, classes=5, mean=MEAN, std=STD, generator=generator).eval()
+    folder = tmp_path / "options"
+    folder.mkdir()
+    save_file(built.state_dict(), folder / "model.safetensors")
+    cell = a_cell(dataset="made_up", architecture={**NETWORK, "parameters": parameters}, method=method("at"))
+    finish(folder, cell, files=["model.safetensors"], data=load_data(data).checksum)
+    export(run=folder, data=data, out=tmp_path / "exported")
+    x = torch.rand(4, 3, 8, 8, generator=generator)
+    assert torch.equal(load(tmp_path / "exported")(x), built(x))
+    plain = build_network(NETWORK["parameters"], classes=5, mean=MEAN, std=STD, generator=torch_stream("options"))
+    assert not torch.allclose(built(x), plain.eval()(x))
 
 
 def test_what_makes_the_number_no_leaderboard_number_stands_in_the_record(run, data, tmp_path):

@@ -73,6 +73,39 @@ def test_table4_is_30_adversarial_trainings_of_200_epochs(params: Params) -> Non
             assert (ews.weight, ews.width, ews.entropy_bonus) == (0.1, 0.9, 0.01)
 
 
+def test_table4_tricks_has_the_tricks_and_else_what_table4_has(params: Params) -> None:
+    usual = {entry.label.method: entry for entry in plan(params, "table4") if entry.label.architecture == "wrn34_10"}
+    cells = plan(params, "table4_tricks")
+    assert [entry.label.method for entry in cells] == ["at", "at+ews"]
+    for entry in cells:
+        found, before = flatten(entry.cell), flatten(usual[entry.label.method].cell)
+        assert {key: value for key, value in found.items() if value != before[key]} == {
+            "architecture.activation": "softplus",
+            "recipe.label_smoothing": 0.1,
+        }
+
+
+def test_options_of_a_network_name_rows_and_folders(with_study: AddStudy) -> None:
+    sweep = {"architectures.resnet8_thin.activation": ["relu", "softplus"]}
+    overrides = {**sweep, "architectures.resnet8_thin.normalise": False}
+    cells = plan(with_study(dataset="digits", seed=0, method="vanilla", overrides=overrides), "mine")
+    assert [entry.label.method for entry in cells] == ["vanilla, activation=relu", "vanilla, activation=softplus"]
+    assert [entry.run for entry in cells] == [
+        "digits/resnet8_thin/standard/vanilla--architecture.normalise-false/seed0",
+        "digits/resnet8_thin/standard/vanilla--architecture.activation-softplus--architecture.normalise-false/seed0",
+    ]
+    with pytest.raises(EwsError, match=r"zero_init_residual': no such key\. Valid below architectures\.wrn10_1: "):
+        plan(
+            with_study(
+                dataset="digits",
+                architecture="wrn10_1",
+                method="vanilla",
+                overrides={"architectures.wrn10_1.zero_init_residual": True},
+            ),
+            "mine",
+        )
+
+
 def test_the_paper_s_numbers_stand_beside_table4(params: Params) -> None:
     from ews.pipeline.report import reported
     from ews.pipeline.report.reported import Trained
@@ -267,13 +300,18 @@ def test_cells_that_differ_never_share_a_folder(raw: dict[str, Any]) -> None:
         "methods.ews.betas": [[0.5, 0.999], [0.9, 0.999]],
         "methods.ews.gradient_clip": [3.0, 30.0],
         "methods.dropout.rate": [0.3, 0.25],
-        "methods.dropout.place": ["hidden", "block"],
+        "methods.dropout.place": ["residual", "hidden", "block"],
         "recipes.digits.standard.epochs": [1, 12],
         "recipes.digits.standard.train_images": [None, 500],
         "recipes.digits.standard.gradient_clip": [None, 3.0],
         "recipes.digits.standard.milestones": [[], [0.5], [0.5, 0.75]],
         "augmentations.augmix.severity": [1.0, 3.0],
         "architectures.resnet8_thin.width": [8, 16],
+        "architectures.resnet8_thin.init": ["torch", "he"],
+        "architectures.resnet8_thin.activation": ["relu", "softplus"],
+        "architectures.resnet8_thin.softplus_beta": [1.0, 10.0],
+        "architectures.resnet8_thin.zero_init_residual": [False, True],
+        "architectures.resnet8_thin.normalise": [True, False],
     }
     for number in range(40):
         chosen = draw.sample(sorted(leaves), k=draw.randint(1, len(leaves)))

@@ -109,7 +109,11 @@ MISTAKES = [
     ("recipes/digits/standard/milestones", [0.6, 0.3], r"milestones must ascend"),
     ("architectures/resnet8/depth", 9, r"architectures\.resnet8\.depth = 9: must be 6n \+ 2"),
     ("architectures/resnet18/depth", 20, r"architectures\.resnet18\.depth = 20: .*18, 34 or 50"),
-    ("architectures/resnet18/widen", 2, r"architectures\.resnet18\.widen: unknown key\. Valid: network, depth, width"),
+    (
+        "architectures/resnet18/widen",
+        2,
+        r"architectures\.resnet18\.widen: unknown key\. Valid: network, .*depth, width",
+    ),
     ("architectures/resnet8/network", "vgg", r"architectures\.resnet8.*'cifar_resnet'"),
     ("augmentations/augmix/depth_max", 0, r"augmentations\.augmix\.depth_max = 0"),
     ("evaluation/corruption/names", ["rain"], r"evaluation\.corruption\.names\[0\] = 'rain': .*'fog'"),

@@ -51,9 +51,42 @@ def test_cosine() -> None:
     assert found[2] + found[6] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("schedule", ["step", "cosine"])
-def test_warm_up_rises_linearly_to_the_base_rate(schedule: str) -> None:
-    found = rates(20, schedule=schedule, warmup_epochs=4, milestones=[0.5])
+def test_linear_is_damp_s_recipe() -> None:
+    """0.1 to half of 300 epochs, linearly to 0.001 at 90 %, then flat: a line through (150, 0.1) and (270, 0.001)."""
+    found = rates(300, schedule="linear", milestones=[0.5, 0.9], gamma=0.01)
+    assert found[:151] == [0.1] * 151
+    assert found[150:271] == pytest.approx([0.1 - 0.099 * place / 120 for place in range(121)], rel=1e-9)
+    assert found[270:] == pytest.approx([0.001] * 30, rel=1e-12)
+    # Half-way down it is the mean of both ends.
+    assert found[210] == pytest.approx((0.1 + 0.001) / 2)
+
+
+def test_linear_with_milestones_between_epochs() -> None:
+    """The share of all epochs counts as it is, not rounded: 7 epochs, from 0.3 to 0.8."""
+    found = rates(7, schedule="linear", milestones=[0.3, 0.8], gamma=0.2, learning_rate=1.0)
+    falls = [1 - 0.8 * (epoch / 7 - 0.3) / 0.5 for epoch in (3, 4, 5)]
+    assert found == pytest.approx([1.0, 1.0, 1.0, *falls, 0.2])
+    assert rates(4, schedule="linear", milestones=[0.5, 1.0], gamma=1.0) == [0.1] * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"milestones": [0.5]}, r"needs two different milestones.*not \[0\.5\]"),
+        ({"milestones": [0.2, 0.5, 0.9]}, "needs two different milestones"),
+        ({"milestones": [0.5, 0.5]}, "needs two different milestones"),
+        ({"milestones": [0.9, 0.5]}, "must ascend"),
+        ({"warmup_epochs": 6}, r"warmup_epochs = 6: .*after 0\.5 of 10 epochs; valid: 0 to 5"),
+    ],
+)
+def test_a_linear_schedule_that_is_none_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rates(10, **{"schedule": "linear", "milestones": [0.5, 0.9], "warmup_epochs": 5, **changes})
+
+
+@pytest.mark.parametrize(("schedule", "milestones"), [("step", [0.5]), ("cosine", [0.5]), ("linear", [0.5, 0.9])])
+def test_warm_up_rises_linearly_to_the_base_rate(schedule: str, milestones: list[float]) -> None:
+    found = rates(20, schedule=schedule, warmup_epochs=4, milestones=milestones)
     assert found[:5] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
     assert max(found) == found[4]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from helpers.methods import alone
 from helpers.processes import PROCESSES
 
-from ews.data.dataset import load
+from ews.data.dataset import Dataset, load
 from ews.pipeline.artifacts.evaluation import read_result
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluate_command import main as measure
@@ -20,6 +21,7 @@ from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint
 from ews.pipeline.train.train_command import main
+from ews.pipeline.train.training import Training
 from ews.subnets.search.search_registry import SEARCHES
 
 COMBINATIONS = [
@@ -140,6 +142,37 @@ def test_every_search_resumes(
         train(cell, tmp_path / "interrupted")
     monkeypatch.undo()
     assert digests(train(cell, tmp_path / "interrupted")) == digests(undisturbed)
+
+
+@pytest.mark.parametrize("method", ["vanilla", "awnet"])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_linear_schedule_resumes(
+    method: str,
+    epochs: int,
+    make_cell: Callable[..., Cell],
+    train: Callable[..., Path],
+    tmp_path: Path,
+    digests: Callable[[Path], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the warm-up, and in the middle of the fall; AW-Net's weights move by the schedule's share of the rate."""
+    schedule = {"schedule": "linear", "milestones": (0.25, 0.75), "gamma": 0.2, "warmup_epochs": 1}
+    cell = make_cell(method, learning_rate=0.04, **schedule)
+    undisturbed = train(cell, tmp_path / "undisturbed")
+    interrupt_after(epochs, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(cell, tmp_path / "interrupted")
+    monkeypatch.undo()
+    assert digests(train(cell, tmp_path / "interrupted")) == digests(undisturbed)
+    found = [epoch.learning_rate for epoch in FinishedRun.open(undisturbed).epochs()]
+    assert found == pytest.approx([0.02, 0.04, 0.024, 0.008])
+
+
+def test_awnet_s_share_of_a_linear_schedule(make_cell: Callable[..., Cell], dataset: Dataset) -> None:
+    """1 up to the first milestone, gamma from the second one on, whatever the base rate."""
+    cell = make_cell(schedule="linear", milestones=(0.25, 0.75), gamma=0.2, learning_rate=0.03)
+    training = Training(cell, dataset, device=torch.device("cpu"), workers=0)
+    assert [training.context.schedule(epoch) for epoch in range(4)] == pytest.approx([1.0, 1.0, 0.6, 0.2])
 
 
 def test_a_resumed_training_goes_on_where_it_stopped(

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ews.core.errors import EwsError
+from ews.corruptions import BENCHMARK
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.workflow import data, run_rules, studies
@@ -86,6 +87,15 @@ def test_an_address_is_no_property_of_the_images(plan: Plan) -> None:
         return data.content(changed, "cifar10")
 
     assert content(moved) == data.content(plan, "cifar10") != content(other)
+
+
+def test_what_one_study_adds_to_the_corruptions_is_stored_for_it_alone(plan: Plan) -> None:
+    own, others = (
+        data.corrupted_sets(plan, [study]) for study in ("comparison_corruption_own", "comparison_corruption")
+    )
+    assert {"data/cifar10-c/saturate.npy", "data/cifar10-c/saturate.json"} <= set(own) - set(others)
+    assert set(others) < set(own)
+    assert data.shown(plan, "cifar10", "") == sorted(BENCHMARK)
 
 
 def test_only_makers_of_many_images_take_all_cores(plan: Plan) -> None:

@@ -1,1 +1,1 @@
-"""Channel dropout."""
+"""Dropout."""

@@ -1,13 +1,14 @@
-"""What channel dropout says about itself."""
+"""What dropout says about itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from ews.methods.method_specs import MethodParameters, MethodSpec
+from ews.models.places import Place
 
 if TYPE_CHECKING:
     from ews.methods.component import Context
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
 
 
 class DropoutParameters(MethodParameters):
-    """Which channels are dropped, and how often (place and rate are a choice: the paper says neither)."""
+    """What is dropped, and how often. The place is that of the authors' code; the rate is a choice: nothing says it."""
 
-    rate: float = Field(default=0.3, ge=0, lt=1, description="Probability of dropping a channel.")
-    place: Literal["hidden", "block"] = Field(
-        default="hidden",
-        description="hidden: the channels that EWS may drop; block: the output of each residual block.",
+    rate: float = Field(default=0.3, ge=0, lt=1, description="Probability of dropping an element or a channel.")
+    place: Place = Field(
+        default="residual",
+        description=(
+            "residual: elements of each residual branch's output, before the shortcut is added, as released; "
+            "hidden: the channels that EWS may drop; block: the channels of each residual block's output."
+        ),
     )
 
 
@@ -33,7 +37,7 @@ def implementation() -> Callable[[Context, DropoutParameters], Dropout]:
 
 SPEC = MethodSpec(
     name="dropout",
-    summary="Channel dropout, the paper's baseline (Tables 1 and 2)",
+    summary="Dropout, the paper's baseline (Tables 1 and 2)",
     kind="modifier",
     parameters=DropoutParameters,
     implementation=implementation,

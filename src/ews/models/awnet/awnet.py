@@ -142,7 +142,7 @@ class Router(nn.Module):
         self.call: Call | None = None
 
     def initialise(self, generator: torch.Generator | None) -> None:
-        """Draw convolutions and type head as a network draws its own; the signal heads are zero."""
+        """Draw convolutions by He's rule and the type head by fan-in; the signal heads are zero."""
         for module in [*self.extractor, *self.type_head]:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)

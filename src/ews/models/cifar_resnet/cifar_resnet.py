@@ -1,6 +1,6 @@
 """The thin residual networks for 32x32 images: ResNet-8, -20, -32, ... (He et al. 2016, section 4.2)."""
 
-from ews.models.block import BlockSpec, Unit
+from ews.models.block import BlockSpec, Shortcut, Unit
 from ews.models.cifar_resnet.cifar_resnet_spec import CifarResNetParameters
 from ews.models.network import Head, Network
 
@@ -18,5 +18,6 @@ def cifar_resnet(parameters: CifarResNetParameters, head: Head) -> Network:
         for i in range(count):
             halves = stage > 0 and i == 0
             units = (Unit(channels, 3, 2 if halves else 1), Unit(channels, 3, 1))
-            blocks.append(BlockSpec(units, "padding" if halves else "identity", preactivation=False))
-    return Network(stem=parameters.width, blocks=blocks, head=head)
+            shortcut: Shortcut = "padding" if halves else "identity"
+            blocks.append(BlockSpec(units, shortcut, preactivation=False, zero_scale=parameters.zero_init_residual))
+    return Network(stem=parameters.width, blocks=blocks, head=head, parameters=parameters)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ews.core.values import Count
-from ews.models.architecture_specs import ArchitectureParameters, ArchitectureSpec
+from ews.models.architecture_specs import INIT, ZERO_INIT, ArchitectureParameters, ArchitectureSpec, InitialWeights
 
 if TYPE_CHECKING:
     from ews.models.network import Head, Network
@@ -21,6 +21,8 @@ class CifarResNetParameters(ArchitectureParameters):
     network: Literal["cifar_resnet"] = Field(default="cifar_resnet", description="Kind of network.")
     depth: int = Field(ge=8, description="Layers: 6n + 2.")
     width: Count = Field(description="Channels of the first stage; doubled in each of the two next.")
+    init: InitialWeights = Field(default="he", description=INIT)
+    zero_init_residual: bool = Field(default=False, description=ZERO_INIT)
 
     @field_validator("depth")
     @classmethod

@@ -20,4 +20,4 @@ def preact_resnet(parameters: PreActResNetParameters, head: Head) -> Network:
             halves = stage > 0 and i == 0
             units = (Unit(channels, 3, 2 if halves else 1), Unit(channels, 3, 1))
             blocks.append(BlockSpec(units, "projection" if halves else "identity", preactivation=True))
-    return Network(stem=parameters.width, blocks=blocks, head=head)
+    return Network(stem=parameters.width, blocks=blocks, head=head, parameters=parameters)

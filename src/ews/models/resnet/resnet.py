@@ -1,6 +1,6 @@
 """ResNet-18, -34, -50 with the stem for small images: one 3x3 convolution, no pooling (as the paper uses on CIFAR)."""
 
-from ews.models.block import BlockSpec, Unit
+from ews.models.block import BlockSpec, Shortcut, Unit
 from ews.models.network import Head, Network
 from ews.models.resnet.resnet_spec import ResNetParameters
 
@@ -23,7 +23,7 @@ def resnet(parameters: ResNetParameters, head: Head) -> Network:
             units: tuple[Unit, ...] = (Unit(channels, 3, stride), Unit(channels, 3, 1))
             if parameters.depth == 50:
                 units = (Unit(channels, 1, 1), Unit(channels, 3, stride), Unit(EXPANSION * channels, 1, 1))
-            same = stride == 1 and inputs == units[-1].channels
-            blocks.append(BlockSpec(units, "identity" if same else "projection", preactivation=False))
+            shortcut: Shortcut = "identity" if stride == 1 and inputs == units[-1].channels else "projection"
+            blocks.append(BlockSpec(units, shortcut, preactivation=False, zero_scale=parameters.zero_init_residual))
             inputs = units[-1].channels
-    return Network(stem=parameters.width, blocks=blocks, head=head)
+    return Network(stem=parameters.width, blocks=blocks, head=head, parameters=parameters)

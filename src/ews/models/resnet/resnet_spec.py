@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from ews.core.values import Count
-from ews.models.architecture_specs import ArchitectureParameters, ArchitectureSpec
+from ews.models.architecture_specs import ZERO_INIT, ArchitectureParameters, ArchitectureSpec
 
 if TYPE_CHECKING:
     from ews.models.network import Head, Network
@@ -21,6 +21,7 @@ class ResNetParameters(ArchitectureParameters):
     network: Literal["resnet"] = Field(default="resnet", description="Kind of network.")
     depth: Literal[18, 34, 50] = Field(description="Layers; 18 and 34 have basic blocks, 50 bottlenecks.")
     width: Count = Field(description="Channels of the first stage; 64 in the paper.")
+    zero_init_residual: bool = Field(default=False, description=ZERO_INIT)
 
 
 def implementation() -> Callable[[ResNetParameters, Head], Network]:

@@ -20,4 +20,4 @@ def wide_resnet(parameters: WideResNetParameters, head: Head) -> Network:
             same = stride == 1 and inputs == channels
             blocks.append(BlockSpec(units, "identity" if same else "projection", preactivation=True))
             inputs = channels
-    return Network(stem=STEM, blocks=blocks, head=head)
+    return Network(stem=STEM, blocks=blocks, head=head, parameters=parameters)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ews.core.values import Count
-from ews.models.architecture_specs import ArchitectureParameters, ArchitectureSpec
+from ews.models.architecture_specs import INIT, ArchitectureParameters, ArchitectureSpec, InitialWeights
 
 if TYPE_CHECKING:
     from ews.models.network import Head, Network
@@ -21,6 +21,7 @@ class WideResNetParameters(ArchitectureParameters):
     network: Literal["wide_resnet"] = Field(default="wide_resnet", description="Kind of network.")
     depth: int = Field(ge=10, description="Layers: 6n + 4.")
     widen: Count = Field(description="Factor of the widths 16, 32, 64.")
+    init: InitialWeights = Field(default="he", description=INIT)
 
     @field_validator("depth")
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.scores import listing
-from ews.pipeline.report import attack_captions
+from ews.pipeline.report import attack_captions, training_captions
 from ews.pipeline.report.cost import Costs
 from ews.pipeline.report.inputs import RunRecord
 from ews.pipeline.report.layout import shows_cost
@@ -38,7 +38,9 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         corrupted(manifest),
         _data(manifest),
         training(manifest, records),
-        *_changed(manifest),
+        training_captions.recipes(manifest),
+        training_captions.variants(manifest),
+        training_captions.changed(manifest),
         *_paper_setting(manifest, records, reported),
         _selection(results),
         *attack_captions.signs(manifest, records),
@@ -122,22 +124,6 @@ def training(manifest: Manifest, records: Records) -> str:
     if len(set(texts.values())) == 1:
         return f"Trained for {next(iter(texts.values()))}."
     return "Trained for " + "; ".join(f"{text} ({' '.join(key)})" for key, text in texts.items()) + "."
-
-
-def _changed(manifest: Manifest) -> list[str]:
-    """Name the values that differ from the defaults and stand in no row's name: those that a study sets once."""
-    found: dict[str, None] = {}
-    for entry in manifest.entries:
-        in_label = {part.strip() for part in entry.label.method.split(",")}
-        for part in entry.changed:
-            if not _swept(part, in_label):
-                found[part] = None
-    return [f"Values other than the defaults: {listing(found)}."] if found else []
-
-
-def _swept(part: str, in_label: set[str]) -> bool:
-    """Tell whether a folder's ``ews.width=0.5`` is a row's ``width=0.5``; the value may hold dots too."""
-    return any(part.endswith(f".{text}") for text in in_label)
 
 
 def _length(epochs: set[int], images: set[int]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK, PER_CORRUPTION, averaged
+from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK, PER_CORRUPTION, averaged, means
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
 from ews.pipeline.report import plotting, training_logs
 from ews.pipeline.report.layout import fixed, method_name
@@ -39,7 +39,11 @@ def corruption(study: Study) -> Figure:
 
 def _columns(study: Study) -> tuple[list[str], list[str]]:
     """Return the metrics along the axis and their names: the main ones, then the single corruptions."""
-    names = {CLEAN: "clean", _averaged(study)[0]: "mean"}
+    options = study.manifest.asked("corruption", CorruptionOptions)
+    assert options is not None
+    found = means(options.names)
+    names = {CLEAN: "clean"}
+    names |= {metric: f"mean of {len(members)}" if len(found) > 1 else "mean" for metric, members in found.items()}
     metrics = [*(metric for metric in names if _everywhere(study, metric)), *singles(study)]
     return metrics, [names.get(metric) or short(metric.removeprefix(PER_CORRUPTION)) for metric in metrics]
 

@@ -11,9 +11,11 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from ews.core.documents import Document
 from ews.core.errors import EwsError, unknown
+from ews.methods.method_registry import METHODS
 from ews.pipeline.evaluate.corruption.corruption_scores import MCE
 from ews.pipeline.evaluate.perturbation.perturbation_scores import MFR, PER_RATE
 from ews.pipeline.evaluate.perturbation.perturbation_spec import NAMES as PERTURBATIONS
+from ews.pipeline.study.methods import VANILLA
 from ews.pipeline.study.naming import spell
 
 DEFAULT = Path(__file__).with_name("reported.yaml")
@@ -56,11 +58,35 @@ class Trained(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A published row that stands beside the tables of some studies.
+
+    Attributes:
+        trained: what the numbers are of.
+        setting: in what they are unlike what is measured here.
+        beside: components of methods, or vanilla; of studies that have one of them.
+        numbers: by metric.
+    """
+
+    trained: Trained
+    setting: str
+    beside: tuple[str, ...]
+    numbers: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
 class Reported:
-    """Every published number by (what was trained, metric, variant), and the papers' settings by (data set, kind)."""
+    """What papers report.
+
+    Attributes:
+        numbers: every number by (what was trained, metric, variant).
+        settings: of the papers, by (data set, kind of training).
+        comparisons: rows that stand beside whole tables, and beside no row of them.
+    """
 
     numbers: Mapping[tuple[Trained, str, str], Number]
     settings: Mapping[tuple[str, str], Setting]
+    comparisons: tuple[Comparison, ...] = ()
 
     def find(self, trained: Trained, metric: str) -> Number | None:
         """Return the number to print beside a run, if the paper has one for exactly this training run."""
@@ -98,6 +124,7 @@ class Block(Document):
     Attributes:
         overrides: parameters that are not this project's defaults, of each row whose method has the component.
         variant: of a setting that no run here has, or of a second value of the same; "": neither.
+        beside: components of methods, or vanilla: of which studies have one, these print the rows below their table.
     """
 
     paper: str
@@ -107,6 +134,7 @@ class Block(Document):
     metrics: tuple[str, ...]
     rows: dict[str, tuple[Annotated[float, Field(ge=0, le=200)], ...]]
     variant: str = ""
+    beside: tuple[str, ...] = ()
     overrides: dict[str, JsonValue] = Field(default={})
     footnotes: tuple[Footnote, ...] = ()
 
@@ -123,6 +151,11 @@ class Block(Document):
         for parameter in self.overrides:
             if not any(_concerns(parameter, row) for row in self.rows):
                 raise ValueError(f"overrides: {parameter!r} is of no row's method; write component.parameter")
+        for name in self.beside:
+            if name not in (VANILLA, *METHODS):
+                raise ValueError(f"beside: unknown component {name!r}; valid: {', '.join((VANILLA, *METHODS))}")
+        if self.beside and not self.variant:
+            raise ValueError("beside: needs a `variant` that says in what the setting is another one")
         for note in self.footnotes:
             if note.row not in self.rows or note.metric not in self.metrics:
                 raise ValueError(f"footnotes: no number at {note.row!r}, {note.metric!r} in this block")
@@ -133,15 +166,28 @@ class Block(Document):
         notes = {(note.row, note.metric): note.text.strip() for note in self.footnotes}
         found = {}
         for row, values in self.rows.items():
-            augmentation, method = row.split("/")
-            differs = tuple(
-                f"{key}={spell(value)}" for key, value in sorted(self.overrides.items()) if _concerns(key, row)
-            )
-            trained = Trained(self.dataset, self.architecture, augmentation, method, differs)
             for metric, value in zip(self.metrics, values, strict=True):
                 note = notes.get((row, metric), "")
-                found[trained, metric, self.variant] = Number(value, f"{paper}, {self.table}", note)
+                found[self._trained(row), metric, self.variant] = Number(value, f"{paper}, {self.table}", note)
         return found
+
+    def comparisons(self, paper: str) -> list[Comparison]:
+        """Return the rows that stand beside the tables of some studies."""
+        numbers = self.numbers(paper)
+        return [
+            Comparison(
+                trained=trained,
+                setting=self.variant,
+                beside=self.beside,
+                numbers={metric: numbers[trained, metric, self.variant] for metric in self.metrics},
+            )
+            for trained in map(self._trained, self.rows if self.beside else ())
+        ]
+
+    def _trained(self, row: str) -> Trained:
+        augmentation, method = row.split("/")
+        differs = tuple(f"{key}={spell(value)}" for key, value in sorted(self.overrides.items()) if _concerns(key, row))
+        return Trained(self.dataset, self.architecture, augmentation, method, differs)
 
 
 class File(Document):
@@ -175,15 +221,18 @@ def load(path: Path | str = DEFAULT) -> Reported:
         for kind, given in kinds.items()
     }
     numbers: dict[tuple[Trained, str, str], Number] = {}
+    comparisons: list[Comparison] = []
     for place, block in enumerate(content.tables):
-        for key, number in block.numbers(named(block.paper, f"tables[{place}]")).items():
+        paper = named(block.paper, f"tables[{place}]")
+        comparisons += block.comparisons(paper)
+        for key, number in block.numbers(paper).items():
             if key in numbers:
                 raise EwsError(
                     f"{path}: tables[{place}]: {'/'.join(key[0][:4])}, {key[1]}: stands twice; give the second one a "
                     "`variant`."
                 )
             numbers[key] = number
-    return Reported(numbers=numbers, settings=settings)
+    return Reported(numbers=numbers, settings=settings, comparisons=tuple(comparisons))
 
 
 def _read(path: Path) -> File:

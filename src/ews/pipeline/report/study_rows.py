@@ -11,7 +11,8 @@ from ews.pipeline.report.reported import Trained
 from ews.pipeline.study import manifest as study
 from ews.pipeline.study.cell import ComponentCell, TeacherRun
 from ews.pipeline.study.manifest import AXES, Label
-from ews.pipeline.study.naming import spell
+from ews.pipeline.study.methods import components, recipe
+from ews.pipeline.study.naming import RECIPE, spell
 
 __all__ = ["AXES", "Entry", "Label", "Manifest", "load"]
 
@@ -36,6 +37,11 @@ class Entry(study.Entry):
         """What published numbers are looked up by: names, and the values that differ from the defaults, or none."""
         label = self.label
         return Trained(label.dataset, label.architecture, label.augmentation, self.cell.method.name, self.changed)
+
+    @property
+    def recipe(self) -> str:
+        """The name of its recipe: the one that the study gives, else that of its kind of training."""
+        return str(self.differs.get(RECIPE) or recipe(components(self.cell.method.name)))
 
     @property
     def vanilla(self) -> bool:

@@ -59,6 +59,9 @@ def find(manifest: Manifest) -> Sweep | None:
     for labels in _alike(manifest, {label: {} for label in parameters}):
         for key in parameters[labels[0]]:
             varying[key] = max(varying.get(key, 0), len({spell(parameters[label][key]) for label in labels}))
+    # Rows of variants are named by these and differ in several values at once: no axis to draw along.
+    for path in (path for values in manifest.variants.values() for path in values):
+        varying.pop(_parameter(path), None)
     parameter = max(varying, key=lambda key: varying[key], default="")
     if varying.get(parameter, 0) < 2:
         return None
@@ -109,6 +112,12 @@ def _parameters(manifest: Manifest, label: Label) -> Mapping[str, Value]:
     for role, teacher in cell.teachers.items():
         found[f"teachers.{role}"] = f"{teacher.run}, {teacher.weights}"
     return found
+
+
+def _parameter(path: str) -> str:
+    """Return what a key path below `methods` is called here."""
+    component, *keys = path.split(".")[1:]
+    return f"teachers.{keys[1]}" if keys[:1] == ["teachers"] else f"{component}.{path.rpartition('.')[2]}"
 
 
 def _names(parameter: str, lines: Sequence[Sequence[tuple[Value, Label]]]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ews.core.documents import read_document
 from ews.core.errors import EwsError
 from ews.core.files import write_text
-from ews.pipeline.report import captions, cost, html, latex, layout, layout_paired, markdown
+from ews.pipeline.report import captions, cost, html, latex, layout, layout_paired, markdown, published
 from ews.pipeline.report.inputs import RunRecords
 from ews.pipeline.report.measurements import Measurement
 from ews.pipeline.report.paired_images import Difference
@@ -42,6 +42,7 @@ def tables(
         layout_paired.paired_grid(manifest, results),
         layout_paired.reference_grid(manifest, results),
         layout_paired.images_grid(manifest, results, differences),
+        published.grid(manifest, reported),
     ]
     grids = [main, *(grid for grid in others if grid is not None)]
     title = manifest.title or manifest.study

@@ -1,6 +1,6 @@
 """Studies to cells: the cross product with its overrides, resolved and named."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -13,9 +13,9 @@ from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options, Settin
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
-from ews.pipeline.study.naming import EVALUATION, differences, spell, tagged
-from ews.pipeline.study.overrides import combinations, is_sweep, override
-from ews.pipeline.study.resolve import Names, Resolver, check_trainable, touches
+from ews.pipeline.study.naming import EVALUATION, RECIPE, differences, spell, tagged
+from ews.pipeline.study.overrides import Combination, combinations, is_sweep
+from ews.pipeline.study.resolve import Names, Resolver, TrainingRun, check_trainable, touches
 from ews.pipeline.study.schema import Params, Study
 
 GENERATED, OFFICIAL = "generated", "official"
@@ -62,51 +62,76 @@ def plan(params: Params, study: str) -> list[Planned]:
     """Return the cells of a study, each once, in the order of its axes.
 
     Raises:
-        EwsError: an override names an unknown key, has a bad value, or touches no cell of the study.
+        EwsError: an override or a variant names an unknown key, has a bad value, or touches no cell of the study; a
+            recipe is of no method of it; two rows are the same.
     """
     spec = params.studies[study]
-    base = Resolver(params)
+    where = f"params.yaml: studies.{study}"
+    base = Resolver(params, recipes=spec.recipe)
     planned: dict[str, Planned] = {}
-    touched: set[str] = set()
+    touched: set[tuple[str, str]] = set()
+    trained: set[str] = set()
     axes = list(_axes(spec, params))
-    swept = {path for path, value in spec.overrides.items() if is_sweep(value, path, params)}
-    for overrides in combinations(spec, params, study):
-        changed = override(params, overrides, study) if overrides else params
-        resolver = Resolver(changed, base) if overrides else base
+    for combination in combinations(spec, params, study):
+        changed = combination.apply(params, study)
+        resolver = Resolver(changed, base, spec.recipe) if combination.values else base
         measured = {dataset: _Measured.of(changed, params, spec, dataset) for dataset in spec.dataset}
         for names, seed in axes:
             training = resolver.resolve(names, seed)
             for part in training.chain():
-                check_trainable(part.cell, changed)
-            used = [path for path in overrides if touches(path, training)]
-            touched.update(used)
-            dataset, architecture, augmentation, method = names
-            varied = [f"{_short(path)}={spell(overrides[path])}" for path in used if path in swept]
-            how = measured[dataset]
+                check_trainable(part, changed)
+                trained.add(part.cell.method.name)
+            used = [path for path in combination.values if touches(path, training)]
+            touched.update((combination.variant if path in combination.varied else "", path) for path in used)
+            how = measured[names[0]]
             entry = Planned(
                 run=training.run,
                 cell=training.cell,
                 evaluation=how.folder,
                 settings=how.settings,
                 asked=tuple(asked for asked in how.asked if EVALUATIONS[asked.kind].applies(training.cell)),
-                label=Label(
-                    dataset=dataset,
-                    architecture=architecture,
-                    augmentation=augmentation,
-                    method=", ".join([method, *varied]),
-                ),
+                label=_label(names, training, spec, combination, used, params),
                 differs=training.differs,
                 stored=how.stored,
                 teachers={other.run: other.cell for other in training.chain() if other is not training},
             )
-            _place(planned, entry, f"params.yaml: studies.{study}")
-    for path in spec.overrides:
-        if path not in touched:
-            raise EwsError(f"params.yaml: studies.{study}.overrides: {path!r} changes no cell of this study.")
+            _place(planned, entry, where)
+            if spec.variants and planned[entry.results].label != entry.label:
+                raise EwsError(
+                    f"{where}: the rows {planned[entry.results].label.method!r} and {entry.label.method!r} are the "
+                    "same training and evaluation; leave one out."
+                )
+    for variant, path in [("", path) for path in spec.overrides] + [
+        (variant, path) for variant, values in spec.variants.items() for path in values
+    ]:
+        if (variant, path) not in touched:
+            key = f"variants.{variant}" if variant else "overrides"
+            raise EwsError(f"{where}.{key}: {path!r} changes no cell of this study.")
+    for method in spec.recipe:
+        if method not in trained:
+            raise EwsError(f"{where}.recipe: no cell is trained by {method!r}; valid: {', '.join(sorted(trained))}.")
     for kind in spec.evaluations:
         if not any(asked.kind == kind for entry in planned.values() for asked in entry.asked):
-            raise EwsError(f"params.yaml: studies.{study}.evaluations: {kind!r} {EVALUATIONS[kind].otherwise}.")
+            raise EwsError(f"{where}.evaluations: {kind!r} {EVALUATIONS[kind].otherwise}.")
     return list(planned.values())
+
+
+def _label(
+    names: Names, training: TrainingRun, spec: Study, combination: Combination, used: Sequence[str], params: Params
+) -> Label:
+    """Name a row: after its method the recipe and the variant, if rows differ in that, and what is swept of it."""
+    dataset, architecture, augmentation, method = names
+    parts = [method]
+    if method in spec.recipe and len({spec.recipe.get(other) for other in spec.method}) > 1:
+        parts.append(f"{RECIPE}={training.recipe}")
+    if any(path in combination.varied for path in used):
+        parts.append(combination.variant)
+    parts += [
+        f"{_short(path)}={spell(combination.values[path])}"
+        for path in used
+        if path not in combination.varied and is_sweep(spec.overrides[path], path, params)
+    ]
+    return Label(dataset=dataset, architecture=architecture, augmentation=augmentation, method=", ".join(parts))
 
 
 def manifest(params: Params, study: str, planned: list[Planned] | None = None) -> Manifest:
@@ -124,6 +149,7 @@ def manifest(params: Params, study: str, planned: list[Planned] | None = None) -
         study=study,
         title=spec.title,
         evaluations=tuple(spec.evaluations),
+        variants=spec.variants,
         entries=tuple(
             Entry(
                 run=entry.run,

@@ -96,6 +96,7 @@ class Manifest(Document):
         study: its name.
         title: one line.
         evaluations: kinds, in the order of params.yaml.
+        variants: values by key path in params.yaml, by the name that rows have.
         entries: its cells.
         teachers: cells by run that rows learn from and that are no rows: what they cost is part of what their students
             cost.
@@ -104,6 +105,7 @@ class Manifest(Document):
     study: str
     title: str
     evaluations: tuple[str, ...]
+    variants: dict[str, dict[str, JsonValue]] = Field(default={})
     entries: tuple[Entry, ...] = Field(min_length=1)
     teachers: dict[str, Cell]
 

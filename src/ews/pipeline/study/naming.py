@@ -12,6 +12,7 @@ from ews.pipeline.study.cell import Cell
 
 LONGEST = 100
 EVALUATION = "evaluation"  # begins the name of a folder of evaluations
+RECIPE = "recipe"  # the key of a recipe's name among the values in which a training run differs
 # What Snakemake's targets, shells, DVC, tar and URLs leave alone; no capitals, as some file systems ignore case.
 _PLAIN = re.compile(r"[a-z0-9._-]+")
 

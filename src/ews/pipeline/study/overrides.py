@@ -1,6 +1,7 @@
-"""A study's overrides: which combinations of values it sweeps, and parameters with values replaced."""
+"""A study's overrides and variants: which combinations of values it asks for, and parameters with values replaced."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -12,8 +13,35 @@ from ews.pipeline.study.params import check_references, typed
 from ews.pipeline.study.schema import Params, Study
 
 
-def combinations(spec: Study, params: Params, study: str) -> Iterator[dict[str, Any]]:
-    """Yield one mapping key path -> value per combination of the swept values."""
+@dataclass(frozen=True)
+class Combination:
+    """One of the sets of values that a study asks for.
+
+    Attributes:
+        variant: the name of the one that gave some of them; "": none.
+        varied: their key paths; empty without a variant.
+        values: by key path: those of the overrides, then the variant's.
+    """
+
+    variant: str
+    varied: frozenset[str]
+    values: dict[str, Any]
+
+    def apply(self, params: Params, study: str) -> Params:
+        """Return the parameters with these values.
+
+        Raises:
+            EwsError: an unknown key, or a value that is not valid there.
+        """
+        where = f"params.yaml: studies.{study}"
+        own = {path: value for path, value in self.values.items() if path in self.varied}
+        rest = {path: value for path, value in self.values.items() if path not in self.varied}
+        changed = override(params, rest, where=f"{where}.overrides") if rest else params
+        return override(changed, own, where=f"{where}.variants.{self.variant}") if own else changed
+
+
+def combinations(spec: Study, params: Params, study: str) -> Iterator[Combination]:
+    """Yield each combination of the swept values; where there are variants, with each of these."""
     choices = []
     for path, value in spec.overrides.items():
         values = value if is_sweep(value, path, params) else [value]
@@ -25,8 +53,9 @@ def combinations(spec: Study, params: Params, study: str) -> Iterator[dict[str, 
         if len(values) > 1:
             _check_evaluation(path, where)
         choices.append([(path, choice) for choice in values])
-    for combination in product(*choices):
-        yield dict(combination)
+    for variant, own in (spec.variants or {"": {}}).items():
+        for combination in product(*choices):
+            yield Combination(variant, frozenset(own), dict(combination) | own)
 
 
 def _check_evaluation(path: str, where: str) -> None:
@@ -41,13 +70,17 @@ def _check_evaluation(path: str, where: str) -> None:
     raise EwsError(f"{where}: a study has one {spec.one}; make a study for each.")
 
 
-def override(params: Params, overrides: Mapping[str, Any], study: str) -> Params:
+def override(params: Params, overrides: Mapping[str, Any], *, where: str) -> Params:
     """Return the parameters with some values replaced; only the sections that hold them are read again.
+
+    Args:
+        params: all parameters.
+        overrides: values by key path.
+        where: key path of the overrides, for messages.
 
     Raises:
         EwsError: an unknown key, or a value that is not valid there.
     """
-    where = f"params.yaml: studies.{study}.overrides"
     changed = dict(params)
     opened: set[str] = set()
     for path, value in overrides.items():

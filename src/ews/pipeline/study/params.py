@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError, unknown
 from ews.pipeline.study.methods import components
-from ews.pipeline.study.schema import OFFICIAL, Dataset, Params
+from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study
 from ews.pipeline.study.teacher_cells import check_teachers
 
 SOURCES = Path("data/sources.yaml")
@@ -131,18 +131,46 @@ def _check_studies(params: Params, *, where: str) -> None:
             values = getattr(study, axis) or []
             if len(set(values)) < len(values):
                 raise EwsError(f"{at}.{axis}: a value stands twice in {values}.")
+        _check_recipes(study, params, where=f"{at}.recipe")
         for path in study.overrides:
-            section = path.split(".")[0]
-            if section in ("methods", "recipes", "augmentations", "architectures", "evaluation"):
-                continue
-            # Which corrupted images are measured is no property of the training run.
-            if section == "datasets" and path.split(".")[2:] == ["corrupted", "source"]:
-                continue
-            raise EwsError(
-                f"{at}.overrides: {path!r} cannot be overridden. Valid: key paths that begin with methods, recipes, "
-                "augmentations, architectures or evaluation, and datasets.<name>.corrupted.source. For other data "
-                "define another dataset."
-            )
+            _check_path(path, f"{at}.overrides")
+        for variant, values in study.variants.items():
+            for path in values:
+                _check_variant(path, study, f"{at}.variants.{variant}")
+
+
+def _check_recipes(study: Study, params: Params, *, where: str) -> None:
+    """Check that the recipes which a study names exist, for methods and for its data sets."""
+    for method, name in study.recipe.items():
+        components(method, where=where)
+        for dataset in study.dataset:
+            recipes = params.recipes[dataset]
+            _known(name, recipes.names, "recipe", f"{where}: below recipes.{dataset}")
+
+
+def _check_path(path: str, where: str) -> None:
+    """Refuse key paths that a study cannot override."""
+    section, _, rest = path.partition(".")
+    if section in ("methods", "recipes", "augmentations", "architectures", "evaluation"):
+        return
+    # What images are stays what it is for all studies: not so their crop, nor which corrupted copies are measured.
+    below = rest.split(".")[1:]
+    if section == "datasets" and (below == ["corrupted", "source"] or below[:-1] == ["standard"]):
+        return
+    raise EwsError(
+        f"{where}: {path!r} cannot be overridden. Valid: key paths that begin with methods, recipes, augmentations, "
+        "architectures or evaluation, datasets.<name>.standard.<key> and datasets.<name>.corrupted.source. For other "
+        "data define another dataset."
+    )
+
+
+def _check_variant(path: str, study: Study, where: str) -> None:
+    """Refuse key paths that a variant cannot set: what a study has one of, and what its overrides set already."""
+    _check_path(path, where)
+    if path.startswith("evaluation."):
+        raise EwsError(f"{where}: {path!r}: all rows of a study are measured alike; write it under overrides.")
+    if path in study.overrides:
+        raise EwsError(f"{where}: {path!r} stands under overrides too; give it in one of the two places.")
 
 
 def _check_corrupted(dataset: Dataset, where: str) -> None:

@@ -1,6 +1,6 @@
 """One training run, spelled out: from the names of a cell to every parameter, and to the runs that it learns from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -28,7 +28,7 @@ from ews.pipeline.study.methods import (
     objective,
     recipe,
 )
-from ews.pipeline.study.naming import differences, run_path
+from ews.pipeline.study.naming import RECIPE, differences, run_path
 from ews.pipeline.study.recipe_spec import Recipe
 from ews.pipeline.study.schema import Params
 
@@ -43,12 +43,15 @@ class TrainingRun:
     Attributes:
         run: folder below results/runs.
         cell: the resolved parameters.
-        differs: its parameters, and its teachers', that are not those without a study's overrides.
+        recipe: the name of its recipe below recipes.<dataset>.
+        differs: its parameters, and its teachers', that are not those without a study's overrides; first the name of
+            its recipe, where that is not the one of its kind of training.
         teachers: the runs whose networks it learns from.
     """
 
     run: str
     cell: Cell
+    recipe: str
     differs: dict[str, JsonValue]
     teachers: tuple["TrainingRun", ...]
 
@@ -66,10 +69,12 @@ class Resolver:
     Attributes:
         params: with a study's overrides.
         base: resolves without them; None: there are none.
+        recipes: names of recipes by method, where a study gives one.
     """
 
     params: Params
     base: "Resolver | None" = None
+    recipes: Mapping[str, str] = field(default_factory=dict)
     _runs: dict[tuple[Names, int], TrainingRun] = field(default_factory=dict)
     _shared: dict[Names, Cell] = field(default_factory=dict)
 
@@ -109,7 +114,12 @@ class Resolver:
         cell = shared.model_copy(update={"teachers": entries, "seed": seed})
         if self.base is not None:
             differs = differences(flatten(cell), flatten(self.base.resolve(names, seed).cell)) | differs
-        return TrainingRun(run=run_path(cell, differs), cell=cell, differs=differs, teachers=tuple(taught.values()))
+        kind, name = recipe(components(method)), self._recipe_name(method)
+        if name != kind:
+            differs = {RECIPE: name, **differs}
+        return TrainingRun(
+            run=run_path(cell, differs), cell=cell, recipe=name, differs=differs, teachers=tuple(taught.values())
+        )
 
     def _cell(self, names: Names) -> Cell:
         """Return a cell but for what depends on its seed: that and its teachers."""
@@ -154,23 +164,27 @@ class Resolver:
                 return DynamicCell(name=spec.name, parameters=parameters)
         return None
 
+    def _recipe_name(self, method: str) -> str:
+        return self.recipes.get(method) or recipe(components(method))
+
     def _recipe(self, dataset: str, method: str) -> Recipe:
-        kind = recipe(components(method))
-        found = self.params.recipes[dataset].get(kind)
+        name = self._recipe_name(method)
+        found = self.params.recipes[dataset].get(name)
         if not isinstance(found, Recipe):
-            raise EwsError(f"params.yaml: recipes.{dataset} has no entry {kind!r}, which {method} needs; add one.")
+            raise EwsError(f"params.yaml: recipes.{dataset} has no entry {name!r}, which {method} needs; add one.")
         return found
 
 
-def check_trainable(cell: Cell, params: Params) -> None:
+def check_trainable(training: TrainingRun, params: Params) -> None:
     """Refuse what cannot be trained: with its overrides, without which the same cell need not be possible.
 
     Raises:
         EwsError: names the keys that do not go together.
     """
+    cell = training.cell
     parameters = cell.method.parameters
     check_values(cell.method.name, parameters, where="params.yaml")
-    where = f"params.yaml: recipes.{cell.dataset}.{recipe(components(cell.method.name))}"
+    where = f"params.yaml: recipes.{cell.dataset}.{training.recipe}"
     check_sub_batches(parameters, cell.recipe.batch_size, where=where)
     for component in cell.method.components:
         _check_stages(component, cell)
@@ -199,16 +213,18 @@ def _check_stages(component: ComponentCell, cell: Cell) -> None:
 
 def touches(path: str, training: TrainingRun) -> bool:
     """Tell whether an override can change a run or one that it learns from: the sections that they use."""
-    return any(path.startswith(f"{place}.") for part in training.chain() for place in _sections(part.cell))
+    return any(path.startswith(f"{place}.") for part in training.chain() for place in _sections(part))
 
 
-def _sections(cell: Cell) -> list[str]:
-    """Return the key paths of the sections of params.yaml that a cell uses."""
+def _sections(training: TrainingRun) -> list[str]:
+    """Return the key paths of the sections of params.yaml that a training run uses."""
+    cell = training.cell
     specs = components(cell.method.name)
     return [
         "evaluation",
         f"datasets.{cell.dataset}.corrupted",
-        f"recipes.{cell.dataset}.{recipe(specs)}",
+        f"datasets.{cell.dataset}.standard",
+        f"recipes.{cell.dataset}.{training.recipe}",
         f"augmentations.{cell.augmentation.name}",
         f"architectures.{cell.architecture.name}",
         *(f"methods.{spec.name}" for spec in specs if spec.by_objective is None),

@@ -7,7 +7,7 @@ generated from these classes (``ews study schema``).
 
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
 
 from ews.augment.augmentation_specs import Crop
 from ews.core.values import Name, Names, Section, Seed, one_of
@@ -20,6 +20,7 @@ from ews.pipeline.study.sections import (
     EvaluationSections,
     Measuring,
     MethodSections,
+    Recipes,
     RecipeSections,
     Sections,
     read_as,
@@ -33,6 +34,11 @@ RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
     | {"dataset", "extra_images", "corruption", "corruption_labels", "official_corruption", "contact_sheet"}
     | {"train_cell", "evaluate_cell", "measure", "table", "figure"}
+)
+
+
+_ONE_OR_BY_METHOD = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
 )
 
 
@@ -72,13 +78,25 @@ class Study(Section):
     augmentation: Names = Field(default=["standard"])
     method: Annotated[list[str], Field(min_length=1)] = Field(description="Compositions, e.g. vanilla, ews.")
     seed: Annotated[list[Seed], Field(min_length=1)] | None = Field(default=None, description="Default: `seeds`.")
+    recipe: Annotated[dict[str, Name], _ONE_OR_BY_METHOD] = Field(
+        default={},
+        description="A recipe by name, of all methods here or by method; default: `standard` or `adversarial`.",
+    )
     evaluations: Annotated[list[Evaluation], Field(min_length=1)] = Field(default=["clean", "corruption"])
     overrides: dict[str, Any] = Field(default={}, description="Key path -> value, or list of values to sweep.")
+    variants: dict[Name, dict[str, Any]] = Field(
+        default={}, description="Name -> key paths with one value each: combinations that are no product of sweeps."
+    )
 
     @field_validator("dataset", "architecture", "augmentation", "method", "seed", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _one_is_of_all_methods(cls, value: Any, info: ValidationInfo) -> Any:
+        return dict.fromkeys(info.data.get("method", []), value) if isinstance(value, str) else value
 
 
 class Params(Section):
@@ -94,7 +112,7 @@ class Params(Section):
     ]
     augmentations: Annotated[Sections, read_as(AugmentationSections)] = Field(default_factory=AugmentationSections)
     methods: Annotated[Sections, read_as(MethodSections)] = Field(default_factory=MethodSections)
-    recipes: dict[Name, Annotated[Sections, read_as(RecipeSections)]]
+    recipes: dict[Name, Annotated[Recipes, read_as(RecipeSections)]]
     evaluation: Annotated[Measuring, read_as(EvaluationSections)] = Field(default_factory=EvaluationSections)
 
     @field_validator("datasets")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar, Union
 
-from pydantic import Field, GetPydanticSchema, create_model
+from pydantic import ConfigDict, Field, GetPydanticSchema, create_model
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
-from ews.core.values import Count, Section
+from ews.core.values import Count, Name, Section
 from ews.methods.method_registry import METHODS
 from ews.methods.method_specs import MethodParameters, MethodSpec, Teacher
 from ews.models.architecture_registry import ARCHITECTURES
@@ -37,6 +37,18 @@ class Measuring(Sections):
     """How trained networks are measured."""
 
     test_images: Count | None = Field(default=None, description="Stratified subset of the test images; null: all.")
+
+
+class Recipes(Sections):
+    """Recipes of one dataset: by kind of training, which classes below have fields for, and any others by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Name, Recipe]
+
+    @property
+    def names(self) -> list[str]:
+        """The recipes that there are."""
+        return [name for name, recipe in self if recipe is not None]
 
 
 def read_as(kind: Any) -> GetPydanticSchema:
@@ -137,7 +149,7 @@ EvaluationSections = _model(
 )
 RecipeSections = _model(
     "Recipes",
-    "Recipes of one dataset by kind of training.",
+    "Recipes of one dataset by kind of training; others by a name that studies give.",
     {
         STANDARD: (Recipe, Field(description="Training on clean or augmented images.")),
         **{
@@ -145,7 +157,7 @@ RecipeSections = _model(
             for kind, names in _recipes().items()
         },
     },
-    [Sections],
+    [Recipes],
 )
 # `network` says which of them a network is.
 Architecture = Union[tuple(spec.parameters for spec in ARCHITECTURES.values())]  # type: ignore[valid-type] # noqa: UP007

@@ -18,9 +18,12 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
       on the nearest whole epoch (half up): 1/3 of 400 is after 133 epochs.
     - ``cosine``: base (1 + cos(pi x)) / 2 where x runs from 0 at the end of the warm-up to 1 at the
       end of the training run, so that the last epoch's rate is just above 0.
+    - ``linear``: with x = epoch / epochs and milestones a < b, shares of all epochs, the base rate to x = a, then
+      base (1 - (1 - ``gamma``) (x - a) / (b - a)), and from x = b on base ``gamma``. As the code of Trinh et al.
+      (2024, DAMP) has it, by epoch: 0.5, 0.9 and 0.01 there.
 
     Args:
-        recipe: ``learning_rate``, ``epochs``, ``warmup_epochs``, ``schedule`` and, for step,
+        recipe: ``learning_rate``, ``epochs``, ``warmup_epochs``, ``schedule`` and, for step and linear,
             ``milestones`` and ``gamma``.
         epoch: counted from 0.
     """
@@ -30,6 +33,10 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
     if recipe.schedule == "step":
         passed = sum(epoch >= math.floor(share * recipe.epochs + 0.5) for share in recipe.milestones)
         return base * recipe.gamma**passed
+    if recipe.schedule == "linear":
+        first, second = recipe.milestones
+        fallen = (epoch / recipe.epochs - first) / (second - first)
+        return base * (1 - (1 - recipe.gamma) * min(1.0, max(0.0, fallen)))
     progress = (epoch - warmup) / (recipe.epochs - warmup)
     return base * 0.5 * (1 + math.cos(math.pi * progress))
 

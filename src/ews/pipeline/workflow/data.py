@@ -124,7 +124,10 @@ def set_files(plan: Plan, entry: Planned) -> list[str]:
 
 
 def shown(plan: Plan, dataset: str, official: str) -> list[str]:
-    """Return which corruptions the studies store of a dataset: its contact sheet is drawn from those files.
+    """Return which stored corruptions of a dataset its contact sheet is drawn from: those that the studies store.
+
+    Of images made here they are those of `evaluation.corruption.names` alone: what a single study adds to that is made
+    for the picture, which is no reason for all the others to store it.
 
     Args:
         plan: of everything.
@@ -138,7 +141,9 @@ def shown(plan: Plan, dataset: str, official: str) -> list[str]:
     entries = [entry for entry in plan.corrupted(plan.studies) if corrupted_folder(entry) == folder]
     if official and not entries:
         raise EwsError(f"results/{folder}: no study in params.yaml measures on the official corrupted images.")
-    return sorted({name for entry in entries if plan.evaluation(entry.results).stored for name in corruptions(entry)})
+    names = {name for entry in entries if plan.evaluation(entry.results).stored for name in corruptions(entry)}
+    usual = plan.params.evaluation.of("corruption")
+    return sorted(names & set(usual.names) if not official and isinstance(usual, CorruptionSection) else names)
 
 
 def shown_files(plan: Plan, dataset: str, official: str) -> list[str]:

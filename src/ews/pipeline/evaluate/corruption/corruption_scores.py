@@ -35,15 +35,22 @@ BENCHMARK = (
 )
 
 
-def averaged(corruptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Return what the mean over the evaluated corruptions is called, and which of them it is taken over.
+def means(corruptions: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the means over the evaluated corruptions: what each is called, and which of them it is taken over.
 
-    "corruption error" means the 15 of the benchmark; with any of these missing it is an "error on N
-    corruptions", over all that were evaluated. Corruptions beyond the 15 stay out of the mean.
+    "corruption error" means the 15 of the benchmark, no more and no fewer. Where others were evaluated, or not all of
+    the 15, there is an "error on N corruptions" over all that were, beside the former if that can be had.
     """
-    if set(BENCHMARK) <= set(corruptions):
-        return CORRUPTION, BENCHMARK
-    return f"error on {len(corruptions)} corruption{'s' if len(corruptions) > 1 else ''}", tuple(corruptions)
+    whole = set(BENCHMARK) <= set(corruptions)
+    found: dict[str, tuple[str, ...]] = {CORRUPTION: BENCHMARK} if whole else {}
+    if not whole or len(corruptions) > len(BENCHMARK):
+        found[f"error on {len(corruptions)} corruption{'s' if len(corruptions) > 1 else ''}"] = tuple(corruptions)
+    return found
+
+
+def averaged(corruptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the first of :func:`means`: that over the 15 of the benchmark, if all of them were evaluated."""
+    return next(iter(means(corruptions).items()))
 
 
 def ordered(corruptions: Sequence[str]) -> list[str]:
@@ -63,19 +70,18 @@ def by_severity(findings: CorruptionFindings) -> dict[str, dict[int, Score]]:
 def _scores(findings: CorruptionFindings, options: CorruptionOptions) -> Mapping[str, Score]:
     table = by_severity(findings)
     single = {name: summary(list(table[name].values())) for name in ordered(options.names)}
-    metric, members = averaged(options.names)
     # As many severities for each: the mean of the corruptions' means is the mean over all of their cells.
-    scores = {metric: summary([single[name] for name in members])}
-    if _headline(options) == (MCE,):
+    scores = {metric: summary([single[name] for name in members]) for metric, members in means(options.names).items()}
+    if MCE in _headline(options):
         errors = {name: [single[name].error] for name in BENCHMARK}
         relative = mce(errors, {name: [alexnet.ERRORS[name]] for name in BENCHMARK})
-        scores[MCE] = Score(relative, scores[metric].n)
+        scores[MCE] = Score(relative, scores[CORRUPTION].n)
     return scores | {PER_CORRUPTION + name: score for name, score in single.items()}
 
 
 def _headline(options: CorruptionOptions) -> tuple[str, ...]:
-    plain, _ = averaged(options.names)
-    return (MCE,) if options.profile == "imagenet" and plain == CORRUPTION else (plain,)
+    normalised = options.profile == "imagenet"
+    return tuple(MCE if normalised and metric == CORRUPTION else metric for metric in means(options.names))
 
 
 def _define(metric: str, options: CorruptionOptions, count: str) -> str:
@@ -84,8 +90,8 @@ def _define(metric: str, options: CorruptionOptions, count: str) -> str:
             "mCE: per corruption the mean error over 5 severities divided by AlexNet's published one, mean over "
             f"the 15 corruptions in percent, as in Table 2 of the paper, each on {count}."
         )
-    _, members = averaged(options.names)
-    names = "" if metric == CORRUPTION else f" ({listing(ordered(members))})"
+    members = means(options.names)[metric]
+    names = "" if metric == CORRUPTION else f" ({listing(_named(members))})"
     many = f"{len(members):,} corruption{'' if len(members) == 1 else 's'}"
     return (
         f"{metric.capitalize()}: plain mean, not normalised by another network's errors, over {many}{names} × 5 "
@@ -93,12 +99,21 @@ def _define(metric: str, options: CorruptionOptions, count: str) -> str:
     )
 
 
+def _named(members: Sequence[str]) -> list[str]:
+    """Name corruptions in a sentence: the benchmark's 15 as such, if they are all among them."""
+    if not set(BENCHMARK) <= set(members):
+        return ordered(members)
+    return ["the benchmark's 15", *(name for name in members if name not in BENCHMARK)]
+
+
 def _wrong(arrays: Arrays, options: CorruptionOptions) -> Mapping[str, Wrong]:
-    metric, members = averaged(options.names)
-    places = [list(arrays["names"]).index(name) for name in members]
-    flags = arrays["prediction"][places] != arrays["label"]
-    share = 100.0 * flags.mean(axis=(0, 1))
-    return {metric: Wrong(share, arrays["index"].astype(np.int64), flags.shape[0] * flags.shape[1])}
+    found = {}
+    for metric, members in means(options.names).items():
+        places = [list(arrays["names"]).index(name) for name in members]
+        flags = arrays["prediction"][places] != arrays["label"]
+        share = 100.0 * flags.mean(axis=(0, 1))
+        found[metric] = Wrong(share, arrays["index"].astype(np.int64), flags.shape[0] * flags.shape[1])
+    return found
 
 
 SCORING = Scoring(
@@ -107,5 +122,5 @@ SCORING = Scoring(
     singles=lambda options: [PER_CORRUPTION + name for name in ordered(options.names)],
     define=_define,
     wrong=_wrong,
-    compared=lambda options: (averaged(options.names)[0],),
+    compared=lambda options: tuple(means(options.names)),
 )

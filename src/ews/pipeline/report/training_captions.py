@@ -1,0 +1,62 @@
+"""What captions say of the rows' training beyond the method: recipes, variants, values other than the defaults."""
+
+from collections.abc import Iterable
+
+from ews.pipeline.evaluate.scores import listing
+from ews.pipeline.report.study_rows import Entry, Manifest
+from ews.pipeline.study.naming import RECIPE, spell
+from ews.pipeline.study.recipe_spec import Recipe
+
+
+def recipes(manifest: Manifest) -> str:
+    """Name the recipes where a study gives some by name, and what they differ in; nothing where it gives none."""
+    found: dict[str, list[Recipe]] = {}
+    for entry in manifest.entries:
+        found.setdefault(entry.recipe, []).append(entry.cell.recipe)
+    if not any(RECIPE in entry.differs for entry in manifest.entries):
+        return ""
+    if len(found) == 1:
+        return f"All rows were trained under the recipe {next(iter(found))}."
+    values = {name: {key: _values(used, key) for key in Recipe.model_fields} for name, used in found.items()}
+    apart = [key for key in Recipe.model_fields if len({own[key] for own in values.values()}) > 1]
+    texts = [f"{name} ({listing(f'{key} {own[key]}' for key in apart)})" for name, own in values.items()]
+    return f"Rows were trained under different recipes and so differ in more than their method: {'; '.join(texts)}."
+
+
+def variants(manifest: Manifest) -> str:
+    """Say what the variants that rows are named by set."""
+    texts = [
+        f"{name}: {listing(f'{_short(path)}={spell(value)}' for path, value in values.items())}"
+        for name, values in manifest.variants.items()
+        if values
+    ]
+    return f"Variants: {'; '.join(texts)}." if texts else ""
+
+
+def changed(manifest: Manifest) -> str:
+    """Name the values that differ from the defaults and stand in no row's name: those that a study sets once."""
+    found: dict[str, None] = {}
+    for entry in manifest.entries:
+        named = _named(entry, manifest)
+        for key, value in entry.differs.items():
+            part = f"{key}={spell(value)}"
+            # A folder's ``ews.width=0.5`` is a row's ``width=0.5``; the value may hold dots too.
+            if key != RECIPE and not any(part.endswith(f".{text}") for text in named):
+                found[part] = None
+    return f"Values other than the defaults: {listing(found)}." if found else ""
+
+
+def _named(entry: Entry, manifest: Manifest) -> set[str]:
+    """Return the values that a row's name stands for: those in it, and those of its variant."""
+    parts = {part.strip() for part in entry.label.method.split(",")}
+    for name in parts & manifest.variants.keys():
+        parts |= {f"{path.rpartition('.')[2]}={spell(value)}" for path, value in manifest.variants[name].items()}
+    return parts
+
+
+def _values(used: Iterable[Recipe], key: str) -> str:
+    return " or ".join(dict.fromkeys(spell(getattr(recipe, key)) or "none" for recipe in used))
+
+
+def _short(path: str) -> str:
+    return path.removeprefix("methods.")
