@@ -33,6 +33,7 @@ from ews.core.errors import EwsError, unknown
 from ews.core.files import read_json, sha256, write_json, write_text
 from ews.data.dataset import Dataset, load
 from ews.data.extra import folder_of
+from ews.methods.epoch_sizes import epoch_sizes, mixture_of
 from ews.methods.ews.ews_spec import EwsParameters
 from ews.models.network import Head
 from ews.pipeline.study.cell import Cell
@@ -41,8 +42,11 @@ from ews.pipeline.train.training import Training
 
 SIDE, TRAIN, VALIDATION, EXTRA = 32, 50_000, 5_000, 5_000
 CLASSES = {"cifar10": 10, "cifar10_jpeg": 10, "cifar100": 100}
-# Numbers of ews that change what a training run learns and not what it costs.
-FREE = {"weight", "learning_rate", "betas", "entropy", "entropy_bonus", "baseline_decay", "gradient_clip"}
+# Numbers that change what a training run learns, or how many steps it takes, and not what a step costs.
+FREE = {
+    "ews": ("weight", "learning_rate", "betas", "entropy", "entropy_bonus", "baseline_decay", "gradient_clip"),
+    "rst": ("epoch",),
+}
 RECIPE = ("batch_size", "precision")
 STUDIES = ["table1", "table5", "figure5", "figure6_lambda", "figure6_width", "table4"]
 
@@ -81,9 +85,8 @@ def kind(cell: Cell) -> str:
     for teacher in content["teachers"].values():
         del teacher["run"]
     for component in content["method"]["components"]:
-        if component["name"] == "ews":
-            for name in FREE:
-                del component["parameters"][name]
+        for name in FREE.get(component["name"], ()):
+            del component["parameters"][name]
     content["recipe"] = {name: content["recipe"][name] for name in RECIPE}
     parts = ("architecture", "augmentation", "method", "teachers", "recipe")
     return json.dumps([content[part] for part in parts], sort_keys=True)
@@ -95,9 +98,10 @@ def title(cell: Cell) -> str:
     return f"{', '.join(names)}, batch {cell.recipe.batch_size}"
 
 
-def images_of(cell: Cell) -> int:
-    """Return how many labelled images an epoch of a cell shows."""
-    return cell.recipe.train_images or TRAIN - VALIDATION
+def steps_of(cell: Cell) -> int:
+    """Return how many steps an epoch of a cell has, of CIFAR's training images less those held out."""
+    images = cell.recipe.train_images or TRAIN - VALIDATION
+    return epoch_sizes(images, cell.recipe.batch_size, mixture_of(cell.method.parameters.values())).iterations
 
 
 def noise(folder: Path, classes: int) -> Dataset:
@@ -165,7 +169,7 @@ def measure(cell: Cell, dataset: Dataset, device: torch.device, options: argpars
     start = time.perf_counter()
     training.validate()
     validation = (time.perf_counter() - start) * everything / max(1, len(training.validation))
-    found = {"step": spread(seconds), "validation": validation, "labelled": training.size, "calls": calls}
+    found = {"step": spread(seconds), "validation": validation, "images": cell.recipe.batch_size, "calls": calls}
     if device.type == "cuda":
         found["peak_memory"] = torch.cuda.max_memory_allocated(device)
     precision = "bfloat16" if bfloat16(cell.recipe.precision, device) else "float32"
@@ -179,8 +183,7 @@ def hours(cells: Cells, kinds: Mapping[str, Mapping[str, Any]]) -> float | None:
         found = kinds.get(kind(cell))
         if found is None:
             return None
-        steps = math.ceil(images_of(cell) / found["labelled"])
-        seconds += cell.recipe.epochs * (steps * found["step"]["median"] + found["validation"])
+        seconds += cell.recipe.epochs * (steps_of(cell) * found["step"]["median"] + found["validation"])
     return seconds / 3600
 
 
@@ -214,7 +217,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         step = row["step"]
         times = f"{step['median'] * 1e3:.1f} [{step['low'] * 1e3:.1f}, {step['high'] * 1e3:.1f}]"
         memory = f"{row['peak_memory'] / 2**30:.1f}" if "peak_memory" in row else ""
-        rate = f"{row['labelled'] / step['median']:,.0f}"
+        rate = f"{row['images'] / step['median']:,.0f}"
         lines.append(f"| {row['title']} | {row['precision']} | {times} | {rate} | {row['validation']:.1f} | {memory} |")
     return "\n".join([*lines, ""])
 

@@ -19,26 +19,26 @@ def masked_logits(network: Network, x: Tensor, subnet: Subnet) -> Tensor:
     """Return the subnet's logits [B, classes] for x [B, 3, H, W] in [0, 1], with batch statistics."""
     x = network.stem((x - network.mean) / network.std)
     if not network.preactivation:
-        x = network.activation(network.norm.batch_statistics(x))
+        x = network.activation(network.norm.of_subnet(x))
     for block, choice in zip(network.blocks, subnet.blocks, strict=True):
         x = _block(block, x, choice)
     if network.preactivation:
-        x = network.activation(network.norm.batch_statistics(x))
+        x = network.activation(network.norm.of_subnet(x))
     logits: Tensor = network.head(x.mean((2, 3)))
     return logits
 
 
 def _block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
-    first = block.activation(block.norms[0].batch_statistics(x)) if block.preactivation else x
+    first = block.activation(block.norms[0].of_subnet(x)) if block.preactivation else x
     out = first
     last = len(block.convs) - 1
     for i, (conv, norm) in enumerate(zip(block.convs, block.norms, strict=True)):
         if block.preactivation and i > 0:
-            out = block.activation(norm.batch_statistics(out))
+            out = block.activation(norm.of_subnet(out))
             out = out * _mask(out, choice, i - 1)
         out = conv(out)
         if not block.preactivation:
-            out = norm.batch_statistics(out)
+            out = norm.of_subnet(out)
             if i < last:
                 out = block.activation(out)
                 out = out * _mask(out, choice, i)
@@ -46,7 +46,7 @@ def _block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
     if block.projection is not None:
         shortcut = block.projection(first)
         if block.projection_norm is not None:
-            shortcut = block.projection_norm.batch_statistics(shortcut)
+            shortcut = block.projection_norm.of_subnet(shortcut)
     elif block.shortcut == "padding":
         extra = block.outputs - block.inputs
         shortcut = F.pad(x[:, :, :: block.stride, :: block.stride], (0, 0, 0, 0, extra // 2, extra - extra // 2))

@@ -64,13 +64,46 @@ def test_kl_on_a_linear_model_goes_to_one_of_the_two_ends_of_the_worst_direction
 @pytest.mark.parametrize("start", ["uniform", "gaussian", "none"])
 @pytest.mark.parametrize("epsilon", [0.0, 1 / 255, EPSILON, 0.5, 1.0])
 @pytest.mark.parametrize("loss", ["cross_entropy", "kl"])
-def test_the_result_is_in_the_ball_and_in_the_range(start, epsilon, loss):
+@pytest.mark.parametrize("clamp_start", [True, False])
+def test_the_result_is_in_the_ball_and_in_the_range(start, epsilon, loss, clamp_start):
     model, x = network().eval(), images()
     settings = {"epsilon": epsilon, "step_size": 0.1, "steps": 3, "start": start, "loss": loss}
+    settings["clamp_start"] = clamp_start
     found = pgd(model, x, LABELS, **settings, generator=torch_stream("start"), reference=model(x))
     assert (found - x).abs().max() <= epsilon + 1e-6
     assert found.min() >= 0 and found.max() <= 1
     assert not found.requires_grad and found.shape == x.shape
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_start_that_is_not_clamped_is_where_the_first_gradient_is_taken(steps):
+    """TRADES' loop written out: x + 0.001 z as drawn; the ball, then [0, 1], after each step."""
+    model, x = network().double().eval(), images(dtype=torch.float64)
+    settings = MADRY | {"start": "gaussian", "loss": "kl", "steps": steps}
+    seen = []
+
+    def watched(value: Tensor) -> Tensor:
+        seen.append(value.detach())
+        return model(value)
+
+    clean = model(x).detach().softmax(1)
+    start = expected = x + 0.001 * torch.empty_like(x).normal_(generator=torch_stream("start"))
+    for _ in range(steps):
+        expected = expected.detach().requires_grad_()
+        answer = model(expected).softmax(1)
+        (slope,) = torch.autograd.grad((clean * (clean / answer).log()).sum(), expected)
+        expected = expected.detach() + 2 / 255 * slope.sign()
+        expected = torch.min(torch.max(expected, x - EPSILON), x + EPSILON).clamp(0, 1)
+    generator = torch_stream("start")
+    found = pgd(watched, x, LABELS, **settings, generator=generator, reference=model(x), clamp_start=False)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    assert torch.equal(seen[0], start)
+    assert start.min() < 0 and start.max() > 1
+    # Clamped, it begins elsewhere, and takes another way.
+    seen.clear()
+    generator = torch_stream("start")
+    other = pgd(watched, x, LABELS, **settings, generator=generator, reference=model(x), clamp_start=True)
+    assert torch.equal(seen[0], start.clamp(0, 1)) and not torch.equal(other, found)
 
 
 def test_it_raises_the_loss_of_a_network():

@@ -10,10 +10,10 @@ from ews.core.errors import EwsError
 N = 40_000
 
 
-def by_hand(image: np.ndarray, *, top: int, left: int, flip: bool, padding: int) -> np.ndarray:
+def by_hand(image: np.ndarray, *, top: int, left: int, flip: bool, padding: int, fill: int = 0) -> np.ndarray:
     """Crop one image pixel by pixel."""
     height, width, _ = image.shape
-    result = np.zeros_like(image)
+    result = np.full_like(image, fill)
     for y in range(height):
         for x in range(width):
             row, column = top + y - padding, left + x - padding
@@ -22,8 +22,9 @@ def by_hand(image: np.ndarray, *, top: int, left: int, flip: bool, padding: int)
     return result
 
 
+@pytest.mark.parametrize("fill", [0, 128, 255])
 @pytest.mark.parametrize(("size", "padding"), [((6, 6), 2), ((5, 8), 3), ((4, 4), 0)])
-def test_crop_and_flip_equals_a_loop(size, padding):
+def test_crop_and_flip_equals_a_loop(size, padding, fill):
     generator = np.random.default_rng(0)
     images = generator.integers(1, 256, (30, *size, 3), dtype=np.uint8)
     top, left = generator.integers(0, 2 * padding + 1, (2, 30))
@@ -34,9 +35,10 @@ def test_crop_and_flip_equals_a_loop(size, padding):
         left=torch.from_numpy(left),
         flip=torch.from_numpy(flip),
         padding=padding,
+        fill=fill,
     ).numpy()
     for image, got, t, lft, f in zip(images, result, top, left, flip, strict=True):
-        assert np.array_equal(got, by_hand(image, top=t, left=lft, flip=f, padding=padding))
+        assert np.array_equal(got, by_hand(image, top=t, left=lft, flip=f, padding=padding, fill=fill))
 
 
 def test_the_loader_applies_each_images_own_draw(make, images):
@@ -46,6 +48,32 @@ def test_the_loader_applies_each_images_own_draw(make, images):
     for got, i in zip(batch[0], order, strict=True):
         expected = by_hand(images[i], top=draws.top[i], left=draws.left[i], flip=draws.flip[i], padding=4)
         assert np.array_equal(got.numpy(), expected.transpose(2, 0, 1).astype(np.float32) / np.float32(255))
+
+
+@pytest.mark.parametrize("name", ["standard", "augmix"])
+def test_every_augmentation_begins_with_the_dataset_s_padding(make, images, name):
+    draws = draw(seed=0, epoch=1, count=len(images), padding=4, flip=True)
+    (batch,) = make(name, crop_fill=128).loader(np.arange(40), epoch=1, batch_size=40)
+    for got, image, top, left, flip in zip(batch[0], images, draws.top, draws.left, draws.flip, strict=True):
+        expected = by_hand(image, top=top, left=left, flip=flip, padding=4, fill=128)
+        assert np.array_equal((got.numpy() * 255).round().transpose(1, 2, 0), expected)
+
+
+def test_autoaugment_begins_with_the_dataset_s_padding(make, images):
+    """Its policy gets the image that `standard` shows."""
+    dark, grey, again = (
+        next(make("autoaugment", crop_fill=fill).loader(np.arange(40), epoch=1, batch_size=40)) for fill in (0, 128, 0)
+    )
+    assert torch.equal(dark, again)
+    changed = (dark != grey).any(dim=2)[0].flatten(1).any(dim=1)
+    offsets = draw(seed=0, epoch=1, count=len(images), padding=4, flip=True)
+    assert torch.equal(changed, torch.from_numpy((offsets.top != 4) | (offsets.left != 4)))
+
+
+@pytest.mark.parametrize("fill", [-1, 256])
+def test_a_fill_that_is_no_grey_level_is_refused(make, fill):
+    with pytest.raises(ValueError, match="fill"):
+        make("standard", crop_fill=fill)
 
 
 @pytest.mark.parametrize("name", ["standard", "autoaugment", "augmix"])

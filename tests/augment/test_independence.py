@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from ews.augment.augmentation import Augment
 from ews.augment.augmentation_registry import AUGMENTATIONS
+from ews.augment.augmentation_specs import Crop
 from ews.augment.augmentation_workers import Batches, Views
 from ews.augment.augmix.augmix import Mixer
 from ews.augment.crop import draw
@@ -54,6 +55,18 @@ def test_batch_size_changes_nothing(make, order, name, batch_size):
 def test_order_only_moves_images(make, order, name):
     sorted_views = epoch(make(name), np.sort(order))
     assert torch.equal(epoch(make(name), order), sorted_views[:, order])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_rows_say_which_random_numbers_an_image_takes(make, images, name):
+    """Of equal images the views depend on the row alone; more rows than images may be asked for."""
+    same = make(name, images=np.repeat(images[:1], 60, axis=0))
+    rows = np.array([58, 3, 3, 40, 0])
+    (expected,) = same.loader(rows, epoch=2, batch_size=5)
+    few = make(name, images=images[:2])
+    (views,) = few.loader(np.zeros(5, dtype=np.int64), epoch=2, batch_size=5, rows=rows)
+    assert torch.equal(views, expected) and torch.equal(views[:, 1], views[:, 2])
+    assert not torch.equal(views[:, 0], views[:, 1])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -122,7 +135,7 @@ def batches_of(images: np.ndarray, views: Views = take) -> Batches:
         order=np.arange(len(images)),
         batch_size=len(images),
         draws=draw(seed=0, epoch=0, count=len(images), padding=4, flip=True),
-        padding=4,
+        crop=Crop(padding=4, flip=True),
         views=views,
     )
 

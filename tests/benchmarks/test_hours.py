@@ -45,12 +45,25 @@ def test_trainings_of_one_kind_cost_the_same(studies: dict[str, hours.Cells]) ->
 
 def test_hours_by_hand(studies: dict[str, hours.Cells]) -> None:
     """Two datasets x 9 training runs x 400 epochs of 352 steps of a second and a validation of 8 take 720 hours."""
-    measured = {
-        kind: {"step": {"median": 1.0}, "validation": 8.0, "labelled": 128} for kind in kinds(studies["table1"])
-    }
+    measured = {kind: {"step": {"median": 1.0}, "validation": 8.0} for kind in kinds(studies["table1"])}
     assert hours.hours(studies["table1"], measured) == pytest.approx(18 * 400 * 360 / 3600)
     measured.popitem()
     assert hours.hours(studies["table1"], measured) is None
+
+
+def test_extra_images_take_twice_as_many_steps_only_in_a_pass(studies: dict[str, hours.Cells]) -> None:
+    cells = {cell.method.name: cell for cell in studies["table4"].values() if cell.architecture.name == "wrn34_10"}
+    mixed = cells["trades+awp+rst"]
+    content = mixed.model_dump(mode="json")
+    (rst,) = (part for part in content["method"]["components"] if part["name"] == "rst")
+    rst["parameters"]["epoch"] = "pass"
+    whole = Cell.model_validate_json(json.dumps(content))
+    # A step costs the same; 45,000 labelled images, 64 of them in a batch.
+    assert hours.kind(whole) == hours.kind(mixed)
+    measured = {hours.kind(mixed): {"step": {"median": 2.0}, "validation": 10.0}}
+    assert hours.hours({"run": mixed}, measured) == pytest.approx(200 * (352 * 2 + 10) / 3600)
+    assert hours.hours({"run": whole}, measured) == pytest.approx(200 * (704 * 2 + 10) / 3600)
+    assert hours.steps_of(mixed) == hours.steps_of(cells["trades"]) == 352
 
 
 def tiny(cell: Cell) -> Cell:

@@ -36,10 +36,10 @@ def build_network(
 def build_augmentation(
     entry: Mapping[str, Any], *, images: np.ndarray, seed: int, device: torch.device | str, workers: int
 ) -> Augment:
-    """Build an augmentation, e.g. of ``{"name": "standard", "padding": 4, "flip": True}``."""
+    """Build an augmentation, e.g. of ``{"name": "standard", "padding": 4, "flip": True}``; crop_fill: of the crop."""
     values = dict(entry)
     parameters = AUGMENTATIONS.find(values.pop("name")).parameters
-    crop = Crop(padding=values.pop("padding"), flip=values.pop("flip"))
+    crop = Crop(padding=values.pop("padding"), flip=values.pop("flip"), fill=values.pop("crop_fill", 0))
     source = Source(images=images, seed=seed, device=device, workers=workers)
     return augment.build(parameters.model_validate(values), source, crop)
 

@@ -18,7 +18,7 @@ def square(value: int) -> int:
     return value * value
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_work_is_bounded_ahead_of_the_result_in_use(workers: int) -> None:
     taken = 0
 
@@ -31,8 +31,16 @@ def test_work_is_bounded_ahead_of_the_result_in_use(workers: int) -> None:
     results = run_all(square, items(), workers=workers)
     for used, result in enumerate(results, start=1):
         assert result == (used - 1) ** 2
-        assert taken <= used + AHEAD * workers
+        assert taken <= used + (AHEAD * workers if workers > 1 else 0)
     assert taken == 40
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_none_and_one_are_this_process(workers: int) -> None:
+    # A function of this place cannot be sent to another process.
+    assert list(run_all(lambda value: (value, os.getpid()), range(3), workers=workers)) == [
+        (value, os.getpid()) for value in range(3)
+    ]
 
 
 def crash(value: int) -> int:

@@ -20,6 +20,7 @@ from ews.methods.component import Batch, Context, Metrics
 from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews
 from ews.models.network import Network
+from ews.models.norm import running_statistics
 
 SEED, CLASSES, SIZE = 5, 4, 10
 EPSILON, STEP, STEPS = 8 / 255, 3 / 255, 4
@@ -33,6 +34,7 @@ ATTACK: dict[str, Any] = {
 }
 AT = {"name": "at", "attack_mode": "train", **ATTACK}
 TRADES = {"name": "trades", "attack_mode": "eval", "beta": 6.0, **ATTACK}
+CLAMPED = {**TRADES, "clamp_start": True}
 AWP = {"name": "awp", "gamma": 0.05, "warmup_epochs": 0}
 EWS: dict[str, Any] = {
     "name": "ews",
@@ -139,16 +141,16 @@ def ews_of(method: Method) -> Ews:
     return extra
 
 
-def plain_attack(name: str, network: Network, images: Tensor, labels: Tensor, *, views: int = 1) -> Tensor:
+def plain_attack(name: str, network: Network, images: Tensor, labels: Tensor, *, clamped: bool = False) -> Tensor:
     """PGD with its loop written out: the objective's loss, start and mode of the network."""
     reference = copy.deepcopy(network).train(name == "at")
     generator = torch_stream(SEED, "attack", 0)
     noise = torch.empty_like(images)
-    start = (
-        noise.uniform_(-EPSILON, EPSILON, generator=generator) if name == "at" else noise.normal_(generator=generator)
-    )
-    found = (images + (1.0 if name == "at" else 0.001) * start).clamp(0, 1)
-    found = torch.min(torch.max(found, images - EPSILON), images + EPSILON)
+    if name == "at":
+        found = (images + noise.uniform_(-EPSILON, EPSILON, generator=generator)).clamp(0, 1)
+    else:
+        found = images + 0.001 * noise.normal_(generator=generator)
+        found = found.clamp(0, 1) if clamped else found
     with torch.no_grad():
         clean = reference(images)
     for _ in range(STEPS):
@@ -161,13 +163,18 @@ def plain_attack(name: str, network: Network, images: Tensor, labels: Tensor, *,
 
 @pytest.mark.parametrize("views", [1, 3])
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", [*OBJECTIVES, pytest.param(CLAMPED, id="trades, clamped")])
 def test_the_attack_is_that_of_its_paper(objective: dict[str, Any], network: str, views: int) -> None:
     context = make_context(network)
     batch = make_batch(views=views)
+    # Ends of the range, where a start lies outside of it.
+    batch = replace(batch, images=(1.4 * batch.images - 0.2).clamp(0, 1))
     prepared = make(context, objective).objective.prepare(batch)
     attacked = prepared.extra[ADVERSARIAL]
-    expected = plain_attack(objective["name"], context.network, batch.images.flatten(0, 1), batch.labels.repeat(views))
+    flat, repeated = batch.images.flatten(0, 1), batch.labels.repeat(views)
+    expected = plain_attack(
+        objective["name"], context.network, flat, repeated, clamped=objective.get("clamp_start", False)
+    )
     assert attacked.shape == batch.images.shape and not attacked.requires_grad
     torch.testing.assert_close(attacked.flatten(0, 1), expected, rtol=0, atol=1e-12)
     assert attacked.min() >= 0 and attacked.max() <= 1
@@ -249,29 +256,49 @@ def test_with_ews_the_gradient_is_that_of_the_joint_loss(objective: dict[str, An
     assert distilled > 1e-4
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_reward_is_the_subnet_s_accuracy_on_the_same_attacked_images(objective: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("objective", "running"),
+    [
+        pytest.param(AT, False, id="at"),
+        pytest.param(TRADES, True, id="trades"),
+        pytest.param({**TRADES, "reward_mode": "eval"}, True, id="trades, eval"),
+        pytest.param({**TRADES, "reward_mode": "train"}, False, id="trades, train"),
+    ],
+)
+def test_the_reward_is_the_subnet_s_accuracy_on_the_same_attacked_images(
+    objective: dict[str, Any], running: bool
+) -> None:
+    """By batch statistics as the released script of AT has it, by the running ones as that of TRADES."""
     context = make_context()
-    method, batch = make(context, objective, EWS), make_batch()
+    method, batch = make(context, objective, {**EWS, "samples": 8}), make_batch()
     prepared = method.objective.prepare(batch)
-    measured: list[tuple[Any, float]] = []
+    subnets_seen: list[Any] = []
+    measured: list[float] = []
     extra = ews_of(method)
     update = extra.search.update
 
     def spy(reward: Callable[[list[Any]], Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         def spied(subnets: list[Any]) -> Tensor:
             values = reward(subnets)
-            measured.extend(zip(subnets, values.tolist(), strict=True))
+            subnets_seen.extend(subnets)
+            measured.extend(values.tolist())
             return values
 
         return update(spied, generator)
 
     extra.search.update = spy  # type: ignore[method-assign]
     extra.begin(prepared, method.objective)
-    assert len(measured) == 2
-    for subnet, value in measured:
-        right = context.network(prepared.extra[ADVERSARIAL][0], subnet=subnet).argmax(1) == batch.labels
-        assert value == pytest.approx(float(right.double().mean()))
+
+    def accuracies() -> list[float]:
+        images = prepared.extra[ADVERSARIAL][0]
+        right = [context.network(images, subnet=subnet).argmax(1) == batch.labels for subnet in subnets_seen]
+        return [float(one.double().mean()) for one in right]
+
+    by_batch = accuracies()
+    with running_statistics(context.network):
+        by_running = accuracies()
+    assert len(by_batch) == 8 and by_batch != by_running
+    assert measured == pytest.approx(by_running if running else by_batch)
 
 
 def perturbed(network: Network, loss: Tensor, gamma: float) -> dict[str, Tensor]:

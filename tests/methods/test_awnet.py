@@ -18,18 +18,20 @@ from ews.core.seeds import torch_stream
 from ews.methods.adversarial_objective import ADVERSARIAL
 from ews.methods.awnet import awnet
 from ews.methods.awnet.awnet import Awnet
+from ews.methods.awnet.awnet_spec import AwnetParameters
 from ews.methods.component import Batch, Context
 from ews.methods.compose import Method
 from ews.models.awnet.awnet import routing
 from ews.models.network import Network
 from ews.pipeline.study.methods import components
+from ews.subnets.distil import kl_divergence
 
 SEED, CLASSES, SIZE = 5, 4, 6
 EPSILON, STEP, STEPS = 8 / 255, 3 / 255, 3
 BACKBONE = {"network": "cifar_resnet", "depth": 8, "width": 4}
 AWNET: dict[str, Any] = {
-    **{"name": "awnet", "weight_rate": 0.1, "type_weight": 0.7},
-    **{"epsilon": EPSILON, "step_size": STEP, "steps": STEPS, "attack_mode": "eval"},
+    **{"name": "awnet", "weight_rate": 0.1, "type_weight": 0.7, "divergence_weight": 0.4},
+    **{"epsilon": EPSILON, "step_size": STEP, "steps": STEPS, "attack_mode": "eval", "start": "gaussian"},
     **{"validation_steps": 4, "validation_step_size": 2 / 255, "validation_images": None},
     "teachers": {role: {"run": role, "weights": "last", "architecture": BACKBONE} for role in ("clean", "robust")},
 }
@@ -98,7 +100,7 @@ def kl(p: Tensor, q: Tensor) -> Tensor:
 def ascended(network: Network, images: Tensor, labels: Tensor, start: Tensor, steps: int, size: float) -> Tensor:
     """PGD with its loop written out, in evaluation mode."""
     network = copy.deepcopy(network).eval()
-    found = (images + start).clamp(0, 1)
+    found = images + start
     for _ in range(steps):
         found = found.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(F.cross_entropy(network(found), labels), found)
@@ -108,20 +110,32 @@ def ascended(network: Network, images: Tensor, labels: Tensor, start: Tensor, st
 
 
 def uniform(images: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.empty_like(images).uniform_(-EPSILON, EPSILON, generator=generator)
+    """Return how far from the images to start: uniform in the ball, within [0, 1]."""
+    noise = torch.empty_like(images).uniform_(-EPSILON, EPSILON, generator=generator)
+    return (images + noise).clamp(0, 1) - images
 
 
+def gaussian(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return how far from the images MTARD starts, wherever that is."""
+    return 0.001 * torch.empty_like(images).normal_(generator=generator)
+
+
+@pytest.mark.parametrize("begin", [uniform, gaussian])
 @pytest.mark.parametrize("views", [1, 3])
-def test_the_attack_is_pgd_on_the_whole_network_and_each_teacher_sees_its_images(views: int) -> None:
+def test_the_attack_is_pgd_on_the_whole_network_and_each_teacher_sees_its_images(
+    views: int, begin: Callable[[Tensor, torch.Generator], Tensor]
+) -> None:
     context, batch = make_context(), make_batch(views=views)
+    # Ends of the range, where a start lies outside of it.
+    batch = replace(batch, images=(1.4 * batch.images - 0.2).clamp(0, 1))
     with torch.no_grad():
         # A router that says something: else nothing tells whether the attack saw it.
         for head in context.network.router.signal_heads:
             nn.init.normal_(head.weight, generator=torch_stream("test", "heads"))
     before = copy.deepcopy(context.network.state_dict())
-    prepared = objective(make(context)).prepare(batch)
+    prepared = objective(make(context, start=begin.__name__)).prepare(batch)
     images, labels = batch.images.flatten(0, 1), batch.labels.repeat(views)
-    start = uniform(images, torch_stream(SEED, "attack", 0))
+    start = begin(images, torch_stream(SEED, "attack", 0))
     expected = ascended(context.network, images, labels, start, STEPS, STEP)
     attacked = prepared.extra[ADVERSARIAL]
     torch.testing.assert_close(attacked.flatten(0, 1), expected, rtol=0, atol=1e-12)
@@ -155,7 +169,7 @@ def test_the_gradient_is_that_of_the_loss_as_printed(views: int) -> None:
         losses.append(kl(context.teachers[role](shown), backbone(shown)))
     _, types = twin.router.train()((torch.cat([images, attacked]) - 0.5) / 0.2)
     kinds = torch.tensor([0] * len(images) + [1] * len(images))
-    loss = 0.5 * losses[0] + 0.5 * losses[1] + 0.7 * F.cross_entropy(types, kinds)
+    loss = 0.4 * (0.5 * losses[0] + 0.5 * losses[1]) + 0.7 * F.cross_entropy(types, kinds)
     loss.backward()
     found = {name: parameter.grad for name, parameter in context.network.named_parameters()}
     first, second = ({name: p.grad for name, p in backbone.named_parameters()} for backbone in backbones)
@@ -175,6 +189,56 @@ def test_the_gradient_is_that_of_the_loss_as_printed(views: int) -> None:
     assert float(metrics["robust_divergence"]) == pytest.approx(float(losses[1].detach()))
     assert float(metrics["type_error"]) == pytest.approx(float((types.argmax(1) != kinds).double().mean()))
     assert all(parameter.grad is None for teacher in context.teachers.values() for parameter in teacher.parameters())
+
+
+def mtard(student: Tensor, teacher: Tensor) -> Tensor:
+    """Return what MTARD's code takes for the divergence of a batch: a mean over examples and classes.
+
+    With 1e-5 in the teacher's logarithm; on the 100 classes of CIFAR-100 ten times that mean.
+    """
+    classes = student.shape[1]
+    answer, truth = student.softmax(1), teacher.softmax(1)
+    total = torch.zeros((), dtype=student.dtype)
+    for example in range(len(student)):
+        for c in range(classes):
+            total = total + truth[example, c] * ((truth[example, c] + 1e-5).log() - answer[example, c].log())
+    return (10 if classes == 100 else 1) * total / (len(student) * classes)
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_at_a_weight_of_a_tenth_the_divergences_are_mtard_s(classes: int) -> None:
+    """On both CIFARs: the same gradient, and values that the 1e-5 alone sets apart, by at most 1e-5 for each class."""
+    generator = torch_stream("test", "logits", classes)
+    student, teacher = (3 * torch.randn(5, classes, generator=generator, dtype=torch.float64) for _ in range(2))
+    student.requires_grad_()
+    default = AwnetParameters().divergence_weight
+    ours, theirs = default * kl_divergence(teacher, student).mean(), mtard(student, teacher)
+    slopes = [torch.autograd.grad(value, student)[0] for value in (ours, theirs)]
+    torch.testing.assert_close(*slopes, rtol=1e-10, atol=1e-14)
+    assert 0 < float((theirs - ours).detach()) <= 0.1 * classes * 1e-5
+
+
+def test_the_divergences_weight_moves_neither_their_weights_nor_the_types_part() -> None:
+    """The loss is linear in it; the rule of the weights has shares of losses alone."""
+    found = []
+    for weight in (0.0, 0.1, 1.0):
+        context = make_context()
+        method = make(context, divergence_weight=weight)
+        metrics = method.gradients(make_batch())
+        found.append((metrics, context.network.stem.weight.grad, context.network.router.extractor[0].weight.grad))
+    assert float(found[0][1].abs().sum()) == 0 < float(found[0][2].abs().sum())
+    torch.testing.assert_close(found[1][1], 0.1 * found[2][1])
+    torch.testing.assert_close(found[1][2] - found[0][2], 0.1 * (found[2][2] - found[0][2]))
+    for name in ("clean_divergence", "robust_divergence", "clean_weight"):
+        assert torch.equal(found[1][0][name], found[2][0][name])
+    weights = []
+    for weight in (0.1, 1.0):
+        context = make_context()
+        method = make(context, divergence_weight=weight)
+        for number in range(3):  # The network stays as it is: the same losses.
+            method.gradients(make_batch(number))
+        weights.append(method.state_dict()["awnet"]["weights"])
+    assert torch.equal(*weights) and weights[0].tolist() != [0.5, 0.5]
 
 
 def moved(losses: list[tuple[float, float]], rates: list[float]) -> list[float]:
@@ -368,7 +432,7 @@ def test_the_router_learns_to_tell_the_types_apart() -> None:
     context = make_context()
     # What an attack changes is visible where nothing else varies: plain grey images.
     batch = replace(make_batch(), images=torch.full((1, SIZE, 3, 8, 8), 0.5, dtype=torch.float64))
-    method = make(context)
+    method = make(context, start="uniform")
     optimizer = torch.optim.SGD(context.network.parameters(), lr=0.1, momentum=0.9)
     errors = []
     for _ in range(60):
@@ -390,6 +454,8 @@ def test_the_router_learns_to_tell_the_types_apart() -> None:
     [
         ({"weight_rate": 1.0}, "weight_rate"),
         ({"type_weight": -1.0}, "type_weight"),
+        ({"divergence_weight": -0.1}, "divergence_weight"),
+        ({"start": "none"}, "'uniform' or 'gaussian'"),
         ({"attack_mode": "test"}, "attack_mode"),
     ],
 )

@@ -1,5 +1,7 @@
 """The sliced computation of a subnet against the masked one: the whole network, with zeros for what is dropped."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,16 +10,26 @@ from torch import Tensor
 
 from ews.models.block import Block
 from ews.models.network import Network
+from ews.models.norm import running_statistics
 from ews.models.space import choices
 from ews.models.subnet import BlockChoice, Subnet
 from ews.subnets.search import build as build_search
 
+Normed = Callable[[torch.nn.BatchNorm2d, Tensor], Tensor]
 
-def normed(norm: torch.nn.BatchNorm2d, x: Tensor) -> Tensor:
+
+def by_batch(norm: torch.nn.BatchNorm2d, x: Tensor) -> Tensor:
     mean = x.mean((0, 2, 3), keepdim=True)
     variance = (x - mean).square().mean((0, 2, 3), keepdim=True)
     scaled = (x - mean) / (variance + norm.eps).sqrt()
     return scaled * norm.weight.view(1, -1, 1, 1) + norm.bias.view(1, -1, 1, 1)
+
+
+def by_running(norm: torch.nn.BatchNorm2d, x: Tensor) -> Tensor:
+    mean, variance, weight, bias = (
+        value.view(1, -1, 1, 1) for value in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    return (x - mean) / (variance + norm.eps).sqrt() * weight + bias
 
 
 def active(part: Block | Network, x: Tensor) -> Tensor:
@@ -28,7 +40,7 @@ def active(part: Block | Network, x: Tensor) -> Tensor:
     return torch.logaddexp(torch.zeros_like(x), beta * x) / beta
 
 
-def masked_block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
+def masked_block(block: Block, x: Tensor, choice: BlockChoice, normed: Normed) -> Tensor:
     first = active(block, normed(block.norms[0], x)) if block.preactivation else x
     y = first
     for i, conv in enumerate(block.convs):
@@ -57,12 +69,12 @@ def masked_block(block: Block, x: Tensor, choice: BlockChoice) -> Tensor:
     return total if block.preactivation else active(block, total)
 
 
-def masked(network: Network, x: Tensor, subnet: Subnet) -> Tensor:
+def masked(network: Network, x: Tensor, subnet: Subnet, normed: Normed = by_batch) -> Tensor:
     x = F.conv2d((x - network.mean) / network.std, network.stem.weight, padding=1)
     if not network.preactivation:
         x = active(network, normed(network.norm, x))
     for block, choice in zip(network.blocks, subnet.blocks, strict=True):
-        x = masked_block(block, x, choice)
+        x = masked_block(block, x, choice, normed)
     if network.preactivation:
         x = active(network, normed(network.norm, x))
     return F.linear(x.mean((2, 3)), network.head.weight, network.head.bias)
@@ -122,3 +134,53 @@ def test_subnet_passes_leave_the_statistics_alone_and_ignore_the_mode(network, i
     evaluation = network.eval()(images(8), subnet)
     assert torch.equal(training, evaluation)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def move_statistics(network: Network) -> None:
+    """Running statistics that are neither the first ones nor a batch's."""
+    generator = torch.Generator().manual_seed(3)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3, generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("width", "rounding"), [(0.7, "ceil"), (0.1, "ceil"), (0.75, "expected")])
+def test_with_running_statistics_sliced_equals_the_masked_network_in_evaluation_mode(
+    network, images, width, rounding, training
+):
+    network = network.double().train(training)
+    move_statistics(network)
+    network.set_dropout(0.5, place="residual")
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    subnet = build_search("random", network, size(width, rounding)).sample(torch.Generator().manual_seed(4))
+    x = images(dtype=torch.float64)
+    with running_statistics(network):
+        sliced = network(x, subnet)
+    torch.testing.assert_close(sliced, masked(network, x, subnet, by_running), rtol=1e-9, atol=1e-9)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    # An image's answer depends on no other image; and the next pass is by its batch again.
+    with running_statistics(network):
+        torch.testing.assert_close(network(x[:1], subnet), sliced[:1])
+    torch.testing.assert_close(network(x, subnet), masked(network, x, subnet), rtol=1e-9, atol=1e-9)
+
+
+def test_full_width_with_running_statistics_is_evaluation_mode_bit_for_bit(network, images):
+    x = images(8)
+    move_statistics(network)
+    everything = network.space.everything(device="cpu")
+    with running_statistics(network):
+        assert torch.equal(network(x, everything), network.eval()(x))
+        assert torch.equal(network.train()(x), network(x))
+
+
+def test_running_statistics_nest_and_end_with_an_error(network, images):
+    x, everything = images(), network.space.everything(device="cpu")
+    before = network(x, everything)
+    with pytest.raises(KeyError), running_statistics(network):
+        with running_statistics(network):
+            inner = network(x, everything)
+        assert torch.equal(network(x, everything), inner)
+        raise KeyError
+    assert torch.equal(network(x, everything), before) and not torch.equal(inner, before)

@@ -25,8 +25,9 @@ def taught(content: dict[str, Any]) -> None:
     """Make params.yaml plan one student, whose teacher no study lists; each trains in a second."""
     tiny(content)
     content["recipes"]["digits"]["adversarial"] |= {"epochs": 2, "batch_size": 32, "train_images": 96}
-    content["methods"]["at"] |= {"steps": 1, "validation_steps": 1, "validation_images": 20}
-    content["methods"]["mixacm"] |= {"validation_steps": 1, "validation_images": 20}
+    attack = {"validation_steps": 1, "validation_step_size": 0.1, "validation_images": 20}
+    content["methods"]["at"] |= {"steps": 1, "step_size": 0.1, **attack}
+    content["methods"]["mixacm"] |= attack
     content["studies"]["tiny"] |= {"method": ["mixacm"], "evaluations": ["clean"]}
 
 

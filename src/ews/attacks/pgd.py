@@ -26,6 +26,7 @@ def pgd(
     start: Start,
     loss: Loss,
     generator: torch.Generator | None,
+    clamp_start: bool = True,
     reference: Tensor | None = None,
     initial: Tensor | None = None,
 ) -> Tensor:
@@ -46,8 +47,11 @@ def pgd(
             (where the gradient of ``kl`` vanishes).
         loss: ``cross_entropy`` with the labels; ``kl``: KL(softmax(reference) || softmax(logits)).
         generator: source of the start, on the device of ``images``; None is torch's global generator.
+        clamp_start: whether the start is moved into the ball and into [0, 1] before the first gradient. False leaves
+            that to the first step, as in the code of TRADES: the first gradient is then taken where the start was
+            drawn, also where a pixel lies outside of [0, 1].
         reference: for ``kl``, the logits on the clean images [B, classes]; no gradient flows into it.
-        initial: where to start in place of ``start``, like ``images``; moved into the ball and into [0, 1].
+        initial: where to start in place of ``start``, like ``images``.
 
     Returns:
         adversarial images of the shape, type and device of ``images``, detached, in the ball and in [0, 1].
@@ -65,7 +69,7 @@ def pgd(
     # Rounded at most half a unit in the last place off the ball, and never out of [0, 1].
     low, high = (images - epsilon).clamp_(0, 1), (images + epsilon).clamp_(0, 1)
     begin = _start(images, start, epsilon, generator) if initial is None else initial.detach()
-    attacked = begin.clamp(low, high)
+    attacked = begin.clamp(low, high) if clamp_start else begin.detach()
     for _ in range(steps):
         attacked.requires_grad_()
         with torch.enable_grad():

@@ -35,16 +35,19 @@ class Augment(Protocol):
     views: int
     """V, the number of views of each image in a batch; the first is the one that the labels supervise."""
 
-    def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
+    def loader(
+        self, order: np.ndarray, *, epoch: int, batch_size: int, rows: np.ndarray | None = None
+    ) -> Iterator[Tensor]:
         """Yield float32 [V, B, 3, H, W] in [0, 1] on the device, image after image as ``order`` says.
 
-        What becomes of an image is a function of (seed, epoch, its index) alone: not of the order,
+        What becomes of an image is a function of (seed, epoch, its row) alone: not of the order,
         the batch size, which other images are there, or the number of workers.
 
         Args:
             order: int64 [n], indices into the training images. The last batch holds what remains.
             epoch: counts from 0.
             batch_size: B, images per batch (each in V views).
+            rows: int64 [n], which random numbers of the epoch each image takes; None: those of its index.
         """
         ...
 

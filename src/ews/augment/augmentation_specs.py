@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 class Crop(Section):
     """What `standard` augmentation means for one dataset; every augmentation begins with it."""
 
-    padding: int = Field(ge=0, le=64, description="Zero padding before the random crop, pixels; 0: no crop.")
+    padding: int = Field(ge=0, le=64, description="Padding before the random crop, pixels; 0: no crop.")
     flip: bool = Field(description="Random horizontal flip with probability 1/2.")
+    fill: int = Field(
+        default=0, ge=0, le=255, description="Grey level of the padding; 128 in the released adversarial scripts."
+    )
 
 
 class AugmentationParameters(Section):

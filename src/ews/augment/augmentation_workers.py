@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ews.augment.augmentation import Source
 from ews.augment.augmentation_specs import Crop
-from ews.augment.crop import Draws, check_crop, crop_and_flip, draw, parts, to_float
+from ews.augment.crop import Draws, check_crop, crop_and_flip, draws_of, parts, to_float
 from ews.core.seeds import torch_stream
 
 Views = Callable[[np.ndarray, int], np.ndarray]
@@ -25,28 +25,29 @@ class Batches(Dataset[Tensor]):
     """
 
     def __init__(
-        self, *, images: np.ndarray, order: np.ndarray, batch_size: int, draws: Draws, padding: int, views: Views
+        self, *, images: np.ndarray, order: np.ndarray, batch_size: int, draws: Draws, crop: Crop, views: Views
     ) -> None:
+        """Take an epoch: ``draws`` has a row for each image of ``order``."""
         self._images = images
-        self._parts = list(parts(order, batch_size))
-        self._draws = draws
-        self._padding = padding
+        self._order = list(parts(order, batch_size))
+        self._draws = [draws.of(rows) for rows in parts(np.arange(len(order)), batch_size)]
+        self._crop = crop
         self._views = views
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._order)
 
     def __getitem__(self, number: int) -> Tensor:
-        indices = self._parts[number]
+        draws = self._draws[number]
         cropped = crop_and_flip(
-            torch.from_numpy(self._images[indices]),
-            top=torch.from_numpy(self._draws.top[indices]),
-            left=torch.from_numpy(self._draws.left[indices]),
-            flip=torch.from_numpy(self._draws.flip[indices]),
-            padding=self._padding,
+            torch.from_numpy(self._images[self._order[number]]),
+            top=torch.from_numpy(draws.top),
+            left=torch.from_numpy(draws.left),
+            flip=torch.from_numpy(draws.flip),
+            padding=self._crop.padding,
+            fill=self._crop.fill,
         ).numpy()
-        seeds = self._draws.seeds[indices].tolist()
-        views = [self._views(image, seed) for image, seed in zip(cropped, seeds, strict=True)]
+        views = [self._views(image, seed) for image, seed in zip(cropped, draws.seeds.tolist(), strict=True)]
         return torch.from_numpy(np.stack(views, axis=1))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,18 +81,19 @@ class ImageByImage:
         self._seed = source.seed
         self._device = torch.device(source.device)
         self._workers = source.workers
-        self._padding = crop.padding
-        self._flip = crop.flip
+        self._crop = crop
 
-    def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
+    def loader(
+        self, order: np.ndarray, *, epoch: int, batch_size: int, rows: np.ndarray | None = None
+    ) -> Iterator[Tensor]:
         """Yield float32 [V, B, 3, H, W], made ahead by the workers; see :class:`ews.augment.augmentation.Augment`."""
-        count = len(self._images)
+        draws = draws_of(order, rows, count=len(self._images), seed=self._seed, epoch=epoch, crop=self._crop)
         batches = Batches(
             images=self._images,
             order=order,
             batch_size=batch_size,
-            draws=draw(seed=self._seed, epoch=epoch, count=count, padding=self._padding, flip=self._flip),
-            padding=self._padding,
+            draws=draws,
+            crop=self._crop,
             views=self._make_views,
         )
         cuda = self._device.type == "cuda"

@@ -1,4 +1,4 @@
-"""Random crop with zero padding and horizontal flip: the start of every augmentation, drawn per epoch at once."""
+"""Random crop of the padded image and horizontal flip: the start of every augmentation, drawn per epoch at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ews.augment.augmentation_specs import Crop
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream
 
@@ -25,6 +26,10 @@ class Draws:
     flip: np.ndarray
     seeds: np.ndarray
 
+    def of(self, rows: np.ndarray) -> "Draws":
+        """Return the draws of some rows, int64 [n], in their order."""
+        return Draws(top=self.top[rows], left=self.left[rows], flip=self.flip[rows], seeds=self.seeds[rows])
+
 
 def draw(*, seed: int, epoch: int, count: int, padding: int, flip: bool) -> Draws:
     """Draw for the first ``count`` images of an epoch.
@@ -38,20 +43,38 @@ def draw(*, seed: int, epoch: int, count: int, padding: int, flip: bool) -> Draw
     return Draws(top=offsets[:, 0], left=offsets[:, 1], flip=heads & flip, seeds=words[:, 3])
 
 
-def crop_and_flip(images: Tensor, *, top: Tensor, left: Tensor, flip: Tensor, padding: int) -> Tensor:
-    """Cut an H x W window out of each zero-padded image and mirror it left to right where ``flip`` is set.
+def draws_of(order: np.ndarray, rows: np.ndarray | None, *, count: int, seed: int, epoch: int, crop: Crop) -> Draws:
+    """Return what the images of ``order`` draw in an epoch: each by its index, or as ``rows`` say.
+
+    Args:
+        order: int64 [n], indices into ``count`` images.
+        rows: int64 [n], or None.
+        count: images that there are.
+        seed: as in :func:`draw`; so is ``epoch``.
+        crop: the dataset's.
+    """
+    if rows is None:
+        rows = order
+    else:
+        count = int(rows.max(initial=-1)) + 1
+    return draw(seed=seed, epoch=epoch, count=count, padding=crop.padding, flip=crop.flip).of(rows)
+
+
+def crop_and_flip(images: Tensor, *, top: Tensor, left: Tensor, flip: Tensor, padding: int, fill: int = 0) -> Tensor:
+    """Cut an H x W window out of each padded image and mirror it left to right where ``flip`` is set.
 
     Args:
         images: uint8 [B, H, W, 3].
         top: int64 [B] in 0..2*padding; ``padding`` leaves the image where it is. ``left`` likewise.
         flip: bool [B].
-        padding: pixels of zeros on each side.
+        padding: pixels on each side.
+        fill: their grey level, 0..255.
 
     Returns:
         uint8 [B, H, W, 3].
     """
     count, height, width, _ = images.shape
-    padded = functional.pad(images, (0, 0, padding, padding, padding, padding))
+    padded = functional.pad(images, (0, 0, padding, padding, padding, padding), value=fill)
     across = torch.arange(width, device=images.device)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.where(flip[:, None], width - 1 - across, across)

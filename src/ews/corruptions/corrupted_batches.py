@@ -38,7 +38,7 @@ def batches(
         batch: images per array but for a block's last, 1 or more.
         seed: names the random streams.
         profile: whose constants.
-        workers: processes, 1 or more; 1 is this process.
+        workers: processes, 0 or more; 0 and 1 are this process.
 
     Yields:
         uint8 [batch or fewer, H, W, 3].

@@ -76,7 +76,7 @@ def write(
         about: what it is made of and how (JSON types): all on which its bytes depend but the code.
         code: fingerprint of the code that makes it.
         step: how large the pieces are, in which a partial file must agree.
-        workers: processes, 1 or more; changes no byte.
+        workers: processes, 0 or more; changes no byte.
         label: what is shown while it works.
 
     Raises:

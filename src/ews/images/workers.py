@@ -28,13 +28,13 @@ def run_all(task: Callable[[Item], Result], items: Iterable[Item], *, workers: i
     Args:
         task: picklable where there are workers.
         items: taken as they are needed: at most ``AHEAD * workers`` results are ahead of the one that is yielded.
-        workers: 1 runs everything in this process, more in as many processes, which end with this one.
+        workers: 0 and 1 run everything in this process, more in as many processes, which end with this one.
 
     Raises:
-        EwsError: ``workers`` is less than 1, or a worker was killed.
+        EwsError: ``workers`` is negative, or a worker was killed.
     """
     check_workers(workers)
-    if workers == 1:
+    if workers <= 1:
         for item in items:
             yield task(item)
         return
@@ -48,13 +48,13 @@ def run_all(task: Callable[[Item], Result], items: Iterable[Item], *, workers: i
 
 
 def check_workers(workers: int) -> None:
-    """Refuse a number of workers below 1.
+    """Refuse a negative number of workers.
 
     Raises:
         EwsError: it is.
     """
-    if workers < 1:
-        raise EwsError(f"{workers} workers: valid is 1 or more.")
+    if workers < 0:
+        raise EwsError(f"{workers} workers: valid is 0 (no process beside this one) or more.")
 
 
 @contextmanager

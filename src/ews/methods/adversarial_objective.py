@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ews.attacks.mode import frozen_statistics
-from ews.attacks.pgd import pgd
+from ews.attacks.pgd import Start, pgd
 from ews.core.seeds import torch_stream
 from ews.methods.adversarial_objective_spec import AdversarialParameters
 from ews.methods.component import Batch, Context, Objective
@@ -62,8 +62,8 @@ class Adversarial(Objective):
         """Return x' [B, 3, H, W], detached, for images [B, 3, H, W] and labels [B]."""
         raise NotImplementedError
 
-    def ascend(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return images after PGD on the cross-entropy from a uniform start, as the parameters say, detached."""
+    def ascend(self, images: Tensor, labels: Tensor, *, start: Start = "uniform", clamp_start: bool = True) -> Tensor:
+        """Return images after PGD on the cross-entropy, as the parameters say, detached."""
         return pgd(
             self.context.logits,
             images,
@@ -71,7 +71,8 @@ class Adversarial(Objective):
             epsilon=self.epsilon,
             step_size=self.step_size,
             steps=self.steps,
-            start="uniform",
+            start=start,
+            clamp_start=clamp_start,
             loss="cross_entropy",
             generator=self._generator,
         )

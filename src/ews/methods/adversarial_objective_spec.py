@@ -4,11 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from ews.attacks.effort import Effort
 from ews.core.values import Count, Level, StepSize
 from ews.methods.method_specs import MethodParameters
 
 EIGHT_LEVELS = 8 / 255
 TWO_LEVELS = 2 / 255
+ATTACKS = (Effort(), Effort("epsilon", "validation_step_size", "validation_steps"))
+"""Of :class:`AdversarialParameters`: the attack on training images, and that on validation images."""
 
 
 class AdversarialParameters(MethodParameters):

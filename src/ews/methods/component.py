@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from ews.methods.epoch_sizes import MixtureParameters
 from ews.models.network import Network
 from ews.models.subnet import Subnet
 
@@ -168,11 +169,14 @@ class Objective(Component):
     Attributes:
         adversarial: whether :meth:`validation_images` attacks; the clean validation error is then recorded as well.
         validation_count: number of validation images to measure on, a fixed stratified subset; None: all.
+        reward_mode: whether subnets whose accuracy is a search's reward normalise by the batch (``train``), as the
+            subnet that is distilled does, or by the running statistics (``eval``).
     """
 
     kind = "objective"
     adversarial: ClassVar[bool] = False
     validation_count: int | None = None
+    reward_mode: Literal["train", "eval"] = "train"
 
     def prepare(self, batch: Batch) -> Batch:
         """Add to the batch what the loss needs at the unchanged weights, e.g. adversarial examples.
@@ -206,11 +210,11 @@ class Data(Component):
     """Says what batches are made of.
 
     Attributes:
-        share: of each batch that comes from the dataset's extra images (:mod:`ews.data.extra`), in (0, 1).
+        mixture: how the dataset's extra images (:mod:`ews.data.extra`) are mixed in.
     """
 
     kind = "data"
-    share: float
+    mixture: MixtureParameters
 
 
 Gradients = Callable[[Batch], Metrics]

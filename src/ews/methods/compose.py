@@ -57,7 +57,7 @@ class Method:
     adds its term.
 
     Attributes:
-        extra_share: of each batch that the trainer takes from the dataset's extra images, in [0, 1).
+        mixture: how the trainer mixes the dataset's extra images into batches; None: not at all.
     """
 
     def __init__(self, context: Context, components: list[Component]) -> None:
@@ -65,7 +65,7 @@ class Method:
         self.objective = objectives[0] if objectives else CrossEntropy(context)
         self.wrappers = [component for component in components if isinstance(component, Wrapper)]
         self.extras = [component for component in components if isinstance(component, Extra)]
-        self.extra_share = next((component.share for component in components if isinstance(component, Data)), 0.0)
+        self.mixture = next((component.mixture for component in components if isinstance(component, Data)), None)
         self.components = components if objectives else [self.objective, *components]
 
     def gradients(self, batch: Batch) -> Metrics:

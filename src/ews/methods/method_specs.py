@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from ews.attacks.effort import Effort
 from ews.core.values import Name, Section, Seed
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class MethodSpec(Generic[P]):
         least_part: of parameters, images that each of its ``sub_batches`` must have.
         extra_data: whether batches take images from `data/<dataset>-extra/`.
         teachers: the networks that it learns from.
+        attacks: the keys of its attacks' radius, step and number of steps: planning checks that they go together.
         logs: files that it writes into the run's folder beside epochs.csv.
         stages: of parameters, in how many of their last stages the network and its teachers are compared; 0: in none.
         conflicts: says in a sentence why its parameters do not go together with those of the method's other components
@@ -120,6 +122,7 @@ class MethodSpec(Generic[P]):
     least_part: Callable[[P], int] = one_image
     extra_data: bool = False
     teachers: tuple[TeacherRole, ...] = ()
+    attacks: tuple[Effort, ...] = ()
     logs: tuple[str, ...] = ()
     stages: Callable[[P], int] = no_stages
     conflicts: Callable[[Mapping[str, MethodParameters]], str | None] | None = None

@@ -130,8 +130,8 @@ class Block(nn.Module):
         """Compute the block on x [B, inputs, H, W].
 
         Args:
-            choice: None for the whole block with its ordinary normalisation; else the subnet's slice of it, with
-                batch statistics, without dropout.
+            choice: None for the whole block with its ordinary normalisation; else the subnet's slice of it,
+                normalised as :meth:`ews.models.norm.BatchNorm2d.of_subnet` says, without dropout.
         """
         source = x
         if self.preactivation and (choice is None or choice.residual or self.projection is not None):
@@ -182,7 +182,7 @@ class Block(nn.Module):
         if choice is None:
             return norm(x)
         layer = i - 1 if self.preactivation else i
-        return norm.batch_statistics(x, choice.channels[layer] if 0 <= layer < len(choice.channels) else None)
+        return norm.of_subnet(x, choice.channels[layer] if 0 <= layer < len(choice.channels) else None)
 
     def _shortcut(self, x: Tensor, activated: Tensor, choice: BlockChoice | None) -> Tensor:
         """Compute the shortcut; a pre-activation block projects its activated input."""
@@ -191,7 +191,7 @@ class Block(nn.Module):
             norm = self.projection_norm
             if norm is None:
                 return out
-            return norm(out) if choice is None else norm.batch_statistics(out)
+            return norm(out) if choice is None else norm.of_subnet(out)
         if self.shortcut == "padding":
             extra = self.outputs - self.inputs
             x = x[:, :, :: self.stride, :: self.stride]

@@ -113,7 +113,8 @@ class Network(nn.Module):
             x: images [B, 3, H, W], floating, in [0, 1].
             subnet: None computes the whole network in its current mode. Else that subnet alone, by slices of the
                 weights: batch statistics in every normalisation (running statistics untouched), no dropout, in
-                training and in evaluation mode alike.
+                training and in evaluation mode alike; inside of :func:`ews.models.norm.running_statistics` running
+                statistics in every normalisation.
         """
         x = self.stem((x - self.mean) / self.std)
         if not self.preactivation:
@@ -129,7 +130,7 @@ class Network(nn.Module):
         return self.head(x.mean((2, 3)))
 
     def _normalise(self, x: Tensor, subnet: Subnet | None) -> Tensor:
-        return self.norm(x) if subnet is None else self.norm.batch_statistics(x)
+        return self.norm(x) if subnet is None else self.norm.of_subnet(x)
 
     def set_dropout(self, rate: float, *, place: Place) -> None:
         """Drop activations in full passes in training mode; subnets' passes are without.

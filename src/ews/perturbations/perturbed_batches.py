@@ -29,7 +29,7 @@ def batches(
         indices: [n], which images of the set, in which order; also their numbers in the random streams.
         seed: names the random streams.
         profile: whose constants.
-        workers: processes, 1 or more; 1 is this process.
+        workers: processes, 0 or more; 0 and 1 are this process.
 
     Yields:
         uint8 [B, T, H, W, 3].

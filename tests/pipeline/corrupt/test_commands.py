@@ -52,14 +52,14 @@ def test_generate_writes_the_published_layout(dataset: Path, tmp_path: Path) -> 
 def test_workers_change_no_byte(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.random.default_rng(4).integers(0, 256, (6, 400, 520, 3), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
-    for workers in (1, 3):
+    for workers in (0, 1, 3):
         run(
             "npy", "--images", tmp_path / "images.npy", "--out", tmp_path / str(workers), "--seed", 0,
             "--names", "snow", "fog", "--workers", workers,
         )  # fmt: skip
     for name in ("snow", "fog"):
-        one = (tmp_path / "1" / f"{name}.npy").read_bytes()
-        assert one == (tmp_path / "3" / f"{name}.npy").read_bytes()
+        none, one, three = ((tmp_path / workers / f"{name}.npy").read_bytes() for workers in ("0", "1", "3"))
+        assert none == one == three
         made = np.load(tmp_path / "3" / f"{name}.npy")
         expected = corrupt(images[5:], name=name, severity=4, seed=0, profile="imagenet", indices=[5])
         np.testing.assert_array_equal(made[3 * 6 + 5], expected[0])
@@ -140,11 +140,17 @@ def test_folder_stores_jpeg_as_imagenet_c(pictures: Path, tmp_path: Path) -> Non
         (["npy", "--images", "float.npy", "--out", "o", "--seed", "0"], "float64"),
         (["npy", "--images", "empty.npy", "--out", "o", "--seed", "0"], "at least 1"),
         (["npy", "--images", "good.npy", "--labels", "float.npy", "--out", "o", "--seed", "0"], "3 integers"),
-        (["npy", "--images", "good.npy", "--out", "o", "--seed", "0", "--workers", "0"], "1 or more"),
+        (
+            ["npy", "--images", "good.npy", "--out", "o", "--seed", "0", "--workers", "-1"],
+            "0 (no process beside this one) or more",
+        ),
         (["npy", "--images", "good.npy", "--labels", "half.npy", "--out", "o", "--seed", "0"], "3 integers"),
         (["npy", "--images", "good.npy", "--labels", "huge.npy", "--out", "o", "--seed", "0"], "2^63"),
         (["npy", "--images", "cut.npy", "--out", "o", "--seed", "0"], "cut.npy"),
-        (["folder", "--images", "pictures", "--out", "o", "--seed", "0", "--workers", "0"], "1 or more"),
+        (
+            ["folder", "--images", "pictures", "--out", "o", "--seed", "0", "--workers", "-1"],
+            "0 (no process beside this one) or more",
+        ),
         (["folder", "--images", "pictures", "--out", "good.npy", "--seed", "0"], "is no folder"),
         (["folder", "--images", "small", "--out", "o", "--seed", "0", "--profile", "cifar"], "b.png: 15 x 40 pixels"),
         (["folder", "--images", "nothing", "--out", "o", "--seed", "0"], "no pictures"),

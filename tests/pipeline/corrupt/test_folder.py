@@ -118,7 +118,7 @@ def test_other_code_of_a_corruption_is_refused_for_that_one(pictures: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    "change", [{"workers": 0}, {"severities": [2, 6]}, {"profile": "cifar10"}, {"encoding": "gif"}]
+    "change", [{"workers": -1}, {"severities": [2, 6]}, {"profile": "cifar10"}, {"encoding": "gif"}]
 )
 def test_a_refused_start_leaves_nothing_and_blocks_nothing(pictures: Path, tmp_path: Path, change: dict) -> None:
     out = tmp_path / "out"

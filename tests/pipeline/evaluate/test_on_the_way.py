@@ -93,6 +93,7 @@ def contents(folder: Path) -> list[bytes]:
 @pytest.mark.parametrize(
     ("batch", "piece", "workers", "subset"),
     [
+        (250, 2**22, 0, ()),
         (250, 2**22, 1, ()),
         (250, 2**22, 2, ("--test-images", 23)),
         (32, 5 * 3072, 1, ("--test-images", 33)),
@@ -217,9 +218,9 @@ def test_a_kill_while_results_are_written_costs_no_measurement(
     assert not list(run.glob(".*.partial"))
 
 
-def test_no_workers_are_refused(run: Path, data: Path) -> None:
-    with pytest.raises(EwsError, match="0 workers: valid is 1 or more"):
-        main(command(run, data, *MADE, "--workers", 0))
+def test_a_negative_number_of_workers_is_refused(run: Path, data: Path) -> None:
+    with pytest.raises(EwsError, match="-1 workers: valid is 0 "):
+        main(command(run, data, *MADE, "--workers", -1))
     assert sorted(path.name for path in run.iterdir()) == ["model.safetensors", "record.json"]
 
 

@@ -211,7 +211,7 @@ def test_what_was_measured_stands_beside(evaluate, run, bigger):
     ("names", "more", "said"),
     [
         (["snow", "tilt", "snow"], [], "--names .*stands twice"),
-        (["snow"], ["--workers", "0"], "0 workers: valid is 1 or more"),
+        (["snow"], ["--workers", "-1"], "-1 workers: valid is 0 "),
     ],
 )
 def test_bad_arguments_are_refused(evaluate, run, names, more, said):

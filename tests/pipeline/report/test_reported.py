@@ -16,7 +16,9 @@ from ews.pipeline.report.reported import DEFAULT, Trained
 # (setting less method, method, baseline, metric, variant) -> printed difference.
 EXTRA = "trades+awp+rst"
 # As the released adversarial scripts train EWS.
-RELEASED = ("ews.entropy_bonus=0.01", "ews.weight=0.1", "ews.width=0.9")
+GREY = "augmentation.fill=128"
+RELEASED = (GREY, "ews.entropy_bonus=0.01", "ews.weight=0.1", "ews.width=0.9")
+TRADES = ("trades.epsilon=0.031",)
 CLEAN, CORRUPTION, AA = "clean error", "corruption error", "autoattack error"
 TABLE_1 = {
     "cifar10/resnet50/standard": {"dropout": (-0.16, -0.29), "ews": (-0.88, -1.52)},
@@ -63,7 +65,8 @@ def test_tables_2_and_4_agree_with_their_printed_improvements(numbers: reported.
     for architecture, rows in TABLE_4.items():
         for name, printed in rows.items():
             setting = f"cifar10/{architecture}/standard/{name}"
-            both = (trained(f"{setting}+ews", *RELEASED), trained(setting))
+            own = TRADES if "trades" in name else ()
+            both = (trained(f"{setting}+ews", *RELEASED, *own), trained(setting, GREY, *own))
             values = [numbers.numbers[key, AA, ""].value for key in both]
             assert round(values[0] - values[1], 2) == printed, (architecture, name)
 

@@ -16,6 +16,7 @@ from ews.methods.awp.awp_spec import AwpParameters
 from ews.methods.ews.ews_spec import EwsParameters
 from ews.models.awnet.awnet_spec import AwnetNetwork
 from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveOptions
+from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
 from ews.pipeline.study.cells import all_cells, manifest, plan
 from ews.pipeline.study.flat import flatten
 from ews.pipeline.study.manifest import Manifest
@@ -66,7 +67,11 @@ def test_table4_is_30_adversarial_trainings_of_200_epochs(params: Params) -> Non
         assert (recipe.epochs, recipe.label_smoothing, recipe.weight_decay) == (200, 0.0, 5e-4)
         parts = entry.cell.method.parameters
         objective = parts["at"] if "at" in parts else parts["trades"]
-        assert isinstance(objective, AdversarialParameters) and objective.epsilon == 8 / 255
+        # TRADES trains within its own radius; all are tested within 8/255.
+        radius = 8 / 255 if "at" in parts else 0.031
+        assert isinstance(objective, AdversarialParameters) and objective.epsilon == radius
+        tested = entry.options("adversarial")
+        assert isinstance(tested, AdversarialOptions) and tested.epsilon == 8 / 255
         if "ews" in parts:
             ews = parts["ews"]
             assert isinstance(ews, EwsParameters)
@@ -174,6 +179,21 @@ def test_more_sub_batches_than_images_are_refused(
     message = rf"recipes\.digits\.{recipe}\.batch_size = 32: {key} = {most + 1} is too many for it; valid: 1 to {most}"
     with pytest.raises(EwsError, match=message):
         plan(params, "mine")
+
+
+@pytest.mark.parametrize(
+    ("share", "form", "kinds"),
+    [(0.01, "pass", "32 labelled and 0"), (0.99, "pass", "0 labelled and 32"), (0.03, "batches", "32 labelled and 0")],
+)
+def test_a_share_that_leaves_a_batch_without_one_kind_is_refused(
+    raw: dict[str, Any], share: float, form: str, kinds: str
+) -> None:
+    raw["datasets"]["digits"]["extra"] = {"file": "mine.npz"}
+    overrides = {"methods.rst.share": share, "methods.rst.epoch": form}
+    raw["studies"] |= {"mine": {"dataset": "digits", "method": "at+rst", "overrides": overrides}}
+    message = rf"recipes\.digits\.adversarial\.batch_size = 32: methods\.rst\.share = {share}: .* {kinds} extra"
+    with pytest.raises(EwsError, match=message):
+        plan(validate(raw), "mine")
 
 
 def test_one_line_composes_them_with_ews_and_every_augmentation(with_study: AddStudy) -> None:

@@ -5,7 +5,6 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +17,7 @@ from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, torch_stream
 from ews.data.dataset import Dataset
 from ews.methods.adversarial_objective_spec import AdversarialParameters
-from ews.methods.component import Batch
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.train import checkpoint
 from ews.pipeline.train.training import Training
 
 MakeCell = Callable[..., Cell]
@@ -117,57 +114,6 @@ def test_ews_of_weight_zero_trains_as_at(make_cell: MakeCell, train: Train, tmp_
     assert all(torch.equal(plain[name], zero[name]) for name in plain)
 
 
-def test_half_of_a_batch_is_extra(make_cell: MakeCell, dataset: Dataset) -> None:
-    training = Training(make_cell("rst"), dataset, device=CPU, workers=0)
-    extra = training.extra
-    assert extra is not None
-    batches = list(training.batches(0))
-    # 24 labelled images, four in a batch of eight.
-    assert [len(batch.labels) for batch in batches] == [8] * 6
-    assert training.iterations == 6 and training.images == 48
-    # All labelled images, and 24 draws of 7 extra ones: each three or four times.
-    counts = torch.bincount(torch.cat([batch.labels for batch in batches]), minlength=3).numpy()
-    counts = counts - np.bincount(dataset.train_labels[dataset.training_indices()], minlength=3)
-    pool = np.bincount(extra.source.labels, minlength=3)
-    assert all(3 * low <= int(count) <= 4 * low for count, low in zip(counts, pool, strict=True))
-    other = Training(make_cell("rst"), dataset, device=CPU, workers=0)
-    # A function of (seed, epoch), whatever was drawn before.
-    for epoch in (1, 0):
-        for one, another in zip(training.batches(epoch), other.batches(epoch), strict=True):
-            assert torch.equal(one.images, another.images) and torch.equal(one.labels, another.labels)
-    assert not torch.equal(batches[0].images, next(training.batches(1)).images)
-
-
-def kinds(batch: Batch, *sources: tuple[np.ndarray, np.ndarray]) -> list[int]:
-    """Return from which source each image of a batch is, without crop and flip, and hold its label to its image."""
-    known = {
-        image.tobytes(): (source, int(label))
-        for source, (images, labels) in enumerate(sources)
-        for image, label in zip(images, labels, strict=True)
-    }
-    pixels = (batch.images[0] * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-    found = [known[image.tobytes()] for image in pixels]
-    assert [label for _, label in found] == batch.labels.tolist()
-    return [source for source, _ in found]
-
-
-def test_extra_images_keep_their_labels_and_stand_among_the_labelled_ones(
-    make_cell: MakeCell, dataset: Dataset
-) -> None:
-    cell = make_cell("rst", batch_size=24, crop=Crop(padding=0, flip=False))
-    training = Training(cell, dataset, device=CPU, workers=0)
-    assert training.extra is not None
-    sources = (
-        (dataset.train_images, dataset.train_labels),
-        (training.extra.source.images, training.extra.source.labels),
-    )
-    orders = [kinds(batch, *sources) for epoch in range(3) for batch in training.batches(epoch)]
-    # Twelve of each in a batch; in any order of chance a half without one kind comes once in a million batches.
-    assert all(len(order) == 24 and sum(order) == 12 for order in orders)
-    assert all({0, 1} == set(half) for order in orders for half in (order[:12], order[12:]))
-    assert len({tuple(order) for order in orders}) == len(orders) == 6
-
-
 @pytest.mark.parametrize("method", ["vanilla", "ews"])
 def test_without_extra_images_batches_keep_the_order_of_the_epoch(
     method: str, make_cell: MakeCell, dataset: Dataset
@@ -178,63 +124,3 @@ def test_without_extra_images_batches_keep_the_order_of_the_epoch(
     shown = torch.cat([batch.images[0] for batch in training.batches(2)])
     expected = torch.from_numpy(dataset.train_images[order]).permute(0, 3, 1, 2) / 255
     torch.testing.assert_close(shown, expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(("images", "sizes"), [(10, [(4, 4), (4, 4), (2, 2)]), (9, [(4, 4), (4, 4), (1, 1)])])
-def test_the_last_batch_keeps_the_proportion(
-    images: int, sizes: list[tuple[int, int]], make_cell: MakeCell, dataset: Dataset
-) -> None:
-    training = Training(make_cell("rst", train_images=images), dataset, device=CPU, workers=0)
-    assert [len(batch.labels) for batch in training.batches(0)] == [sum(size) for size in sizes]
-    assert training.images == sum(map(sum, sizes))
-
-
-def test_a_method_without_its_data_stops_before_training(
-    make_cell: MakeCell, train: Train, tmp_path: Path, dataset_of: Callable[[int, int], Dataset]
-) -> None:
-    dataset = dataset_of(12, 0)
-    folder = dataset.folder.with_name("blobs-extra")
-    (folder / "extra.json").unlink()
-    with pytest.raises(EwsError, match=r"blobs-extra: no extra images here.*ews data extra"):
-        train(make_cell("trades+rst"), tmp_path / "out", dataset=dataset)
-    assert not (tmp_path / "out" / "state.pt").exists()
-
-
-def test_damaged_extra_images_are_refused(make_cell: MakeCell, dataset_of: Callable[[int, int], Dataset]) -> None:
-    dataset = dataset_of(12, 0)
-    labels = dataset.folder.with_name("blobs-extra") / "labels.npy"
-    np.save(labels, np.zeros(7, dtype=np.int64))
-    with pytest.raises(EwsError, match=r"labels\.npy: missing or damaged"):
-        Training(make_cell("rst"), dataset, device=CPU, workers=0)
-
-
-def test_a_share_that_leaves_a_batch_without_one_kind_is_refused(make_cell: MakeCell, dataset: Dataset) -> None:
-    with pytest.raises(EwsError, match=r"share 0\.95 of batches of 8 images leaves 0 labelled"):
-        Training(make_cell("rst", parameters={"rst": {"share": 0.95}}), dataset, device=CPU, workers=0)
-
-
-def test_a_state_of_other_extra_images_is_not_continued(
-    make_cell: MakeCell,
-    train: Train,
-    tmp_path: Path,
-    dataset_of: Callable[[int, int], Dataset],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    dataset = dataset_of(12, 0)
-    save = checkpoint.save
-
-    def interrupted(path: Path, state: dict[str, Any]) -> None:
-        save(path, state)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(checkpoint, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(make_cell("rst"), tmp_path, dataset=dataset)
-    monkeypatch.undo()
-    info = dataset.folder.with_name("blobs-extra") / "extra.json"
-    info.write_text(json.dumps({**json.loads(info.read_text()), "source": {"file": "other.npz", "sha256": "1" * 64}}))
-    out = train(make_cell("rst"), tmp_path, dataset=dataset)
-    assert "other extra images" in capsys.readouterr().err
-    record = json.loads((out / "record.json").read_text())
-    assert record["counts"]["extra_images"] == 7 and len(record["extra_data"]) == 64

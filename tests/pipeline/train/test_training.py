@@ -200,7 +200,7 @@ def test_a_last_batch_of_one_image_is_left_out(
 ) -> None:
     training = Training(make_cell(train_images=images), dataset, device=CPU, workers=0)
     assert [len(batch.labels) for batch in training.batches(0)] == sizes
-    assert training.iterations == len(sizes) and training.images == sum(sizes)
+    assert training.sizes.iterations == len(sizes) and training.sizes.images == sum(sizes)
 
 
 def test_means_of_an_epoch_weigh_images_alike(

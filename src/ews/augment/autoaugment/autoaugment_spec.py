@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
 
 class AutoAugmentParameters(AugmentationParameters):
-    """Which policy is used."""
+    """Which policy is used, and how its operations compute."""
 
     policy: Literal["cifar10", "svhn"] = Field(
         default="cifar10", description="Learned policy; the paper uses CIFAR's for both CIFARs."
+    )
+    form: Literal["released", "torchvision"] = Field(
+        default="released",
+        description="Operations as in the authors' code, or torchvision's: shifts cut down to whole pixels, solarizing "
+        "from 255 instead of 256, the interpolation in all geometric operations.",
+    )
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(
+        default="bicubic", description="Of shears; bicubic as released. Shifts and rotations take the nearest pixel."
+    )
+    fill: int = Field(
+        default=128, ge=0, le=255, description="Grey level of what shears, shifts and rotations bring in; as released."
     )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ews.augment.augmentation import CrossEntropy, Source
 from ews.augment.augmentation_specs import Crop
-from ews.augment.crop import check_crop, crop_and_flip, draw, to_float
+from ews.augment.crop import check_crop, crop_and_flip, draws_of, to_float
 from ews.augment.standard.standard_spec import StandardParameters
 
 # The share of a GPU's free memory that the training set may take; the rest is for the training itself (choice).
@@ -16,7 +16,7 @@ RESIDENT_SHARE = 0.25
 
 
 class Standard:
-    """Crops of zero-padded images, flipped with probability 1/2 if ``flip``; one view, plain cross-entropy.
+    """Crops of padded images, flipped with probability 1/2 if ``flip``; one view, plain cross-entropy.
 
     On a GPU the whole training set lives there as uint8 where it fits, so that no worker and no
     copy stands between two steps (as in airbench by Keller Jordan); else batches are copied from the host.
@@ -34,21 +34,21 @@ class Standard:
         self._images = source.images
         self._seed = source.seed
         self._device = torch.device(source.device)
-        self._padding = crop.padding
-        self._flip = crop.flip
+        self._crop = crop
         self._resident: Tensor | None = None
         if self._device.type == "cuda":
             free, _ = torch.cuda.mem_get_info(self._device)
             if self._images.nbytes <= RESIDENT_SHARE * free:
                 self._resident = torch.tensor(np.asarray(self._images), device=self._device)
 
-    def loader(self, order: np.ndarray, *, epoch: int, batch_size: int) -> Iterator[Tensor]:
+    def loader(
+        self, order: np.ndarray, *, epoch: int, batch_size: int, rows: np.ndarray | None = None
+    ) -> Iterator[Tensor]:
         """Yield float32 [1, B, 3, H, W]; see :meth:`ews.augment.augmentation.Augment.loader`."""
-        draws = draw(seed=self._seed, epoch=epoch, count=len(self._images), padding=self._padding, flip=self._flip)
+        draws = draws_of(order, rows, count=len(self._images), seed=self._seed, epoch=epoch, crop=self._crop)
         # The epoch's order and draws go to the device at once: a step then waits for no copy.
         places, top, left, flip = (
-            torch.tensor(values, device=self._device)
-            for values in (order, draws.top[order], draws.left[order], draws.flip[order])
+            torch.tensor(values, device=self._device) for values in (order, draws.top, draws.left, draws.flip)
         )
         for start in range(0, len(order), batch_size):
             part = slice(start, start + batch_size)
@@ -56,7 +56,14 @@ class Standard:
                 images = self._resident[places[part]]
             else:
                 images = torch.from_numpy(self._images[order[part]]).to(self._device)
-            cropped = crop_and_flip(images, top=top[part], left=left[part], flip=flip[part], padding=self._padding)
+            cropped = crop_and_flip(
+                images,
+                top=top[part],
+                left=left[part],
+                flip=flip[part],
+                padding=self._crop.padding,
+                fill=self._crop.fill,
+            )
             yield to_float(cropped)[None]
 
     def loss(self, logits: Tensor, labels: Tensor, cross_entropy: CrossEntropy) -> Tensor:

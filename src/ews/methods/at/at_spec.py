@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from ews.methods.adversarial_objective_spec import AdversarialParameters
+from ews.methods.adversarial_objective_spec import ATTACKS, AdversarialParameters
 from ews.methods.method_specs import MethodSpec
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ SPEC = MethodSpec(
     summary="Adversarial training (Madry et al. 2018): cross-entropy on PGD's examples",
     kind="objective",
     recipe="adversarial",
+    attacks=ATTACKS,
     parameters=AtParameters,
     implementation=implementation,
 )

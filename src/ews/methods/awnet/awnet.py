@@ -1,8 +1,8 @@
 """AW-Net's training (Wei and Zhao, arXiv 2306.03430): two teachers in the way of MTARD, and the router's types.
 
 Source: the network is :mod:`ews.models.awnet.awnet`. That its loss is the router's cross-entropy and adversarial
-distillation like MTARD's is read off the paper's figures; MTARD (Zhao et al., ECCV 2022) is as the project's notes have
-it from that paper's code. Equations and what is chosen here are in :class:`Awnet`.
+distillation like MTARD's is read off the paper's figures; it has no public code. MTARD (Zhao et al., ECCV 2022, by
+AW-Net's authors and others) is as in that paper's code. Equations and what is chosen here are in :class:`Awnet`.
 """
 
 from collections import deque
@@ -29,24 +29,30 @@ RECENT = 1024
 
 
 class Awnet(Adversarial):
-    """w_adv KL(T_robust(x') || S(x')) + w_nat KL(T_clean(x) || S(x)) + c CE(types); the weights follow the losses.
+    """d (w_adv KL(T_robust(x') || S(x')) + w_nat KL(T_clean(x) || S(x))) + c CE(types); the weights follow the losses.
 
-    - x' is found by PGD on the cross-entropy with the labels, from a uniform start, on the whole network, router
-      included; MTARD: 10 steps of 2/255 within 8/255. In mode ``eval`` [choice] the attacked network is the one that is
-      tested: it judges the types itself, and its judgement is attacked too. In mode ``train`` all images of the attack
-      are taken for adversarial, so that only the filters' scales lead back to the router.
+    - x' is found by PGD on the cross-entropy with the labels on the whole network, router included. MTARD: 10 steps
+      of 2/255 within 8/255, in evaluation mode, from x + 0.001 z, which is not clamped before the first step; here
+      ``start``, uniform or that. In mode ``eval`` the attacked network is the one that is tested: it judges the types
+      itself, and its judgement is attacked too. In mode ``train`` all images of the attack are taken for adversarial,
+      so that only the filters' scales lead back to the router.
+    - d is ``divergence_weight``, the divergences are means over examples. MTARD averages over classes as well, and
+      multiplies by 10 on CIFAR-100: d = 0.1 on both CIFARs. It adds 1e-5 to the teacher's probability in its logarithm,
+      which has no gradient and moves a divergence by at most 1e-5 for each class; here nothing is added.
     - The weights begin at 1/2. After each step r = L / L(first step) for both divergences and
       w_nat <- w_nat - rate (w_nat - r_nat / (r_nat + r_adv)), w_adv = 1 - w_nat: what has fallen less weighs more.
       ``rate`` is multiplied by the learning rate's share of its largest value [choice], which for steps of the learning
-      rate is MTARD's tenth at each. The new weights act from the next step on [choice], so that a step has the same
-      ones wherever a wrapper calls this loss more than once; then L is the mean over the calls, by images.
+      rate is MTARD's tenth at each. d does not matter here. The new weights act from the next step on [choice], where
+      MTARD's act in the same one: so a step has the same weights wherever a wrapper calls this loss more than once;
+      then L is the mean over the calls, by images.
     - x and x' run through the network as one batch: each type is normalised by its own branch, and the router by both
       types together, as in the test, where it does not know them [choice].
     - After each epoch the router's running statistics are replaced by those of the last :data:`RECENT` images and more,
       x and x', at its present weights [choice]. What tells the types apart is small beside what a running mean lags
       behind, or takes from an epoch's last, small batch: without this a router that is right in training was found to
       take all clean images for adversarial in the test (docs/methods.md).
-    - c, the weight of the mean cross-entropy of the type head over x and x', is a parameter [choice].
+    - c, the weight of the mean cross-entropy of the type head over x and x', is a parameter [choice]; MTARD has no
+      such term. What counts beside the learning rate is c / d.
 
     Labels act through x' alone: the recipe's label smoothing has no effect. Of an augmentation with several views all
     are attacked and distilled, and its own loss over the views is left out [choice].
@@ -70,6 +76,8 @@ class Awnet(Adversarial):
         if not set(ROLES) <= set(context.teachers):
             raise EwsError(f"method awnet: needs the teachers {' and '.join(ROLES)}, not {sorted(context.teachers)}.")
         self.weight_rate = parameters.weight_rate
+        self.start = parameters.start
+        self.divergence_weight = parameters.divergence_weight
         self.type_weight = parameters.type_weight
         self.teachers = {role: context.teachers[role] for role in ROLES}
         # Of the losses (clean, robust): their weights, their first values, and of this step the sums over images.
@@ -106,7 +114,7 @@ class Awnet(Adversarial):
     def attack(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return x' [B, 3, H, W] of the whole network in its present mode."""
         with routing(self.context.network, clean=0):
-            return self.ascend(images, labels)
+            return self.ascend(images, labels, start=self.start, clamp_start=self.start == "uniform")
 
     def __call__(self, batch: Batch) -> Pass:
         """Run the network on x and x' as one batch."""
@@ -127,7 +135,7 @@ class Awnet(Adversarial):
         # In float32 at least, as all losses; autocast leaves the router's answer in bfloat16.
         types = F.cross_entropy(call.types.to(logits.dtype), kinds)
         weights = self._weights.clone()
-        loss = (weights.to(losses) * losses).sum() + self.type_weight * types
+        loss = self.divergence_weight * (weights.to(losses) * losses).sum() + self.type_weight * types
         self._count(losses.detach(), count)
         found = {role: answer.detach().unflatten(0, shape) for role, answer in (("clean", clean), ("robust", robust))}
         metrics = {

@@ -1,6 +1,7 @@
 """EWS, enhancing weak subnets (Guo et al. 2022): find a subnet that does badly and distil the full network into it."""
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from ews.core.seeds import torch_stream
 from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass, Table, error
 from ews.methods.ews.ews_spec import EwsParameters
+from ews.models.norm import running_statistics
 from ews.models.subnet import Subnet
 from ews.subnets.distil import distillation
 from ews.subnets.search import build
@@ -49,8 +51,9 @@ class Ews(Extra):
     3. after the full network's backward, the subnet's own pass adds lambda times its distillation
        term: all views in one pass, the term averaged over the views as in the released code.
 
-    The subnet normalises with the statistics of the batch and leaves the running ones alone. The
-    sign follows Eq. (1), which minimises accuracy; line 7 of Algorithm 1 as printed ascends it.
+    The subnet normalises with the statistics of the batch and leaves the running ones alone; those that are rewarded
+    normalise by the running ones where the objective says so (``reward_mode``: TRADES, as released). The sign
+    follows Eq. (1), which minimises accuracy; line 7 of Algorithm 1 as printed ascends it.
     """
 
     name = "ews"
@@ -90,7 +93,8 @@ class Ews(Extra):
             images = objective.reward_input(batch)
 
             def reward(subnets: list[Subnet]) -> Tensor:
-                with torch.no_grad():
+                by_batch = objective.reward_mode == "train"
+                with torch.no_grad(), nullcontext() if by_batch else running_statistics(self.context.network):
                     logits = [self.context.logits(images, subnet) for subnet in subnets]
                 return torch.stack([1 - error(answer, batch.labels) for answer in logits])
 

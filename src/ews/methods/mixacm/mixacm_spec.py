@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, field_validator
 
+from ews.attacks.effort import Effort
 from ews.core.values import Count, Level, NonNegative, Positive, StepSize
 from ews.methods.ews.ews_spec import EwsParameters
 from ews.methods.method_specs import MethodParameters, MethodSpec, Teacher, TeacherRole
@@ -79,6 +80,7 @@ SPEC = MethodSpec(
     teachers=(TeacherRole("robust", "An adversarially trained network.", Teacher(method="at", weights="best")),),
     conflicts=conflicts,
     stages=stages,
+    attacks=(Effort("validation_epsilon", "validation_step_size", "validation_steps"),),
     parameters=MixacmParameters,
     implementation=implementation,
 )

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from ews.methods.method_specs import MethodParameters, MethodSpec
+from ews.methods.epoch_sizes import MixtureParameters
+from ews.methods.method_specs import MethodSpec
 
 if TYPE_CHECKING:
     from ews.methods.component import Context
     from ews.methods.rst.rst import Rst
 
 
-class RstParameters(MethodParameters):
-    """How much of a batch is extra images."""
-
-    share: float = Field(default=0.5, gt=0, lt=1, description="Share of a batch that is extra images.")
+class RstParameters(MixtureParameters):
+    """How much of a batch is extra images, and how long an epoch is."""
 
 
 def implementation() -> Callable[[Context, RstParameters], Rst]:

@@ -15,11 +15,14 @@ class Trades(Adversarial):
     """CE(M(x), y) + beta KL(M(x) || M(x')), with x' the argmax of that divergence, by PGD from a Gaussian start.
 
     The gradient flows into both sides of the divergence, as in TRADES' own code. Clean and attacked images run in
-    two passes, each normalised by its own batch statistics.
+    two passes, each normalised by its own batch statistics. The start x + 0.001 z is clamped to [0, 1] where the
+    parameters say so; in TRADES' code only the first step's result is.
 
     With EWS both parts are distilled, each by the weight of its part (methods of the released code): the loss is
     CE(M(x), y) + lambda KL(M(x) || alpha(x)) + beta (KL(M(x) || M(x')) + lambda KL(M(x') || alpha(x'))). So the
-    targets are x with weight 1 and x' with weight beta; x' is the last one, on which accuracies are measured.
+    targets are x with weight 1 and x' with weight beta; x' is the last one, on which accuracies are measured. The
+    released script rewards its subnets while the network is still in the evaluation mode of the attack
+    (``reward_mode``).
     """
 
     name = "trades"
@@ -28,6 +31,8 @@ class Trades(Adversarial):
         """See :class:`ews.methods.adversarial_objective.Adversarial`."""
         super().__init__(context, parameters)
         self.beta = parameters.beta
+        self.clamp_start = parameters.clamp_start
+        self.reward_mode = parameters.reward_mode
 
     def attack(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return x' [B, 3, H, W] of the full network in its present mode.
@@ -44,6 +49,7 @@ class Trades(Adversarial):
             step_size=self.step_size,
             steps=self.steps,
             start="gaussian",
+            clamp_start=self.clamp_start,
             loss="kl",
             generator=self._generator,
             reference=clean_logits(context, images),

@@ -14,7 +14,9 @@ def generate(argv: Sequence[str]) -> None:
     parser.add_argument("--name", choices=NAMES, required=True, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--seed", type=int, required=True, help="any integer; the same seed gives the same bytes")
     parser.add_argument("--profile", choices=PROFILES, required=True, help="whose constants")
-    parser.add_argument("--workers", type=int, default=1, help="processes; changes no byte of the result")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
+    )
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     write_corrupted(**vars(parser.parse_args(argv)))
 

@@ -101,7 +101,7 @@ def corrupt_folder(
         seed: names the random streams.
         profile: whose constants; None: by the size of the first picture.
         encoding: ``"png"`` or ``"jpeg"``.
-        workers: processes, 1 or more.
+        workers: processes, 0 or more; 0 and 1 are this process.
 
     Raises:
         EwsError: nothing to corrupt, an unreadable picture, an invalid argument, ``out`` holds what was made from

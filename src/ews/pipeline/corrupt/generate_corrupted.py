@@ -34,7 +34,7 @@ def write_corrupted(
         seed: names the random streams.
         profile: whose constants.
         out: the file to write, ``.npy``, none of the dataset's.
-        workers: processes, 1 or more.
+        workers: processes, 0 or more; 0 and 1 are this process.
         fingerprint: of the code that this was planned with; None where nobody planned it.
 
     Raises:
@@ -88,7 +88,7 @@ def corrupt_file(images: Path, out: Path, *, name: str, seed: int, profile: str,
         name: the corruption.
         seed: names the random streams.
         profile: whose constants.
-        workers: processes, 1 or more.
+        workers: processes, 0 or more; 0 and 1 are this process.
         source: what the record beside the file calls the images.
 
     Raises:

@@ -31,7 +31,9 @@ def command_parser(command: str, description: str) -> ArgumentParser:
         help=f"default: the 15 of the benchmark; valid: {' '.join(NAMES)}",
     )
     parser.add_argument("--profile", choices=PROFILES, help="whose constants; default: by the images' size")
-    parser.add_argument("--workers", type=int, default=1, help="processes; changes no byte of the result")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
+    )
     return parser
 
 

@@ -90,7 +90,7 @@ def _places(parser: argparse.ArgumentParser, *, stored: bool, workers: bool) -> 
         parser.add_argument(
             "--workers",
             type=int,
-            help="processes that make images; changes no result (default: --threads, or one per core)",
+            help="processes that make images, 0: this one; changes no result (default: --threads, or one per core)",
         )
 
 

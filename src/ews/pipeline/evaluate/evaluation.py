@@ -33,7 +33,7 @@ class Making:
 
     Attributes:
         corrupted: folder of the stored corrupted sets, or files in it; none: they are made while they are measured.
-        workers: processes that make images.
+        workers: processes that make images; 0 and 1: this one.
     """
 
     corrupted: Sequence[Path] = ()

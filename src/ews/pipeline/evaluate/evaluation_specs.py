@@ -119,6 +119,8 @@ class EvaluationSpec(Generic[S, O, F]):
         stored: whether it reads the dataset's corrupted sets where these are stored.
         workers: whether it takes processes that make images.
         minutes: that its rule asks a batch system for.
+        attacks: below `evaluation`, the section that has epsilon, step_size and steps of its attack, as its options do:
+            planning checks that they go together; None: it attacks nothing.
         otherwise: what to tell, after the evaluation's name, someone whose study has no such cell.
     """
 
@@ -138,6 +140,7 @@ class EvaluationSpec(Generic[S, O, F]):
     stored: bool = False
     workers: bool = False
     minutes: int = 60
+    attacks: str | None = None
     otherwise: str = "applies to no cell of this study"
 
 

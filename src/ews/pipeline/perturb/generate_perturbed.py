@@ -38,7 +38,7 @@ def generate(
         seed: names the random streams.
         profile: whose constants.
         crop: as in :func:`ews.perturbations.perturb`.
-        workers: processes, 1 or more; changes no byte.
+        workers: processes, 0 or more; changes no byte.
 
     Raises:
         EwsError: a file cannot be read or written, an argument is not valid, or another process makes the same file.

@@ -28,7 +28,9 @@ def main(words: Sequence[str]) -> None:
         "--names", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME",
         help=f"default: all; valid: {' '.join(NAMES)}",
     )  # fmt: skip
-    one.add_argument("--workers", type=int, default=1, help="processes; changes no byte of the result")
+    one.add_argument(
+        "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
+    )
     two = commands.add_parser("sheet", help="draw frames of every perturbation in one picture, to be looked at")
     two.add_argument("--out", type=Path, required=True, help="picture to write, .png")
     two.add_argument("--seed", type=int, default=0, help="any integer (default: %(default)s)")

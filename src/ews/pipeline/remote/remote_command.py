@@ -49,7 +49,9 @@ def work(argv: Sequence[str]) -> None:
     parser.add_argument("--logs", type=Path, default=Path("logs/elsewhere"), help="(default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="tasks at a time; GPUs are shared out among them")
     parser.add_argument("--threads", type=int, default=1, help="of torch, for each task (default: %(default)s)")
-    parser.add_argument("--workers", type=int, help="that make images, for each task; default: all cores shared out")
+    parser.add_argument(
+        "--workers", type=int, help="that make images, for each task; 0: the task itself; default: all cores shared out"
+    )
     parser.add_argument("--seconds", type=float, help="end after so long; the next time resumes from there")
     arguments = parser.parse_args(argv)
     tasks = [task for task in read(arguments.plan).tasks if arguments.match.search(task.name)]

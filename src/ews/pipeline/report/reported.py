@@ -122,7 +122,8 @@ class Block(Document):
     """A table of a paper, or a part: numbers by row, one per metric.
 
     Attributes:
-        overrides: parameters that are not this project's defaults, of each row whose method has the component.
+        overrides: parameters that are not this project's defaults: of a component, of each row whose method has it; of
+            `architecture` or `augmentation`, of each row.
         variant: of a setting that no run here has, or of a second value of the same; "": neither.
         beside: components of methods, or vanilla: of which studies have one, these print the rows below their table.
     """
@@ -253,5 +254,5 @@ def _read(path: Path) -> File:
 
 
 def _concerns(parameter: str, row: str) -> bool:
-    """Tell whether `component.parameter` is one of a component of the method in `augmentation/method`."""
-    return parameter.partition(".")[0] in row.partition("/")[2].split("+")
+    """Tell whether `part.parameter` is one of a row: of its network or augmentation, or of a component of its method."""
+    return parameter.partition(".")[0] in ("architecture", "augmentation", *row.partition("/")[2].split("+"))

@@ -10,6 +10,7 @@ from ews.core.errors import EwsError
 from ews.pipeline.evaluate.corruption.corruption_spec import stored
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options, Settings
+from ews.pipeline.study.attack_efforts import check_reach
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
@@ -78,18 +79,20 @@ def plan(params: Params, study: str) -> list[Planned]:
         measured = {dataset: _Measured.of(changed, params, spec, dataset) for dataset in spec.dataset}
         for names, seed in axes:
             training = resolver.resolve(names, seed)
+            how = measured[names[0]]
+            asked = tuple(asked for asked in how.asked if EVALUATIONS[asked.kind].applies(training.cell))
             for part in training.chain():
                 check_trainable(part, changed)
+                check_reach(part.cell, asked if part is training else ())
                 trained.add(part.cell.method.name)
             used = [path for path in combination.values if touches(path, training)]
             touched.update((combination.variant if path in combination.varied else "", path) for path in used)
-            how = measured[names[0]]
             entry = Planned(
                 run=training.run,
                 cell=training.cell,
                 evaluation=how.folder,
                 settings=how.settings,
-                asked=tuple(asked for asked in how.asked if EVALUATIONS[asked.kind].applies(training.cell)),
+                asked=asked,
                 label=_label(names, training, spec, combination, used, params),
                 differs=training.differs,
                 stored=how.stored,

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from ews.core.errors import EwsError, unknown
+from ews.methods.epoch_sizes import epoch_sizes, mixture_of
 from ews.methods.method_registry import METHODS
 from ews.methods.method_specs import MethodParameters, MethodSpec
 
@@ -104,6 +105,23 @@ def check_sub_batches(parameters: dict[str, MethodParameters], batch_size: int, 
                 f"{where}.batch_size = {batch_size}: methods.{name}.sub_batches = {count} is too many for it; "
                 f"valid: 1 to {most}."
             )
+
+
+def check_share(parameters: dict[str, MethodParameters], batch_size: int, *, where: str) -> None:
+    """Refuse a share of extra images that leaves a batch without one of the two kinds.
+
+    Args:
+        parameters: those of a method's components by name.
+        batch_size: images of a batch.
+        where: key path of the recipe, for messages.
+
+    Raises:
+        EwsError: names both keys.
+    """
+    try:
+        epoch_sizes(batch_size, batch_size, mixture_of(parameters.values()))
+    except EwsError as error:
+        raise EwsError(f"{where}.batch_size = {batch_size}: {error}") from None
 
 
 def objective(specs: Sequence[Spec]) -> str | None:

@@ -22,6 +22,7 @@ from ews.pipeline.study.flat import flat_section, flatten
 from ews.pipeline.study.methods import (
     VANILLA,
     Spec,
+    check_share,
     check_sub_batches,
     check_values,
     components,
@@ -186,6 +187,7 @@ def check_trainable(training: TrainingRun, params: Params) -> None:
     check_values(cell.method.name, parameters, where="params.yaml")
     where = f"params.yaml: recipes.{cell.dataset}.{training.recipe}"
     check_sub_batches(parameters, cell.recipe.batch_size, where=where)
+    check_share(parameters, cell.recipe.batch_size, where=where)
     for component in cell.method.components:
         _check_stages(component, cell)
         for teacher in METHODS[component.name].teachers:

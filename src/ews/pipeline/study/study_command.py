@@ -8,7 +8,8 @@ from pathlib import Path
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
-from ews.pipeline.study.cells import all_cells, manifest, plan, trainings
+from ews.pipeline.study.attack_efforts import weak_attacks
+from ews.pipeline.study.cells import all_cells, manifest, merged, plan, trainings
 from ews.pipeline.study.naming import digest
 from ews.pipeline.study.params import load
 from ews.pipeline.study.schema import Params
@@ -42,10 +43,14 @@ def main(argv: Sequence[str]) -> None:
     if arguments.command in ("list", "manifest") and arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
     if arguments.command == "check":
-        cells = all_cells(params)
+        plans = {study: plan(params, study) for study in params.studies}
+        cells = merged(plans)
         taught = len(trainings(cells.values())) - len({entry.run for entry in cells.values()})
         more = f", and {taught} that they learn from" if taught else ""
         print(f"{arguments.params}: valid; {len(params.studies)} studies, {len(cells)} different cells{more}.")
+        for study, entries in plans.items():
+            for weak in weak_attacks((entry.cell, entry.asked, entry.teachers.values()) for entry in entries):
+                print(f"{arguments.params}: studies.{study}: {weak}")
     elif arguments.command == "list":
         entries = plan(params, arguments.study)
         results = dict.fromkeys(entry.results for entry in entries)

@@ -146,7 +146,7 @@ def _new_logs() -> dict[str, Any]:
 def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], threads: int) -> None:
     """Train and validate for one epoch and add to the logs."""
     watch, processor = Stopwatch(), Stopwatch(time.process_time)
-    means = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.iterations))
+    means = training.epoch(epoch, progress=_progress(f"epoch {epoch + 1}/{epochs}", training.sizes.iterations))
     seconds, busy = watch.lap(), processor.lap()
     errors = training.validate()
     row = {**means, **errors, "weights_sha256": checksum(training.network.state_dict())}
@@ -160,7 +160,7 @@ def _epoch(training: Training, epoch: int, epochs: int, logs: dict[str, Any], th
         {
             "epoch": epoch + 1,
             "seconds": seconds,
-            "images_per_second": training.images / seconds,
+            "images_per_second": training.sizes.images / seconds,
             "start": logs["starts"],
             "threads": threads,
             "processor_seconds": busy,

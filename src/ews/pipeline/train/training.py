@@ -18,6 +18,7 @@ from ews.core.seeds import numpy_stream, stream_seed, torch_stream
 from ews.data.dataset import Dataset
 from ews.methods.component import Batch, Context
 from ews.methods.compose import compose
+from ews.methods.epoch_sizes import epoch_sizes
 from ews.models.network import Head, Network
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import optim
@@ -84,15 +85,13 @@ class Training:
         )
         self.method = compose(list(cell.method.parameters.values()), self.context)
         self.validation = dataset.validation_indices(self.method.objective.validation_count)
-        share = self.method.extra_share
-        self.extra = ExtraImages(cell, dataset, share=share, device=device, workers=workers) if share > 0 else None
-        # Labelled images in a batch and in an epoch; the last batch holds what remains. With a single image a batch
-        # has no spread to normalise by; which image is left out differs by epoch.
-        self.size = self.extra.labelled if self.extra else self.recipe.batch_size
-        total = len(self.indices)
-        self.labelled = total - (1 if total % self.size == 1 and total > 1 and self.extra is None else 0)
-        self.iterations = math.ceil(self.labelled / self.size)
-        self.images = self.labelled + (sum(map(self.extra.count, self._parts())) if self.extra else 0)
+        mixture = self.method.mixture
+        self.sizes = epoch_sizes(len(self.indices), self.recipe.batch_size, mixture)
+        self.extra = (
+            ExtraImages(cell, dataset, sizes=self.sizes, form=mixture.epoch, device=device, workers=workers)
+            if mixture
+            else None
+        )
         self.optimizer = optim.optimiser([*self.network.parameters(), *self.method.parameters()], self.recipe)
 
     def epoch(self, epoch: int, *, progress: Any = iter) -> dict[str, float]:
@@ -121,35 +120,34 @@ class Training:
                 weighted = value.detach().double() * len(batch.labels)
                 sums[name] = sums[name] + weighted if name in sums else weighted
         self.method.end_epoch()
-        means = {name: float(total) / self.images for name, total in sums.items()}
+        means = {name: float(total) / self.sizes.images for name, total in sums.items()}
         self._check_finite(means, epoch)
         loss, error = means.pop("loss"), means.pop("error")
         return {"epoch": epoch + 1, "learning_rate": rate, "train_loss": loss, "train_error": error, **means}
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yield an epoch's batches; the last one is smaller, and left out where it would hold one image.
+        """Yield an epoch's batches: labelled images in a fresh order, of which it shows the first ones.
+
+        Which image is left out, where some are, differs by epoch.
 
         Extra images stand among the labelled ones in an order of chance, since methods divide batches: EWS distils on
         the first images where ``batch_fraction`` says so, DAMP, SAM and ASAM go by sub-batches of consecutive ones.
         """
-        order = numpy_stream(self.seed, "order", epoch).permutation(self.indices)[: self.labelled]
+        order = numpy_stream(self.seed, "order", epoch).permutation(self.indices)[: sum(self.sizes.labelled)]
         labels = torch.from_numpy(np.asarray(self.dataset.train_labels[order], dtype=np.int64)).to(self.device)
-        views = self.augment.loader(order, epoch=epoch, batch_size=self.size)
-        more = self.extra.loader(epoch, self._parts()) if self.extra else None
+        # All batches hold as many labelled images as the first; only the last one may hold fewer.
+        size = self.sizes.labelled[0]
+        views = self.augment.loader(order, epoch=epoch, batch_size=size)
+        more = self.extra.loader(epoch) if self.extra else None
         places = numpy_stream(self.seed, "mixed", epoch)
-        for number, (images, part) in enumerate(zip(views, labels.split(self.size), strict=True)):
+        for number, (images, part) in enumerate(zip(views, labels.split(size), strict=True)):
             if more is not None:
                 extra_images, extra_labels = next(more)
                 images, part = torch.cat([images, extra_images], dim=1), torch.cat([part, extra_labels])
                 mixed = torch.from_numpy(places.permutation(len(part))).to(self.device)
                 images, part = images[:, mixed], part[mixed]
-            iteration = epoch * self.iterations + number + 1
+            iteration = epoch * self.sizes.iterations + number + 1
             yield Batch(images=images, labels=part, iteration=iteration, epoch=epoch)
-
-    def _parts(self) -> list[int]:
-        """Return the numbers of labelled images in the batches of an epoch."""
-        whole, rest = divmod(self.labelled, self.size)
-        return [self.size] * whole + ([rest] if rest else [])
 
     def validate(self) -> dict[str, float]:
         """Return errors on the validation images, in [0, 1]; none without such images.

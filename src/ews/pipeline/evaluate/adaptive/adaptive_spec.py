@@ -143,6 +143,7 @@ SPEC = EvaluationSpec(
     one="adversary",
     options=AdaptiveOptions,
     asked=asked,
+    attacks="adversarial",
     findings=AdaptiveFindings,
     implementation=implementation,
     scoring=scoring,

@@ -183,6 +183,7 @@ SPEC = EvaluationSpec(
     options=AdversarialOptions,
     asked=asked,
     subsets=subsets,
+    attacks="adversarial",
     findings=AdversarialFindings,
     implementation=implementation,
     scoring=scoring,

@@ -44,7 +44,7 @@ class Made:
     """Images that are corrupted batch by batch, in worker processes, while the network predicts."""
 
     def __init__(self, dataset: Dataset, *, seed: int, profile: str, workers: int) -> None:
-        """Take the settings of :func:`ews.corruptions.corrupt`; ``workers`` are processes, 1 for none beside this."""
+        """Take the settings of :func:`ews.corruptions.corrupt`; ``workers``: 0 or 1 for none beside this process."""
         self._images = dataset.folder / TEST_IMAGES
         self._settings: dict[str, Any] = {"seed": seed, "profile": profile}
         self._workers = workers

@@ -36,7 +36,7 @@ def evaluate(subject: Subject, options: PerturbationOptions, making: Making) -> 
         ``prediction_<name>`` and ``confidence_<name>`` [n, frames].
 
     Raises:
-        EwsError: ``workers`` is less than 1, or the images are smaller than 16 pixels.
+        EwsError: ``workers`` is negative, or the images are smaller than 16 pixels.
     """
     names, profile, seed = options.names, options.profile, options.seed
     network = subject.network(LAST)
