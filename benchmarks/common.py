@@ -25,6 +25,7 @@ from ews.methods.ews.ews_spec import EwsParameters
 from ews.methods.method_registry import METHODS
 from ews.methods.method_specs import MethodParameters
 from ews.models.architecture_specs import ArchitectureParameters
+from ews.models.cifar_resnet.cifar_resnet_spec import CifarResNetParameters
 from ews.models.network import Head, Network
 from ews.models.preact_resnet.preact_resnet_spec import PreActResNetParameters
 from ews.models.resnet.resnet_spec import ResNetParameters
@@ -43,6 +44,8 @@ NETWORKS: dict[str, tuple[ArchitectureParameters, int]] = {
     "preact_resnet18_thin": (PreActResNetParameters(depth=18, width=8), 16),
     "wrn34_10": (WideResNetParameters(depth=34, widen=10), 16),
     "wrn10_1": (WideResNetParameters(depth=10, widen=1), 32),
+    "resnet8_thin": (CifarResNetParameters(depth=8, width=8), 32),
+    "resnet20_thin": (CifarResNetParameters(depth=20, width=8), 32),
 }
 # The defaults are the values of params.yaml.
 EWS = EwsParameters()

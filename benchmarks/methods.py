@@ -48,9 +48,11 @@ STEPS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "vanilla": (None, {}),
     **{f"DAMP, {form}": ("damp", {"form": form}) for form in FORMS},
     "SAM, whole batch": ("sam", {"sub_batches": 1}),
-    "SAM, 8 parts": ("sam", {"sub_batches": 8}),
+    "SAM, 8 parts": ("sam", {"sub_batches": 8, "statistics": "part"}),
+    "SAM, 8 parts that share statistics": ("sam", {"sub_batches": 8, "statistics": "batch"}),
     "ASAM, whole batch": ("asam", {"sub_batches": 1}),
-    "ASAM, 8 parts": ("asam", {"sub_batches": 8}),
+    "ASAM, 8 parts": ("asam", {"sub_batches": 8, "statistics": "part"}),
+    "ASAM, 8 parts that share statistics": ("asam", {"sub_batches": 8, "statistics": "batch"}),
 }
 NOISE = "noise of DAMP alone"
 TARGET = 1.15

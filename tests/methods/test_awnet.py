@@ -38,7 +38,7 @@ AWNET: dict[str, Any] = {
 WRAPPERS: list[dict[str, Any]] = [
     {"name": "awp", "gamma": 0.05, "warmup_epochs": 0},
     {"name": "damp", "sigma": 0.2, "sub_batches": 2, "gradient": "perturbed", "form": "sequential"},
-    {"name": "sam", "rho": 0.05, "sub_batches": 1},
+    {"name": "sam", "rho": 0.05, "sub_batches": 2, "statistics": "part"},
     {"name": "asam", "rho": 0.5, "sub_batches": 2},
 ]
 

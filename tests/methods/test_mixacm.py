@@ -389,7 +389,7 @@ def test_without_noise_damp_changes_nothing() -> None:
     "wrapper",
     [
         {"name": "damp", "sigma": 0.2, "sub_batches": 4, "gradient": "perturbed", "form": "grouped"},
-        {"name": "sam", "rho": 0.05, "sub_batches": 1},
+        {"name": "sam", "rho": 0.05, "sub_batches": 2, "statistics": "part"},
         {"name": "asam", "rho": 0.5, "sub_batches": 3},
     ],
     ids=["damp", "sam", "asam"],

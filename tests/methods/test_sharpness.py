@@ -1,7 +1,9 @@
-"""SAM and ASAM against references written out in float64, and what their two passes leave alone."""
+"""SAM and ASAM against references written out in float64, and what their two passes leave alone.
+
+Sub-batches that share statistics: test_part_weights.py.
+"""
 
 import copy
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -9,116 +11,40 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.science import build_method, build_network
+from helpers.sharpness import (
+    ASAM,
+    BOTH,
+    CLASSES,
+    DROPOUT,
+    EWS,
+    SAM,
+    TRADES,
+    assert_close,
+    assert_same,
+    gradients,
+    kl,
+    make,
+    make_batch,
+    make_context,
+    state,
+    wrapper_of,
+)
 from torch import Tensor, nn
 
 from ews.core.errors import EwsError
 from ews.core.seeds import torch_stream
 from ews.methods.adversarial_objective import ADVERSARIAL
 from ews.methods.asam.asam import Asam
-from ews.methods.component import Batch, Context, Extra, Metrics, Objective, Pass
-from ews.methods.compose import Method
+from ews.methods.component import Batch, Extra, Metrics, Objective, Pass
 from ews.methods.ews.ews import Ews
 from ews.methods.method_registry import METHODS
 from ews.methods.parts import sizes, split
 from ews.methods.sam.sam import Sam
 from ews.methods.sam.sam_spec import SamParameters
 from ews.methods.sharpness import SharpnessAware
+from ews.methods.sharpness_spec import Statistics
 
-SAM: dict[str, Any] = {"name": "sam", "rho": 0.2, "sub_batches": 1}
-ASAM: dict[str, Any] = {"name": "asam", "rho": 0.5, "sub_batches": 1}
-EWS: dict[str, Any] = {
-    "name": "ews",
-    "weight": 0.3,
-    "width": 0.6,
-    "rounding": "ceil",
-    "interval": 2,
-    "samples": 2,
-    "search": "learned",
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "hidden": 8,
-    "learning_rate": 0.01,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.0,
-    "baseline_decay": 0.9,
-    "gradient_clip": 3.0,
-}
-TRADES: dict[str, Any] = {
-    "name": "trades",
-    "attack_mode": "eval",
-    "beta": 6.0,
-    "epsilon": 8 / 255,
-    "step_size": 3 / 255,
-    "steps": 2,
-    "validation_steps": 2,
-    "validation_step_size": 2 / 255,
-    "validation_images": None,
-}
-DROPOUT = {"name": "dropout", "rate": 0.3, "place": "hidden"}
-BOTH = [pytest.param(SAM, id="sam"), pytest.param(ASAM, id="asam")]
-CLASSES = 4
-
-
-def first_view(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    return cross_entropy(logits[0], labels)
-
-
-def make_context(network: nn.Module | None = None) -> Context:
-    if network is None:
-        architecture = {"network": "cifar_resnet", "depth": 8, "width": 4}
-        generator = torch_stream("test", "init")
-        network = build_network(architecture, classes=CLASSES, mean=[0.5] * 3, std=[0.2] * 3, generator=generator)
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.data.uniform_(0.5, 1.5, generator=generator)
-                module.bias.data.uniform_(-0.5, 0.5, generator=generator)
-    return Context(
-        network=network.double().train(),  # type: ignore[arg-type]
-        augmentation_loss=first_view,
-        seed=5,
-        label_smoothing=0.0,
-        device=torch.device("cpu"),
-    )
-
-
-def make_batch(iteration: int = 1, *, views: int = 1, size: int = 10) -> Batch:
-    generator = torch_stream("test", "batch", iteration)
-    images = torch.rand(views, size, 3, 8, 8, generator=generator, dtype=torch.float64)
-    return Batch(images=images, labels=torch.arange(size) % CLASSES, iteration=iteration, epoch=0)
-
-
-def make(context: Context, *components: dict[str, Any]) -> Method:
-    method = build_method(context, *components)
-    method.begin_epoch(0)
-    return method
-
-
-def gradients(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.grad.clone() for name, value in network.named_parameters() if value.grad is not None}
-
-
-def state(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in network.state_dict().items()}
-
-
-def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
-    assert one.keys() == other.keys() and one
-    for name in one:
-        assert torch.equal(one[name], other[name]), name
-
-
-def assert_close(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: float = 1e-10) -> None:
-    assert one.keys() == other.keys() and one
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], rtol=tolerance, atol=tolerance, msg=name)
-
-
-def wrapper_of(method: Method) -> SharpnessAware:
-    (wrapper,) = method.wrappers
-    assert isinstance(wrapper, SharpnessAware)
-    return wrapper
+FORMS = [(1, "part"), (2, "part"), (2, "batch")]
 
 
 class Linear(nn.Linear):
@@ -128,10 +54,13 @@ class Linear(nn.Linear):
         return nullcontext()
 
 
-@pytest.mark.parametrize("sub_batches", [1, 3])
+@pytest.mark.parametrize(("sub_batches", "statistics"), [(1, "part"), (3, "part"), (3, "batch")])
 @pytest.mark.parametrize("kind", [Sam, Asam])
-def test_steps_on_a_quadratic(kind: type[SharpnessAware], sub_batches: int) -> None:
-    """Mean of (u . x_i + b - t_i)^2 / 2, in (u, b): everything by hand, five steps of gradient descent."""
+def test_steps_on_a_quadratic(kind: type[SharpnessAware], sub_batches: int, statistics: str) -> None:
+    """Mean of (u . x_i + b - t_i)^2 / 2, in (u, b): everything by hand, five steps of gradient descent.
+
+    Where nothing is normalised, parts that share statistics are parts that do not.
+    """
     generator = torch_stream("test", "quadratic")
     inputs = torch.randn(7, 3, generator=generator, dtype=torch.float64)
     targets = torch.randn(7, generator=generator, dtype=torch.float64)
@@ -139,7 +68,7 @@ def test_steps_on_a_quadratic(kind: type[SharpnessAware], sub_batches: int) -> N
     start = torch.tensor([0.6, -1.1, 0.3, 0.8], dtype=torch.float64)
     linear.weight.data, linear.bias.data = start[None, :3].clone(), start[3:].clone()
     method = METHODS[kind.name].implementation()(
-        make_context(linear), METHODS[kind.name].parameters(rho=0.7, sub_batches=sub_batches)
+        make_context(linear), METHODS[kind.name].parameters(rho=0.7, sub_batches=sub_batches, statistics=statistics)
     )
 
     def compute(batch: Batch) -> Metrics:
@@ -176,11 +105,6 @@ def test_steps_on_a_quadratic(kind: type[SharpnessAware], sub_batches: int) -> N
                 parameter.grad = None
     torch.testing.assert_close(torch.cat([linear.weight.detach()[0], linear.bias.detach()]), theta, rtol=1e-11, atol=0)
     assert (theta - start).norm() > 0.1
-
-
-def kl(p: Tensor, q: Tensor) -> Tensor:
-    p, q = p.softmax(1), q.softmax(1)
-    return (p * (p / q).log()).sum(1).mean()
 
 
 @pytest.mark.parametrize("sub_batches", [1, 2])
@@ -275,15 +199,17 @@ def test_weights_are_back_bit_for_bit_also_after_an_error(method: dict[str, Any]
     assert all(module.track_running_stats for module in network.modules() if isinstance(module, nn.BatchNorm2d))
 
 
-@pytest.mark.parametrize("sub_batches", [1, 2])
+@pytest.mark.parametrize(("sub_batches", "statistics"), FORMS)
 @pytest.mark.parametrize("method", BOTH)
-def test_a_zero_gradient_moves_nothing(method: dict[str, Any], sub_batches: int) -> None:
+def test_a_zero_gradient_moves_nothing(method: dict[str, Any], sub_batches: int, statistics: str) -> None:
     context = make_context()
-    wrapper = wrapper_of(make(context, {**method, "sub_batches": sub_batches}))
+    wrapper = wrapper_of(make(context, {**method, "sub_batches": sub_batches, "statistics": statistics}))
     before = {name: value.clone() for name, value in context.network.named_parameters()}
 
     def flat(batch: Batch) -> Metrics:
-        assert_same(dict(context.network.named_parameters()), before)
+        # Parts that share statistics leave the weights where they are, and nothing but layers can ask for their values.
+        if statistics == "part":
+            assert_same(dict(context.network.named_parameters()), before)
         (0.0 * context.network(batch.images[0])).sum().backward()
         return {}
 
@@ -345,11 +271,12 @@ def test_metrics_logs_and_searches_are_those_of_the_passes_at_w(method: dict[str
     assert rows[0] == rows[1] and [row["iteration"] for row in rows[1]] == [2, 4]
 
 
+@pytest.mark.parametrize(("sub_batches", "statistics"), [(1, "part"), (3, "batch")])
 @pytest.mark.parametrize("method", BOTH)
-def test_both_passes_drop_the_same_channels(method: dict[str, Any]) -> None:
+def test_both_passes_drop_the_same_channels(method: dict[str, Any], sub_batches: int, statistics: str) -> None:
     """With a step that is next to nothing the gradient is that of vanilla with the same masks."""
     found, states = [], []
-    for more in ([], [{**method, "rho": 1e-9}]):
+    for more in ([], [{**method, "rho": 1e-9, "sub_batches": sub_batches, "statistics": statistics}]):
         context = make_context()
         composed = make(context, DROPOUT, *more)
         torch.manual_seed(0)
@@ -360,9 +287,9 @@ def test_both_passes_drop_the_same_channels(method: dict[str, Any]) -> None:
     assert torch.equal(*states)
 
 
-@pytest.mark.parametrize("sub_batches", [1, 2])
+@pytest.mark.parametrize(("sub_batches", "statistics"), FORMS)
 def test_gradients_that_were_there_remain_and_an_objective_s_own_parameters_are_not_counted_twice(
-    sub_batches: int,
+    sub_batches: int, statistics: Statistics
 ) -> None:
     context = make_context()
 
@@ -379,7 +306,7 @@ def test_gradients_that_were_there_remain_and_an_objective_s_own_parameters_are_
             return Pass(self.factor * context.network.head.bias.sum(), [], {})
 
     objective = Scaled()
-    sam = Sam(context, SamParameters(rho=0.5, sub_batches=sub_batches))
+    sam = Sam(context, SamParameters(rho=0.5, sub_batches=sub_batches, statistics=statistics))
 
     def compute(batch: Batch) -> Metrics:
         objective(batch).loss.backward()
@@ -418,6 +345,7 @@ def test_small_last_batches_have_parts_of_two_images(method: dict[str, Any]) -> 
     [
         ({**SAM, "rho": 0.0}, r"rho\n.* greater than 0"),
         ({**ASAM, "rho": float("inf")}, r"rho\n.* finite"),
+        ({**ASAM, "statistics": "running"}, r"statistics\n.* 'batch' or 'part'"),
         ({**ASAM, "sub_batches": 0}, r"sub_batches\n.* greater than or equal to 1"),
     ],
 )
@@ -426,13 +354,19 @@ def test_wrong_parameters_are_refused(component: dict[str, Any], message: str) -
         make(make_context(), component)
 
 
-def test_more_parts_than_pairs_of_images_are_refused_in_the_first_batch() -> None:
-    with pytest.raises(EwsError, match="sub_batches 4 is too many for the 7 images of a batch; valid: 1 to 3"):
-        make(make_context(), {**SAM, "sub_batches": 4}).gradients(make_batch(size=7))
+@pytest.mark.parametrize(("statistics", "most"), [("part", 3), ("batch", 7)])
+def test_more_parts_than_there_are_images_for_are_refused_in_the_first_batch(statistics: str, most: int) -> None:
+    method = {**SAM, "sub_batches": most + 1, "statistics": statistics}
+    message = f"sub_batches {most + 1} is too many for the 7 images of a batch; valid: 1 to {most}"
+    with pytest.raises(EwsError, match=message):
+        make(make_context(), method).gradients(make_batch(size=7))
 
 
 def test_planning_knows_how_many_images_a_part_must_have() -> None:
-    assert METHODS["sam"].least_part == METHODS["asam"].least_part == 2
+    for spec in (METHODS["sam"], METHODS["asam"]):
+        assert spec.least_part(spec.parameters(statistics="part")) == 2
+        assert spec.least_part(spec.parameters(statistics="batch")) == 1
+    assert METHODS["damp"].least_part(METHODS["damp"].parameters()) == 1
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,11 @@ def nothing(parameters: MethodParameters) -> tuple[()]:
     return ()
 
 
+def one_image(parameters: MethodParameters) -> int:
+    """Return 1: a sub-batch may be a single image."""
+    return 1
+
+
 def no_stages(parameters: MethodParameters) -> int:
     """Return 0: the component compares no stages."""
     return 0
@@ -92,7 +97,7 @@ class MethodSpec(Generic[P]):
         needs: what it has to stand beside, if anything.
         excludes: components that it does not combine with, and why.
         moves_weights: whether it takes the gradient at weights of its own; a method has at most one such component.
-        least_part: images that each of its ``sub_batches`` must have.
+        least_part: of parameters, images that each of its ``sub_batches`` must have.
         extra_data: whether batches take images from `data/<dataset>-extra/`.
         teachers: the networks that it learns from.
         attacks: the keys of its attacks' radius, step and number of steps: planning checks that they go together.
@@ -114,7 +119,7 @@ class MethodSpec(Generic[P]):
     needs: Needs | None = None
     excludes: Mapping[str, str] = field(default_factory=dict)
     moves_weights: bool = False
-    least_part: int = 1
+    least_part: Callable[[P], int] = one_image
     extra_data: bool = False
     teachers: tuple[TeacherRole, ...] = ()
     attacks: tuple[Effort, ...] = ()

@@ -1,14 +1,25 @@
-"""What DAMP, SAM and ASAM share: sub-batches, and the weights that multiply what passes through them."""
+"""What DAMP, SAM and ASAM share: sub-batches, the weights that multiply, and layers that treat each part by its own."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
+from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from ews.core.errors import EwsError
 from ews.methods.component import Batch
+
+# Methods that ask about a tensor or write into it; those that end in one underscore are written into as well.
+ABOUT = frozenset(
+    {"__set__", "__delete__", "__setitem__", "__len__", "__hash__", "__repr__", "dim", "numel", "size", "stride"}
+    | {"is_contiguous", "is_floating_point", "detach", "register_hook", "data_ptr"}
+)
+TRANSPOSES = ("T", "mT", "H", "mH")
 
 
 def kernels_and_scales(network: nn.Module) -> list[Tensor]:
@@ -77,3 +88,65 @@ def split(batch: Batch, sub_batches: int, *, least: int = 1) -> list[Batch]:
         )
         for start, end in pairwise(bounds)
     ]
+
+
+def divide(count: int, *, views: int, images: int, sub_batches: int) -> tuple[int, list[int]]:
+    """Return how a pass is divided: its views, and how many images each part has, of one view.
+
+    Images lie along the first dimension, as [V * B] of V views of B images, or several such passes joined, as AW-Net's
+    of clean and attacked ones. All views of an image, in all passes that are joined, are in the same part.
+
+    Args:
+        count: what the pass computes, views times images; it may have fewer images than the batch.
+        views: V; where it does not divide ``count``, these are taken for single views.
+        images: B of the whole batch.
+        sub_batches: see :func:`sizes`.
+    """
+    if count % (views * images) == 0:
+        found = count // images
+    else:
+        found = views if count % views == 0 else 1
+    return found, sizes(count // found, sub_batches)
+
+
+def in_turn(layers: Sequence[Callable[[Tensor], Tensor]], x: Tensor, views: int, counts: Sequence[int]) -> Tensor:
+    """Compute part after part of [V * B, ...], each by its own layer, and return them in the same order.
+
+    Args:
+        layers: one for each part.
+        x: what passes through them.
+        views: V.
+        counts: images of each part, of one view; together B.
+    """
+    if len(counts) == 1:
+        return layers[0](x)
+    # split collects gradients by one concatenation; slices would write zeros over the whole for every part.
+    apart = x.split(list(counts)) if views == 1 else x.unflatten(0, (views, -1)).split(list(counts), dim=1)
+    found = [layer(part if views == 1 else part.flatten(0, 1)) for layer, part in zip(layers, apart, strict=True)]
+    if views == 1:
+        return torch.cat(found)
+    return torch.cat([part.unflatten(0, (views, -1)) for part in found], dim=1).flatten(0, 1)
+
+
+def scaling(like: Tensor) -> Callable[[Tensor, Tensor | None, Tensor | None], Tensor]:
+    """Return what multiplies the channels of [B, C, ...] by a scale and adds a shift, either of which may be missing.
+
+    Args:
+        like: a tensor [C] on the device, in the precision, of scale and shift.
+    """
+    mean, variance = torch.zeros_like(like), torch.ones_like(like)
+
+    def scale(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        # Of mean 0 and variance 1: torch's own kernel scales and shifts faster on a CPU than broadcasting does.
+        # Some of its versions refuse an epsilon of 0; 1 + 1e-30 is 1 in every precision.
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=1e-30)
+
+    return scale
+
+
+def asks_or_writes(func: Any) -> bool:
+    """Tell functions that compute nothing of a tensor: attributes, detaching, and whatever writes into it."""
+    name = getattr(func, "__name__", "")
+    if name == "__get__":
+        return getattr(func.__self__, "__name__", "") not in TRANSPOSES
+    return name in ABOUT or (name.endswith("_") and not name.endswith("__"))

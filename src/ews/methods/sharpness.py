@@ -1,6 +1,6 @@
 """What SAM and ASAM share: the gradient at the worst weights nearby, found by one step along the gradient."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +10,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from ews.attacks.mode import frozen_statistics
 from ews.methods import parts
 from ews.methods.component import Batch, Context, Gradients, Metrics, Objective, Wrapper
-from ews.methods.sharpness_spec import LEAST_PART, SharpnessParameters
+from ews.methods.part_weights import PartWeights
+from ews.methods.sharpness_spec import SharpnessParameters, least_part
 
 
 class SharpnessAware(Wrapper):
@@ -21,17 +22,31 @@ class SharpnessAware(Wrapper):
     parameters of the network together; parameters that components train beside it (``Component.parameters``) are not
     moved and have the second pass's gradient. Where g is zero, e is zero.
 
-    With M = ``sub_batches`` above 1 (m-sharpness) each sub-batch of consecutive images is treated as a batch of its own
-    - it is normalised by its own statistics and has its own e - and the gradients at the M points w + e are averaged by
-    size. A batch too small for M sub-batches of two images has fewer.
+    With M = ``sub_batches`` above 1 (m-sharpness) each sub-batch of consecutive images has an e_i of its own, from its
+    own g_i. ``statistics`` says what sub-batches are normalised by, both as DAMP's authors have it, in whose code M
+    lanes, each with a copy w_i of the weights and the loss L_i of its images, are mapped in parallel:
 
-    Both passes normalise by the batch. Running statistics are those of the passes at w: with sub-batches they move
-    once, to the mean, weighted by size, of where each sub-batch alone would have moved them [choice]. Both passes draw
-    the same dropout masks [choice]. Metrics are those of the passes at w. Weights are back bit for bit afterwards, also
-    after an error. EWS's search and logs see the passes at w alone; with sub-batches the search ``gradient`` sees the
-    last of them, and the full network's accuracy in ``controller.csv`` is that on the first.
+    - ``batch``, on CIFAR: statistics are means over all lanes. Each lane differentiates its own L_i, but the derivative
+      of a mean over lanes hands every lane the mean of what all lanes' losses ask of it: a lane gets
+      g_i = d(sum_j L_j) / d w_i at w_i = w, the other losses by way of the shared statistics. All lanes go to w + e_i,
+      and the gradient is the mean over lanes of the same derivative there. Here one pass computes all sub-batches, each
+      layer by copies of its weights (:class:`ews.methods.part_weights.PartWeights`). With L the mean loss over the
+      batch, the derivative of L is g_i / M for equal sizes, which leaves e_i as it is, and the sum of the second
+      derivatives of L is the mean of the lanes'. Sizes may differ: images, not lanes, weigh alike [choice]. A
+      subnet of EWS is sliced from each copy, and its images are divided like the batch's; so are those that its
+      ``batch_fraction`` leaves, anew [choice]. The weights themselves do not move.
+    - ``part``, on TinyImageNet and ImageNet: each sub-batch is treated as a batch of its own, and the gradients at the
+      M points w + e_i are averaged by size. A batch too small for M sub-batches of two images has fewer. Weights are
+      back bit for bit afterwards, also after an error. The search ``gradient`` sees the last sub-batch, and the
+      full network's accuracy in ``controller.csv`` is that on the first.
 
-    Cost: two forward and backward passes, and a copy of the weights and of their gradients.
+    Both passes normalise by the batch. Running statistics are those of the pass at w, as theirs: with ``part`` they
+    move once, to the mean, weighted by size, of where each sub-batch alone would have moved them [choice; theirs are
+    the first one's]. Both passes draw the same dropout masks [choice]. Metrics are those of the pass at w. EWS's search
+    and logs see the pass at w alone.
+
+    Cost: two forward and backward passes. ``part`` and M = 1: a copy of the weights and of their gradients; ``batch``:
+    M of these, and the activations of each normalisation twice.
     """
 
     def __init__(self, context: Context, parameters: SharpnessParameters) -> None:
@@ -39,6 +54,8 @@ class SharpnessAware(Wrapper):
         self.context = context
         self.rho = parameters.rho
         self.sub_batches = parameters.sub_batches
+        self.synchronised = parameters.statistics == "batch" and parameters.sub_batches > 1
+        self.least_part = least_part(parameters)
         self.weights: list[nn.Parameter] = [
             parameter for parameter in context.network.parameters() if parameter.requires_grad
         ]
@@ -53,9 +70,39 @@ class SharpnessAware(Wrapper):
         raise NotImplementedError
 
     def __call__(self, gradients: Gradients, batch: Batch) -> Metrics:
-        """Compute the gradients at w, step, compute them at w + e, and put w back."""
-        parts.check_first(self.sub_batches, batch, where=f"method {self.name}", least=LEAST_PART)
-        batches = parts.split(batch, self.sub_batches, least=LEAST_PART)
+        """Compute the gradients at w, step, and compute them at w + e; w is what it was afterwards."""
+        parts.check_first(self.sub_batches, batch, where=f"method {self.name}", least=self.least_part)
+        return self._together(gradients, batch) if self.synchronised else self._apart(gradients, batch)
+
+    def _together(self, gradients: Gradients, batch: Batch) -> Metrics:
+        """Treat all sub-batches in one pass, with statistics of the whole batch and weights of each part."""
+        network, trained = self.context.network, [*self.weights, *self._own]
+        before = _take(trained)
+        draws = _Draws(self.context.device)
+        # The same values in the same memory, with gradients of their own.
+        copies = [[weight.detach().requires_grad_() for weight in self.weights] for _ in range(self.sub_batches)]
+        with self._weights(copies, batch):
+            metrics = gradients(batch)
+        _take(trained)
+        moved = [self._moved(_take(part)) for part in copies]
+        for parameter, gradient in zip(trained, before, strict=True):
+            parameter.grad = gradient
+        draws.again()
+        with self._weights(moved, batch), frozen_statistics(network), network.capture_suspended():
+            gradients(batch)
+        return metrics
+
+    def _weights(self, by_part: list[list[Tensor]], batch: Batch) -> PartWeights:
+        return PartWeights(self.weights, by_part, views=len(batch.images), images=len(batch.labels))
+
+    def _moved(self, gradients: list[Tensor | None]) -> list[Tensor]:
+        """Return w + e, whose gradients are added to those of w."""
+        steps = self._steps(gradients)
+        return [weight if step is None else weight + step for weight, step in zip(self.weights, steps, strict=True)]
+
+    def _apart(self, gradients: Gradients, batch: Batch) -> Metrics:
+        """Treat each sub-batch as a batch of its own, one after the other."""
+        batches = parts.split(batch, self.sub_batches, least=self.least_part)
         trained = [*self.weights, *self._own]
         total = _take(trained)
         metrics: Metrics = {}
@@ -163,7 +210,7 @@ class _Draws:
             torch.cuda.set_rng_state(self._cuda, self._device)
 
 
-def _take(parameters: list[nn.Parameter]) -> list[Tensor | None]:
+def _take(parameters: Sequence[Tensor]) -> list[Tensor | None]:
     """Return the gradients and leave none."""
     gradients = [parameter.grad for parameter in parameters]
     for parameter in parameters:

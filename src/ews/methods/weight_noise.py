@@ -9,15 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ews.methods.parts import sizes
+from ews.methods.parts import asks_or_writes, divide, in_turn, scaling
 
 FORMS = ("sequential", "vmapped", "grouped")
-# Methods that ask about a tensor or write into it; those that end in one underscore are written into as well.
-ABOUT = frozenset(
-    {"__set__", "__delete__", "__setitem__", "__len__", "__hash__", "__repr__", "dim", "numel", "size", "stride"}
-    | {"is_contiguous", "is_floating_point", "detach", "register_hook", "data_ptr"}
-)
-TRANSPOSES = ("T", "mT", "H", "mH")
 # A layer on parts: inputs [P, n, ...] and weights [P, *shape] to outputs [P, n, ...].
 Layer = Callable[[Tensor, Tensor], Tensor]
 
@@ -31,7 +25,7 @@ class Noise(TorchFunctionMode):
     A weight is drawn at its first use and keeps its draws until the end.
 
     Images lie along the first dimension, as [V * B] of V views of B images, or several such passes joined, as AW-Net's
-    of clean and attacked ones. They are divided as :func:`ews.methods.parts.sizes` says; all views of an image, in all
+    of clean and attacked ones. They are divided as :func:`ews.methods.parts.divide` says; all views of an image, in all
     passes that are joined, are in the same part.
     """
 
@@ -81,7 +75,7 @@ class Noise(TorchFunctionMode):
     ) -> Any:
         """Compute ``func``, with noisy weights where it takes some; functions that it calls in turn are left alone."""
         kwargs = kwargs or {}
-        if not self._takes([*args, *kwargs.values()]) or _is_about_the_weight(func):
+        if not self._takes([*args, *kwargs.values()]) or asks_or_writes(func):
             return func(*args, **kwargs)
         if func in self.layers:
             place, layer = self.layers[func]
@@ -121,11 +115,7 @@ class Noise(TorchFunctionMode):
 
     def _divided(self, images: int) -> tuple[int, list[int]]:
         """Return the views, and the parts' numbers of images, of a pass over so many (views times images)."""
-        if images % (self.views * self.images) == 0:
-            views = images // self.images
-        else:
-            views = self.views if images % self.views == 0 else 1
-        return views, sizes(images // views, self.sub_batches)
+        return divide(images, views=self.views, images=self.images, sub_batches=self.sub_batches)
 
     def _conv2d(
         self,
@@ -163,7 +153,11 @@ class Noise(TorchFunctionMode):
         if len(counts) == 1:
             return layer(x, self._noisy(weight, 1)[0])
         if self.form == "sequential" or len(counts) < self.sub_batches or len(set(counts)) > 1:
-            return _sequential(layer, x, self._noisy(weight, len(counts)), views, counts)
+
+            def by(noisy: Tensor) -> Callable[[Tensor], Tensor]:
+                return lambda part: layer(part, noisy)
+
+            return in_turn([by(noisy) for noisy in self._noisy(weight, len(counts))], x, views, counts)
         # [V, P, n, ...] to [P, V * n, ...] and back.
         apart = x.unflatten(0, (views, len(counts), -1)).transpose(0, 1)
         out = together(apart.flatten(1, 2), self._stacked(weight))
@@ -185,12 +179,10 @@ class Noise(TorchFunctionMode):
         if len(self._divided(len(input))[1]) == 1:
             return normalise(weight=self._noisy(weight, 1)[0], bias=bias)
         # Statistics of the whole batch first; then scale and shift, part by part.
-        mean, variance = torch.zeros_like(weight), torch.ones_like(weight)
+        scale = scaling(weight)
 
         def layer(x: Tensor, weight: Tensor) -> Tensor:
-            # Of mean 0 and variance 1: torch's own kernel scales and shifts faster on a CPU than broadcasting does.
-            # Some of its versions refuse an epsilon of 0; 1 + 1e-30 is 1 in every precision.
-            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=1e-30)
+            return scale(x, weight, bias)
 
         def together(x: Tensor, weights: Tensor) -> Tensor:
             places = (1,) * (x.ndim - 3)
@@ -260,18 +252,6 @@ def _vmapped(layer: Layer) -> Layer:
     return together
 
 
-def _sequential(layer: Layer, x: Tensor, weights: Sequence[Tensor], views: int, counts: Sequence[int]) -> Tensor:
-    """Compute part after part."""
-    # split collects gradients by one concatenation; slices would write zeros over the whole for every part.
-    apart = x.split(list(counts)) if views == 1 else x.unflatten(0, (views, -1)).split(list(counts), dim=1)
-    found = []
-    for part, weight in zip(apart, weights, strict=True):
-        found.append(layer(part if views == 1 else part.flatten(0, 1), weight))
-    if views == 1:
-        return torch.cat(found)
-    return torch.cat([part.unflatten(0, (views, -1)) for part in found], dim=1).flatten(0, 1)
-
-
 def _grouped_convolution(x: Tensor, weights: Tensor, bias: Tensor | None, *, groups: int, **settings: Any) -> Tensor:
     """Compute [P, n, C, H, W] with weights [P, O, I, h, w] as one convolution of n images with P * C channels.
 
@@ -282,11 +262,3 @@ def _grouped_convolution(x: Tensor, weights: Tensor, bias: Tensor | None, *, gro
     repeated = None if bias is None else bias.repeat(parts)
     out = F.conv2d(together, weights.flatten(0, 1), repeated, groups=parts * groups, **settings)
     return out.unflatten(1, (parts, -1)).permute(1, 0, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
-
-
-def _is_about_the_weight(func: Any) -> bool:
-    """Tell functions that compute nothing of a weight: attributes, detaching, and whatever writes into it."""
-    name = getattr(func, "__name__", "")
-    if name == "__get__":
-        return getattr(func.__self__, "__name__", "") not in TRANSPOSES
-    return name in ABOUT or (name.endswith("_") and not name.endswith("__"))

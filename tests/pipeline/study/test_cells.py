@@ -157,13 +157,24 @@ def test_what_a_method_lacks_is_named(raw: dict[str, Any], method: str, message:
         plan(validate(raw), "quickstart")
 
 
-@pytest.mark.parametrize(("method", "most"), [("damp", 32), ("sam+ews", 16), ("at+asam", 16)])
-def test_more_sub_batches_than_images_are_refused(with_study: AddStudy, method: str, most: int) -> None:
+@pytest.mark.parametrize(
+    ("method", "changes", "most"),
+    [
+        ("damp", {}, 32),
+        ("sam+ews", {}, 32),
+        ("sam+ews", {"statistics": "part"}, 16),
+        ("at+asam", {"statistics": "part"}, 16),
+    ],
+)
+def test_more_sub_batches_than_images_are_refused(
+    with_study: AddStudy, method: str, changes: dict[str, str], most: int
+) -> None:
     (moves,) = {"damp", "sam", "asam"} & set(method.split("+"))
     key = f"methods.{moves}.sub_batches"
-    fitting = with_study(dataset="digits", method=method, overrides={key: most})
+    overrides = {f"methods.{moves}.{name}": value for name, value in changes.items()}
+    fitting = with_study(dataset="digits", method=method, overrides={**overrides, key: most})
     assert [entry.cell.recipe.batch_size for entry in plan(fitting, "mine")] == [32] * 3
-    params = with_study(dataset="digits", method=method, overrides={key: most + 1})
+    params = with_study(dataset="digits", method=method, overrides={**overrides, key: most + 1})
     recipe = "adversarial" if method.startswith("at+") else "standard"
     message = rf"recipes\.digits\.{recipe}\.batch_size = 32: {key} = {most + 1} is too many for it; valid: 1 to {most}"
     with pytest.raises(EwsError, match=message):

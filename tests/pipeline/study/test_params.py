@@ -54,7 +54,7 @@ MISTAKES = [
     ("methods/damp/sub_batches", 0, r"methods\.damp\.sub_batches = 0: .*greater than or equal to 1"),
     ("methods/damp/gradient", "clean", r"methods\.damp\.gradient = 'clean': .*'perturbed' or 'objective'"),
     ("methods/sam/rho", 0, r"methods\.sam\.rho = 0: .*greater than 0"),
-    ("methods/asam/eta", 0.01, r"methods\.asam\.eta: unknown key\. Valid: rho, sub_batches"),
+    ("methods/asam/eta", 0.01, r"methods\.asam\.eta: unknown key\. Valid: rho, sub_batches, statistics"),
     ("studies/quickstart/method", ["damp+sam"], r"'damp\+sam': damp and sam each take .* at most one of awp, damp"),
     ("studies/quickstart/method", ["at+awp+asam"], r"'at\+awp\+asam': awp and asam each take"),
     ("studies/quickstart/method", ["awp"], r"'awp': awp needs at or trades or awnet beside it, as in at\+awp"),

@@ -39,7 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "awnet": {**ATTACK, "weight_rate": 0.1},
     "awp": {"warmup_epochs": 1},
     "damp": {"sub_batches": 3},
-    "sam": {"rho": 0.05, "sub_batches": 1},
+    "sam": {"rho": 0.05, "sub_batches": 2, "statistics": "part"},
     "asam": {"rho": 0.5, "sub_batches": 2},
     "ews": {
         "rounding": "expected",

@@ -14,8 +14,8 @@ class Asam(SharpnessAware):
     That is where the linear approximation of the loss has its maximum in ||T^-1 e||_2 <= rho (see
     :class:`ews.methods.sharpness.SharpnessAware`). On kernels and scales it is a relative change: ASAM is the
     adversarial counterpart of DAMP's random multiplicative noise, on the same weights. eta, which ASAM's paper adds to
-    |w|, is 0, as in DAMP's comparison; a weight that is zero then does not move. Verified against that comparison, read
-    second-hand: e, T and rho; chosen: what :class:`ews.methods.sharpness.SharpnessAware` marks so.
+    |w|, is 0, as in every configuration of DAMP's authors; a weight that is zero then does not move. e, T, rho and M
+    are those of their code; chosen: what :class:`ews.methods.sharpness.SharpnessAware` marks so.
     """
 
     name = "asam"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ews.core.values import Positive
 from ews.methods.method_specs import MethodSpec
-from ews.methods.sharpness_spec import LEAST_PART, SharpnessParameters
+from ews.methods.sharpness_spec import SharpnessParameters, least_part
 
 if TYPE_CHECKING:
     from ews.methods.asam.asam import Asam
@@ -34,7 +34,7 @@ SPEC = MethodSpec(
     summary="Adaptive sharpness-aware minimisation (Kwon et al. 2021): steps relative to the weights",
     kind="wrapper",
     moves_weights=True,
-    least_part=LEAST_PART,
+    least_part=least_part,
     parameters=AsamParameters,
     implementation=implementation,
 )

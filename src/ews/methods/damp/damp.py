@@ -13,9 +13,9 @@ FASTEST = {"cpu": "sequential", "cuda": "grouped"}
 class Damp(Wrapper):
     """The gradient of E L(w * xi), xi ~ N(1, sigma^2) for every element, estimated with M draws a batch.
 
-    Source: the paper's objective and its authors' code. Verified against these, read second-hand: the objective, what
-    is perturbed, M, the gradient without the factor, clean weights for decay and evaluation, synchronised statistics,
-    sigma. Chosen: what is marked so below, and everything about EWS beside it.
+    Source: the paper's objective and its authors' code, which has what is perturbed, M, the gradient without the
+    factor, clean weights for decay and evaluation, synchronised statistics and sigma. Chosen: what is marked so below,
+    and everything about EWS beside it.
 
     The batch is divided into M sub-batches, and each has its own draw w~ = w (1 + sigma z), z ~ N(0, 1). Perturbed are
     the kernels of convolutions and linear layers and the scales of normalisations; not biases, shifts and running

@@ -9,8 +9,8 @@ class Sam(SharpnessAware):
     """e = rho g / ||g||_2 over all parameters: T is the identity (see :class:`ews.methods.sharpness.SharpnessAware`).
 
     That is where the linear approximation of the loss has its maximum in the ball ||e||_2 <= rho. The gradient is taken
-    at w + e as if e were constant: second derivatives are left out, as in the paper. Verified against DAMP's comparison
-    with it, read second-hand: e and rho; chosen: what :class:`SharpnessAware` marks so.
+    at w + e as if e were constant: second derivatives are left out, as in the paper. e, rho and M are those of the code
+    of DAMP's authors, who compare with it; chosen: what :class:`SharpnessAware` marks so.
     """
 
     name = "sam"

@@ -254,5 +254,5 @@ def _read(path: Path) -> File:
 
 
 def _concerns(parameter: str, row: str) -> bool:
-    """Tell whether `part.parameter` is one of a row: of its network or augmentation, or of a component of its method."""
+    """Tell whether a parameter is one of a row: of its network, its augmentation or a component of its method."""
     return parameter.partition(".")[0] in ("architecture", "augmentation", *row.partition("/")[2].split("+"))

@@ -99,7 +99,7 @@ def check_sub_batches(parameters: dict[str, MethodParameters], batch_size: int, 
     """
     for name, section in parameters.items():
         count = getattr(section, "sub_batches", 1)
-        most = max(1, batch_size // METHODS[name].least_part)
+        most = max(1, batch_size // METHODS[name].least_part(section))
         if count > most:
             raise EwsError(
                 f"{where}.batch_size = {batch_size}: methods.{name}.sub_batches = {count} is too many for it; "
