@@ -1,10 +1,10 @@
 """A small network in float64, and methods around SAM and ASAM, for the tests of both."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from helpers.methods import first_view
 from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
@@ -15,42 +15,8 @@ from ews.methods.sharpness import SharpnessAware
 
 SAM: dict[str, Any] = {"name": "sam", "rho": 0.2, "sub_batches": 1, "statistics": "part"}
 ASAM: dict[str, Any] = {"name": "asam", "rho": 0.5, "sub_batches": 1, "statistics": "part"}
-EWS: dict[str, Any] = {
-    "name": "ews",
-    "weight": 0.3,
-    "width": 0.6,
-    "rounding": "ceil",
-    "interval": 2,
-    "samples": 2,
-    "search": "learned",
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "hidden": 8,
-    "learning_rate": 0.01,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.0,
-    "baseline_decay": 0.9,
-    "gradient_clip": 3.0,
-}
-TRADES: dict[str, Any] = {
-    "name": "trades",
-    "attack_mode": "eval",
-    "beta": 6.0,
-    "epsilon": 8 / 255,
-    "step_size": 3 / 255,
-    "steps": 2,
-    "validation_steps": 2,
-    "validation_step_size": 2 / 255,
-    "validation_images": None,
-}
-DROPOUT = {"name": "dropout", "rate": 0.3, "place": "hidden"}
 BOTH = [pytest.param(SAM, id="sam"), pytest.param(ASAM, id="asam")]
 CLASSES = 4
-
-
-def first_view(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    return cross_entropy(logits[0], labels)
 
 
 def make_context(network: nn.Module | None = None) -> Context:

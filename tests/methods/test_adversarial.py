@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import methods
+from helpers.methods import first_view
 from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
@@ -36,33 +38,12 @@ AT = {"name": "at", "attack_mode": "train", **ATTACK}
 TRADES = {"name": "trades", "attack_mode": "eval", "beta": 6.0, **ATTACK}
 CLAMPED = {**TRADES, "clamp_start": True}
 AWP = {"name": "awp", "gamma": 0.05, "warmup_epochs": 0}
-EWS: dict[str, Any] = {
-    "name": "ews",
-    "weight": 0.3,
-    "width": 0.6,
-    "rounding": "ceil",
-    "interval": 1,
-    "samples": 2,
-    "search": "learned",
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "hidden": 8,
-    "learning_rate": 0.01,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.0,
-    "baseline_decay": 0.9,
-    "gradient_clip": 3.0,
-}
+EWS = methods.EWS | {"interval": 1}
 OBJECTIVES = [pytest.param(AT, id="at"), pytest.param(TRADES, id="trades")]
 NETWORKS = {
     "cifar_resnet": {"network": "cifar_resnet", "depth": 8, "width": 4},
     "wide_resnet": {"network": "wide_resnet", "depth": 10, "widen": 1},
 }
-
-
-def first_view(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    return cross_entropy(logits[0], labels)
 
 
 def make_context(network: str = "cifar_resnet", *, smoothing: float = 0.0) -> Context:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import methods
+from helpers.methods import first_view
 from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
@@ -16,28 +18,7 @@ from ews.methods.compose import Method
 from ews.methods.ews.ews import Ews, part_of
 from ews.methods.objective import CrossEntropy
 
-EWS: dict[str, Any] = {
-    "name": "ews",
-    "weight": 0.8,
-    "width": 0.6,
-    "rounding": "ceil",
-    "interval": 3,
-    "samples": 2,
-    "search": "learned",
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "hidden": 8,
-    "learning_rate": 0.01,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.0,
-    "baseline_decay": 0.9,
-    "gradient_clip": 3.0,
-}
-
-
-def first_view(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    return cross_entropy(logits[0], labels)
+EWS = methods.EWS | {"weight": 0.8, "interval": 3}
 
 
 def make_context(*, smoothing: float = 0.0, loss: Callable[..., Tensor] = first_view) -> Context:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.methods import AT, DROPOUT, EWS, TRADES
 from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
@@ -24,35 +25,6 @@ from ews.methods.weight_noise import FORMS, Noise
 from ews.pipeline.train import optim
 
 GRADIENTS = ("perturbed", "objective")
-EWS: dict[str, Any] = {
-    "name": "ews",
-    "weight": 0.3,
-    "width": 0.6,
-    "rounding": "ceil",
-    "interval": 2,
-    "samples": 2,
-    "search": "learned",
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "hidden": 8,
-    "learning_rate": 0.01,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.0,
-    "baseline_decay": 0.9,
-    "gradient_clip": 3.0,
-}
-ATTACK: dict[str, Any] = {
-    "epsilon": 8 / 255,
-    "step_size": 3 / 255,
-    "steps": 2,
-    "validation_steps": 2,
-    "validation_step_size": 2 / 255,
-    "validation_images": None,
-}
-TRADES = {"name": "trades", "attack_mode": "eval", "beta": 6.0, **ATTACK}
-AT = {"name": "at", "attack_mode": "train", **ATTACK}
-DROPOUT = {"name": "dropout", "rate": 0.3, "place": "hidden"}
 NETWORKS = {
     "cifar_resnet": {"network": "cifar_resnet", "depth": 8, "width": 4},
     "resnet50": {"network": "resnet", "depth": 50, "width": 2},

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import methods
+from helpers.methods import first_view
 from helpers.science import build_method, build_network
 from torch import Tensor, nn
 
@@ -40,24 +42,7 @@ MIXACM: dict[str, Any] = {
     "validation_step_size": 3 / 255,
     "validation_images": None,
 }
-EWS: dict[str, Any] = {
-    "name": "ews",
-    "weight": 0.3,
-    "width": 0.6,
-    "rounding": "ceil",
-    "interval": 1,
-    "samples": 2,
-    "search": "learned",
-    "distillation": "kl",
-    "reduction": "batchmean",
-    "batch_fraction": 1.0,
-    "hidden": 8,
-    "learning_rate": 0.01,
-    "betas": [0.5, 0.999],
-    "entropy_bonus": 0.0,
-    "baseline_decay": 0.9,
-    "gradient_clip": 3.0,
-}
+EWS = methods.EWS | {"interval": 1}
 NETWORKS = {
     "cifar_resnet": {"network": "cifar_resnet", "depth": 8, "width": 4},
     "wider": {"network": "cifar_resnet", "depth": 8, "width": 6},
@@ -80,10 +65,6 @@ def build(name: str, key: str) -> Network:
             module.running_mean = torch.randn(module.num_features, generator=generator, dtype=torch.float64) * 0.1
             module.running_var = torch.rand(module.num_features, generator=generator, dtype=torch.float64) + 0.5
     return built
-
-
-def first_view(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    return cross_entropy(logits[0], labels)
 
 
 def augmix(logits: Tensor, labels: Tensor, cross_entropy: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.methods import DROPOUT, EWS, TRADES
 from helpers.sharpness import (
     BOTH,
-    DROPOUT,
-    EWS,
     SAM,
-    TRADES,
     assert_close,
     assert_same,
     gradients,

@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.methods import DROPOUT, EWS, TRADES
 from helpers.sharpness import (
     ASAM,
     BOTH,
     CLASSES,
-    DROPOUT,
-    EWS,
     SAM,
-    TRADES,
     assert_close,
     assert_same,
     gradients,
