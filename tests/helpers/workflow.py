@@ -4,8 +4,10 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +44,25 @@ class Project:
         assert not check or done.returncode == 0, done.stdout
         return done
 
+    def kill_amid(self, run: Path | str, *arguments: str) -> None:
+        """Run snakemake, and kill it with all its jobs once a training run has saved its state; then unlock."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        state = self.folder / run / "state.pt"
+        deadline = time.monotonic() + 120
+        while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert state.exists()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self.snakemake("--unlock")
+
     @property
     def environment(self) -> dict[str, str]:
         """The environment in which jobs find this Python, and the copy's package before the installed one."""
@@ -61,6 +82,12 @@ class Project:
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def duplicate(folder: Path, target: Path) -> Project:
+    """Copy a copy, with what was made in it, to edit; at another path, with other dates."""
+    shutil.copytree(folder, target, symlinks=True)
+    return Project(target)
 
 
 def jobs(output: str) -> dict[str, int]:

@@ -1,10 +1,9 @@
 """Copies of the project: fresh, or with a tiny study built."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from helpers.workflow import CORRUPTIONS, Project, copy, make_runs, tiny
+from helpers.workflow import CORRUPTIONS, Project, copy, duplicate, make_runs, tiny
 
 
 @pytest.fixture
@@ -35,5 +34,4 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def finished(built: Path, tmp_path: Path) -> Project:
     """A copy in which the tiny study is built, to edit; at another path, with other dates."""
-    shutil.copytree(built, tmp_path / "copy", symlinks=True)
-    return Project(tmp_path / "copy")
+    return duplicate(built, tmp_path / "copy")

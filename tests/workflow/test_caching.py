@@ -1,11 +1,8 @@
 """Editing runs again what depends on the edit, and nothing else - with the real workflow, on a tiny study."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -108,26 +105,11 @@ def test_a_killed_workflow_goes_on_where_it_stopped(finished: Project) -> None:
     """SIGKILL to Snakemake and all its jobs amid a training run; the next run resumes it from its checkpoint."""
     finished.params(lambda content: content["recipes"]["digits"]["standard"].update(epochs=40))
     finished.params(lambda content: content["studies"]["tiny"].update(method=["ews"]))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "train"],
-        cwd=finished.folder,
-        env=finished.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    state = finished.folder / RUNS / "ews/seed0/state.pt"
-    deadline = time.monotonic() + 120
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert state.exists()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    finished.snakemake("--unlock")
+    finished.kill_amid(RUNS / "ews/seed0", "train")
     finished.snakemake("train")
     record = json.loads((finished.folder / RUNS / "ews/seed0/record.json").read_text())
     assert record["counts"]["starts"] == 2
-    assert not state.exists()
+    assert not (finished.folder / RUNS / "ews/seed0/state.pt").exists()
 
 
 def test_accepted_runs_are_neither_trained_nor_measured_again(finished: Project) -> None:

@@ -1,18 +1,12 @@
 """A teacher is a real dependency: trained first though no study lists it, again when it changed, never measured."""
 
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.workflow import Project, copy, jobs, make_runs, tiny
+from helpers.workflow import Project, copy, duplicate, jobs, make_runs, tiny
 
 from ews.core.errors import EwsError
 from ews.pipeline.remote.adopt.adopt_command import main
@@ -43,8 +37,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def student(learned: Path, tmp_path: Path) -> Project:
     """A copy of that, to edit."""
-    shutil.copytree(learned, tmp_path / "copy", symlinks=True)
-    return Project(tmp_path / "copy")
+    return duplicate(learned, tmp_path / "copy")
 
 
 def order(output: str) -> list[str]:
@@ -155,23 +148,8 @@ def test_another_teacher_gets_a_student_of_its_own(student: Project) -> None:
 @pytest.mark.slow
 def test_a_killed_teacher_goes_on_and_the_student_waits_for_it(student: Project) -> None:
     student.params(lambda content: content["recipes"]["digits"]["adversarial"].update(epochs=30))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "train"],
-        cwd=student.folder,
-        env=student.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    state = student.folder / TEACHER / "state.pt"
-    deadline = time.monotonic() + 120
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert state.exists()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    student.kill_amid(TEACHER, "train")
     assert not (student.folder / STUDENT / "state.pt").exists()
-    student.snakemake("--unlock")
     student.snakemake("train")
     taught, record = (json.loads((student.folder / run / "record.json").read_text()) for run in (TEACHER, STUDENT))
     assert (taught["counts"]["starts"], record["counts"]["starts"]) == (2, 1)

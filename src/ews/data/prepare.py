@@ -59,8 +59,8 @@ def prepare(
         raw.check_trainable(source)
         _check_counts(raw, entry, source)
         held_out = _held_out(raw.train_labels, validation, dataset)
-        kept = np.setdiff1d(np.arange(len(raw.train_labels)), held_out)
-        mean, std = moments(raw.train_images[kept] if len(held_out) else raw.train_images)
+        trained = np.setdiff1d(np.arange(len(raw.train_labels)), held_out)
+        mean, std = moments(raw.train_images[trained] if len(held_out) else raw.train_images)
         if min(std) == 0:
             raise EwsError(f"{source}: a colour channel is the same in every pixel of every training image.")
         arrays: dict[str, NDArray[Any]] = {

@@ -23,7 +23,7 @@ from ews.core.seeds import numpy_stream, torch_stream
 from ews.data.dataset import load
 from ews.models.awnet.awnet import routing
 from ews.models.network import Network
-from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate import partial_results
 from ews.pipeline.evaluate.adaptive import adaptive
 from ews.pipeline.evaluate.evaluate_command import main
 
@@ -249,7 +249,7 @@ def test_a_killed_evaluation_goes_on_and_ends_in_the_same_bytes(
     expected = [(gated / name).read_bytes() for name in ("adaptive.json", "adaptive.npz")]
     for name in ("adaptive.json", "adaptive.npz"):
         (gated / name).unlink()
-    put, parts = kept.put, []
+    put, parts = partial_results.put, []
 
     def interrupted(folder: Path, name: str, *arguments: Any, **keywords: Any) -> None:
         put(folder, name, *arguments, **keywords)
@@ -257,7 +257,7 @@ def test_a_killed_evaluation_goes_on_and_ends_in_the_same_bytes(
         if len(parts) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(kept, "put", interrupted)
+    monkeypatch.setattr(partial_results, "put", interrupted)
     with pytest.raises(KeyboardInterrupt):
         measure()
     assert not (gated / "adaptive.json").exists()

@@ -22,7 +22,7 @@ from ews.corruptions.corrupted_batches import batches
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.corrupt.generate_corrupted import write_corrupted, write_labels
-from ews.pipeline.evaluate import kept, predict
+from ews.pipeline.evaluate import partial_results, predict
 from ews.pipeline.evaluate.corruption import corrupted_images, corruption
 from ews.pipeline.evaluate.evaluate_command import main
 
@@ -232,15 +232,15 @@ def test_damaged_kept_parts_are_computed_again(run: Path, measure: Measure, tmp_
     assert len(parts) == 4
     parts[0].write_bytes(parts[0].read_bytes()[:-7])
     whole = parts[1].read_bytes()
-    identity = json.loads(str(np.load(parts[1])[kept.IDENTITY]))
+    identity = json.loads(str(np.load(parts[1])[partial_results.IDENTITY]))
     for place in range(0, len(whole), 11):
         parts[1].write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
-        kept.get(parts[1].parent, parts[1].stem, identity=identity)  # whatever it gives, it does not raise
+        partial_results.get(parts[1].parent, parts[1].stem, identity=identity)  # whatever it gives, it does not raise
     parts[1].write_bytes(
         whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 255]) + whole[len(whole) // 2 + 1 :]
     )
-    identity = json.loads(str(np.load(parts[2])[kept.IDENTITY]))
-    kept.put(parts[2].parent, parts[2].stem, {"prediction": np.zeros(3)}, identity=identity)
+    identity = json.loads(str(np.load(parts[2])[partial_results.IDENTITY]))
+    partial_results.put(parts[2].parent, parts[2].stem, {"prediction": np.zeros(3)}, identity=identity)
     assert measure(*made) == 15 - 1
     assert contents(run) == contents(tmp_path / "whole")
 

@@ -22,7 +22,7 @@ class Subject:
         test_images: size of the stratified test subset; None for all test images.
         device: where to compute.
         code: fingerprint of the evaluation's code.
-        work: folder for finished parts of an evaluation (:mod:`ews.pipeline.evaluate.kept`); held by this
+        work: folder for finished parts of an evaluation (:mod:`ews.pipeline.evaluate.partial_results`); held by this
             process, and gone once the results are written.
     """
 

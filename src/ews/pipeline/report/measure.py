@@ -94,7 +94,7 @@ def means(manifest: Manifest, found: list[Measurement]) -> dict[str, dict[str, f
 def save(
     manifest: Manifest,
     found: list[Measurement],
-    kept: list[RunRecord],
+    runs: list[RunRecord],
     *,
     out: Path,
     records: Path,
@@ -102,6 +102,6 @@ def save(
 ) -> None:
     """Write the three files, each atomically; a record is one line, so that a version control shows which changed."""
     measurements.write(out, found)
-    lines = ",\n".join(json.dumps(one.model_dump(mode="json"), sort_keys=True, allow_nan=False) for one in kept)
+    lines = ",\n".join(json.dumps(one.model_dump(mode="json"), sort_keys=True, allow_nan=False) for one in runs)
     write_text(records, f"[\n{lines}\n]\n")
     write_json(metrics, means(manifest, found))

@@ -100,14 +100,14 @@ def compare(manifest: Manifest, *, inputs: Inputs) -> list[Difference]:
     Raises:
         EwsError: predictions are missing, damaged or not those of the measured errors, or of different images.
     """
-    kept: dict[Label, dict[int, dict[str, Wrong]]] = {}
+    rows: dict[Label, dict[int, dict[str, Wrong]]] = {}
     found = []
     for label in manifest.labels:
         for reference in manifest.references(label):
             for row in (label, reference):
-                if row not in kept:
-                    kept[row] = {entry.seed: wrong(entry, inputs=inputs) for entry in manifest.of(row)}
-            own, other = kept[label], kept[reference]
+                if row not in rows:
+                    rows[row] = {entry.seed: wrong(entry, inputs=inputs) for entry in manifest.of(row)}
+            own, other = rows[label], rows[reference]
             seeds = sorted(set(own) & set(other))
             for metric in own[seeds[0]] if seeds else ():
                 pairs = [(own[seed][metric], other[seed][metric]) for seed in seeds]

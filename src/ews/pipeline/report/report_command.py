@@ -49,10 +49,10 @@ def main(argv: Sequence[str]) -> None:
 
         measured = measurements.read(arguments.measurements, study)
         path = arguments.records or arguments.measurements.with_name("records.json")
-        kept = table.read_records(path, study)
+        records = table.read_records(path, study)
         differences = paired_images.read(arguments.images, study) if arguments.images else []
         texts = table.tables(
-            study, measured, records=kept, reported=reported.load(arguments.reported), differences=differences
+            study, measured, records=records, reported=reported.load(arguments.reported), differences=differences
         )
         table.save(texts, arguments.out_dir)
     else:

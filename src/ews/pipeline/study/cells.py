@@ -223,12 +223,12 @@ def check_sizes(
     for entry in (entry for planned in plans.values() for entry in planned):
         dataset = params.datasets[entry.cell.dataset]
         train, test = sizes[dataset.source]
-        kept = None if train is None else train - round(train * dataset.validation)
+        left = None if train is None else train - round(train * dataset.validation)
         subset = entry.settings.test_images
         wanted = {
-            f"{run}: recipe train_images": (cell.recipe.train_images, kept) for run, cell in entry.teachers.items()
+            f"{run}: recipe train_images": (cell.recipe.train_images, left) for run, cell in entry.teachers.items()
         }
-        wanted["recipe train_images"] = (entry.cell.recipe.train_images, kept)
+        wanted["recipe train_images"] = (entry.cell.recipe.train_images, left)
         wanted["evaluation.test_images"] = (subset, test)
         for asked in entry.asked:
             for key, count in EVALUATIONS[asked.kind].subsets(asked.options).items():

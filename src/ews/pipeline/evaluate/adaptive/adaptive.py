@@ -19,7 +19,7 @@ from ews.core.seeds import numpy_stream
 from ews.models.awnet.awnet import CLEAN, router_of, routing
 from ews.models.network import Network
 from ews.pipeline.artifacts.run_files import BEST, LAST
-from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate import partial_results
 from ews.pipeline.evaluate.adaptive.adaptive_spec import (
     Adapted,
     AdaptiveFindings,
@@ -110,7 +110,7 @@ def evaluate(subject: Subject, options: AdaptiveOptions, making: Making) -> Eval
     with exact():
         found = {key: _attacked(plan, key, name) for key, name in names.items()}
         results = {key: _summary(plan, name, found[key]) for key, name in names.items()}
-    identity = kept.identity(subject)
+    identity = partial_results.identity(subject)
     findings = AdaptiveFindings(
         last=results["last"],
         best=results.get("best"),
@@ -142,7 +142,7 @@ def _check(plan: AdaptivePlan) -> None:
 def _attacked(plan: AdaptivePlan, key: str, name: str) -> list[Arrays]:
     """Attack one set of weights shard by shard, but for those that are kept of an earlier start."""
     identity = {
-        **kept.identity(plan.subject),
+        **partial_results.identity(plan.subject),
         "options": plan.options.model_dump(mode="json"),
         "seed": plan.seed,
         "weights": name,
@@ -151,14 +151,14 @@ def _attacked(plan: AdaptivePlan, key: str, name: str) -> list[Arrays]:
     found = []
     for number, indices in enumerate(plan.shards()):
         part = f"{key}-{number:04}"
-        arrays = kept.get(plan.subject.work, part, identity=identity)
+        arrays = partial_results.get(plan.subject.work, part, identity=identity)
         if arrays is None:
             batches = [_batch(plan, network, batch) for batch in plan.batches(indices)]
             arrays = {
                 entry: np.concatenate([one[entry] for one in batches], axis=-4 if entry == "images" else -1)
                 for entry in batches[0]
             }
-            kept.put(plan.subject.work, part, arrays, identity=identity)
+            partial_results.put(plan.subject.work, part, arrays, identity=identity)
             print(f"{part}: {len(indices)} images", file=sys.stderr, flush=True)
         found.append(arrays)
     return found

@@ -15,7 +15,7 @@ from ews.core.errors import EwsError
 from ews.core.seeds import stream_seed
 from ews.data.split import stratified
 from ews.models.network import Network
-from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate import partial_results
 from ews.pipeline.evaluate.adversarial import masking
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
 from ews.pipeline.evaluate.adversarial.masking import error_of
@@ -78,7 +78,7 @@ class AttackPlan:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What partial work depends on, down to the last bit of its arithmetic."""
-        common = kept.identity(self.subject)
+        common = partial_results.identity(self.subject)
         return {
             **common,
             "options": self.options.model_dump(mode="json"),
@@ -103,9 +103,9 @@ def attacked(plan: AttackPlan, key: str, name: str) -> None:
     check_network(network, plan.images(plan.chosen[:1]).to(plan.subject.device))
     identity = {**plan.identity, "weights": name}
     for part in parts(plan, key):
-        if kept.get(plan.subject.work, part.name, identity=identity) is None:
+        if partial_results.get(plan.subject.work, part.name, identity=identity) is None:
             arrays = part.attack(plan, network, part)
-            kept.put(plan.subject.work, part.name, {"index": part.indices, **arrays}, identity=identity)
+            partial_results.put(plan.subject.work, part.name, {"index": part.indices, **arrays}, identity=identity)
             print(f"{part.name}: {len(part.indices)} images", file=sys.stderr, flush=True)
 
 
@@ -125,7 +125,7 @@ def read(plan: AttackPlan, key: str, name: str) -> dict[str, list[Arrays]]:
     identity = {**plan.identity, "weights": name}
     found: dict[str, list[Arrays]] = {}
     for part in parts(plan, key):
-        arrays = kept.get(plan.subject.work, part.name, identity=identity)
+        arrays = partial_results.get(plan.subject.work, part.name, identity=identity)
         if arrays is None:
             raise EwsError(
                 f"{plan.subject.work}: {part.name}.npz cannot be read back. Is the disk whole? Run it again."

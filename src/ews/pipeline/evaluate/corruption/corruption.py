@@ -7,7 +7,7 @@ import numpy as np
 
 from ews.core.errors import EwsError
 from ews.pipeline.artifacts.run_files import LAST
-from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate import partial_results
 from ews.pipeline.evaluate.corruption.corrupted_images import Images, Made, Stored
 from ews.pipeline.evaluate.corruption.corruption_spec import (
     SEVERITIES,
@@ -48,10 +48,11 @@ def evaluate(subject: Subject, options: CorruptionOptions, making: Making) -> Ev
     labels, indices = subject.labels, subject.indices
     blocks = [(name, severity) for name in names for severity in SEVERITIES]
     identities = {
-        name: {**kept.identity(subject), "corruption": name, "images": images.identity(name)} for name in names
+        name: {**partial_results.identity(subject), "corruption": name, "images": images.identity(name)}
+        for name in names
     }
     done = {
-        (name, severity): kept.predictions(
+        (name, severity): partial_results.predictions(
             subject.work, f"{name}-{severity}", identity=identities[name], shape=(len(labels),)
         )
         for name, severity in blocks
@@ -66,7 +67,7 @@ def evaluate(subject: Subject, options: CorruptionOptions, making: Making) -> Ev
             result = done[name, severity]
             if result is None:
                 result = predict_batches(network, next(stream), device=subject.device)
-                kept.put_predictions(subject.work, f"{name}-{severity}", result, identity=identities[name])
+                partial_results.put_predictions(subject.work, f"{name}-{severity}", result, identity=identities[name])
             wrong = error(result.prediction, labels)
             rows.append(CorruptionError(corruption=name, severity=severity, error=wrong, n=len(labels)))
             predictions.append(result.prediction)

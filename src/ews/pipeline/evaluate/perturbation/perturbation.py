@@ -8,7 +8,7 @@ from torch import nn
 from ews.perturbations import NOISE, frames
 from ews.perturbations.perturbed_batches import batches
 from ews.pipeline.artifacts.run_files import LAST
-from ews.pipeline.evaluate import kept
+from ews.pipeline.evaluate import partial_results
 from ews.pipeline.evaluate.evaluation import Evaluation, Making
 from ews.pipeline.evaluate.perturbation.perturbation_spec import Flips, PerturbationFindings, PerturbationOptions
 from ews.pipeline.evaluate.perturbation.stability import flip_probability, mean_flip_probability
@@ -44,12 +44,12 @@ def evaluate(subject: Subject, options: PerturbationOptions, making: Making) -> 
     arrays: dict[str, np.ndarray] = {"names": np.array(names, dtype=np.str_)}
     probabilities: dict[str, float] = {}
     for name in names:
-        identity = {**kept.identity(subject), "perturbation": name, "profile": profile, "seed": seed}
+        identity = {**partial_results.identity(subject), "perturbation": name, "profile": profile, "seed": seed}
         shape = (len(subject.indices), frames(name, profile))
-        found = kept.predictions(subject.work, name, identity=identity, shape=shape)
+        found = partial_results.predictions(subject.work, name, identity=identity, shape=shape)
         if found is None:
             found = _measure(subject, network, name=name, profile=profile, seed=seed, workers=making.workers)
-            kept.put_predictions(subject.work, name, found, identity=identity)
+            partial_results.put_predictions(subject.work, name, found, identity=identity)
         else:
             print(f"{name}: was done before", file=sys.stderr, flush=True)
         arrays |= {f"{key}_{name}": array for key, array in vars(found).items()}

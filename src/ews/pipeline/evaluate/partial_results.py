@@ -1,4 +1,4 @@
-"""Finished parts of an evaluation, kept until it is whole, so that a killed one resumes where it was."""
+"""Partial results of an evaluation, on the disk until it is whole, so that a killed one resumes where it was."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ IDENTITY = "identity"
 
 
 def put(folder: Path, name: str, arrays: Mapping[str, np.ndarray], *, identity: Mapping[str, Any]) -> None:
-    """Keep a part's arrays as ``<name>.npz``, with everything that they depend on (JSON types)."""
+    """Store a part's arrays as ``<name>.npz``, with everything that they depend on (JSON types)."""
     write_arrays(folder / f"{name}.npz", {**arrays, IDENTITY: np.array(_text(identity))})
 
 
@@ -28,8 +28,8 @@ def get(folder: Path, name: str, *, identity: Mapping[str, Any]) -> dict[str, np
             arrays = {key: file[key] for key in file.files}
     except Exception:
         return None  # none there, or damaged: what a flipped bit in an archive raises depends on where it is
-    kept = arrays.pop(IDENTITY, np.array(""))
-    return arrays if str(kept) == _text(identity) else None
+    of = arrays.pop(IDENTITY, np.array(""))
+    return arrays if str(of) == _text(identity) else None
 
 
 def identity(subject: Subject) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def identity(subject: Subject) -> dict[str, Any]:
 
 
 def put_predictions(folder: Path, name: str, found: Predictions, *, identity: Mapping[str, Any]) -> None:
-    """Keep a part's predictions: :func:`put`."""
+    """Store a part's predictions: :func:`put`."""
     put(folder, name, {"prediction": found.prediction, "confidence": found.confidence}, identity=identity)
 
 
