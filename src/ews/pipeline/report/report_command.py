@@ -39,9 +39,11 @@ def main(argv: Sequence[str]) -> None:
         from ews.pipeline.report import measure, paired_images
 
         runs = Inputs(arguments.runs)
-        found, records = measure.measure(study, inputs=runs, reported=reported.load(arguments.reported))
+        found, measured_runs = measure.measure(study, inputs=runs, reported=reported.load(arguments.reported))
         differences = paired_images.compare(study, inputs=runs) if arguments.images else []
-        measure.save(study, found, records, out=arguments.out, records=arguments.records, metrics=arguments.metrics)
+        measure.save(
+            study, found, measured_runs, out=arguments.out, records=arguments.records, metrics=arguments.metrics
+        )
         if arguments.images:
             paired_images.write(arguments.images, differences)
     elif arguments.command == "table":
