@@ -122,3 +122,22 @@ def adversarial_result(last: dict[str, Any], best: dict[str, Any] | None = None)
     """Return the part `result` of adversarial.json."""
     hardware = {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2}
     return {"last": last, "best": best, "seed": 0, "shard": 250, "hardware": hardware, "versions": {}}
+
+
+def mimicked(name: str, share: float) -> dict[str, Any]:
+    """Return a row of the evaluation mimicry, with this share of the change explained."""
+    explained = {"fitted": share + 20, "held_out": share, "constant": share - 30, "random": 0.5}
+    losses = {"clean": 0.5, "corrupted": 2.5, "mimicked": 0.5 + share / 50}
+    spread, error = share / 1000, share / 2
+    return {
+        **{"corruption": name, "error": error, "explained": explained, "spread": spread, "losses": losses},
+        **{"agreement": 90.0, "unchanged": 70.0},
+    }
+
+
+def described(layer: str, level: float, rank: int) -> dict[str, Any]:
+    """Return a layer of the evaluation filters, its scale a hundredth of the level."""
+    return {
+        **{"layer": layer, "filters": 8, "fan_in": 25, "mean": 0.0, "mean_absolute": 0.1, "deviation": level / 100},
+        **{"kurtosis": 3.0 + rank, "near_zero": 8.0, "norm": 1.0, "norm_deviation": 0.1, "norm_gini": 10.0 + rank},
+    }

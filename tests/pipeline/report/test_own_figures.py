@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.runs import described, mimicked
 from helpers.workflow import ROOT
 from matplotlib.figure import Figure
 
@@ -58,23 +59,6 @@ def grown(grow: Grow) -> Tree:
         )
         tree.write(place, "filters", {"last": layers, "best": None})
     return tree
-
-
-def mimicked(name: str, share: float) -> dict[str, Any]:
-    explained = {"fitted": share + 20, "held_out": share, "constant": share - 30, "random": 0.5}
-    losses = {"clean": 0.5, "corrupted": 2.5, "mimicked": 0.5 + share / 50}
-    spread, error = share / 1000, share / 2
-    return {
-        **{"corruption": name, "error": error, "explained": explained, "spread": spread, "losses": losses},
-        **{"agreement": 90.0, "unchanged": 70.0},
-    }
-
-
-def described(layer: str, level: float, rank: int) -> dict[str, Any]:
-    return {
-        **{"layer": layer, "filters": 8, "fan_in": 25, "mean": 0.0, "mean_absolute": 0.1, "deviation": level / 100},
-        **{"kurtosis": 3.0 + rank, "near_zero": 8.0, "norm": 1.0, "norm_deviation": 0.1, "norm_gini": 10.0 + rank},
-    }
 
 
 def texts(tree: Tree) -> tuple[dict[tuple[str, int, str], float], dict[str, str]]:

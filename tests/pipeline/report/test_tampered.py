@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.runs import adversarial_result, attacked_weights
+from helpers.runs import adversarial_result, attacked_weights, described, mimicked
 
 from ews.core.errors import EwsError
 from ews.pipeline.artifacts import run as artifacts
@@ -32,6 +32,9 @@ def whole(grow: Callable[..., Tree]) -> Tree:
     tree.ask("perturbation", {"names": ["snow"], "seed": 0, "profile": "cifar"})
     tree.ask("adversarial", THREAT | {"version": "standard", "n_examples": None})
     tree.ask("adaptive", THREAT | {"weights": [1.0]})
+    made = {"names": ["snow"], "seed": 0, "profile": "cifar"}
+    tree.ask("mimicry", made | {"severity": 3, "images": 200, "steps": 20})
+    tree.ask("filters", {"bins": 4, "reach": 2.0, "near_zero": 0.1})
     for place in range(2):
         flips = {"perturbation": "snow", "frames": 31, "compared": "previous", "flip_probability": 21.5, "n": 1000}
         tree.write(place, "perturbation", {"rows": [flips]})
@@ -43,6 +46,9 @@ def whole(grow: Callable[..., Tree]) -> Tree:
             "router": {"suspected": share, "trusted": None},
         }
         tree.write(place, "adaptive", {"last": last, "best": None, "seed": 0, "hardware": HARDWARE, "versions": {}})
+        rows = [mimicked("snow", 41.5)]
+        tree.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
+        tree.write(place, "filters", {"last": [described("stem", 40.5, 0)], "best": None})
     return tree
 
 
