@@ -2,7 +2,7 @@
 
 The formulas are written here in plain torch, from the weights up, as the authors' scripts have them: the network with
 masks on the outputs of each block's first convolution (their subnet takes these channels of the second convolution's
-input), normalised by the batch; cross-entropy with smoothed labels; PGD as a change delta that is clipped to the ball,
+input), normalised by the batch; inputs normalised but in the script for TRADES; cross-entropy with smoothed labels; PGD as a change delta that is clipped to the ball,
 then to the images' range; TRADES' attack in evaluation mode; the divergence of the CIFAR script, a mean over images and
 classes, and that of the adversarial scripts, a mean over images with 1e-12 added to the subnet's probabilities; SGD.
 
@@ -76,7 +76,7 @@ class Reference:
             x = (x - mean.view(shape)) / (variance.view(shape) + 1e-5).sqrt()
             return x * w[f"{name}.weight"].view(shape) + w[f"{name}.bias"].view(shape)
 
-        x = (x - torch.tensor(MEAN, dtype=x.dtype).view(1, 3, 1, 1)) / torch.tensor(STD, dtype=x.dtype).view(1, 3, 1, 1)
+        x = (x - self.state["mean"]) / self.state["std"]
         x = normalised("norm", F.conv2d(x, w["stem.weight"], padding=1)).relu()
         for i, stride in enumerate(STRIDES):
             block = f"blocks.{i}"
@@ -214,15 +214,15 @@ def test_two_steps_are_those_of_the_released_code(name: str) -> None:
     assert given == released
     smoothing = 0.1 if objective and "awp" not in parts else 0.0
     network = build_network(
-        {"network": "resnet", "depth": 18, "width": 3},
+        {"network": "resnet", "depth": 18, "width": 3, "normalise": objective != "trades"},
         classes=CLASSES,
         mean=MEAN,
         std=STD,
         generator=torch_stream("test", "init"),
     ).double()
-    # Not single precision's 0.49.
-    network.mean = torch.tensor(MEAN, dtype=torch.float64).view(1, 3, 1, 1)
-    network.std = torch.tensor(STD, dtype=torch.float64).view(1, 3, 1, 1)
+    if objective != "trades":  # Not single precision's 0.49.
+        network.mean = torch.tensor(MEAN, dtype=torch.float64).view(1, 3, 1, 1)
+        network.std = torch.tensor(STD, dtype=torch.float64).view(1, 3, 1, 1)
     with torch.no_grad():
         network.head.weight.mul_(4)  # Gradients that the CIFAR script's clipping cuts.
     network.train()

@@ -59,8 +59,11 @@ def test_he_s_are_normal_numbers_over_the_fan_out(key: str) -> None:
         deviation = math.sqrt(2) / math.sqrt(conv.out_channels * conv.kernel_size[0] ** 2)
         assert torch.equal(conv.weight, torch.empty(conv.weight.shape).normal_(0, deviation, generator=generator))
     bound = network.head.in_features**-0.5
-    for parameter in (network.head.weight, network.head.bias):
-        assert torch.equal(parameter, torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+    drawn = [torch.empty(parameter.shape) for parameter in (network.head.weight, network.head.bias)]
+    weight, bias = (values.uniform_(-bound, bound, generator=generator) for values in drawn)
+    assert torch.equal(network.head.weight, weight)
+    # The authors' wide networks begin without.
+    assert torch.equal(network.head.bias, torch.zeros_like(bias) if key == "wide_resnet" else bias)
 
 
 @pytest.mark.parametrize("key", KINDS)
