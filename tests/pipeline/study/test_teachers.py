@@ -12,11 +12,12 @@ import yaml
 
 from ews.core.errors import EwsError
 from ews.pipeline.study.cell import TeacherRun, read_cell
-from ews.pipeline.study.cells import Planned, all_cells, check_sizes, manifest, plan, trainings
+from ews.pipeline.study.cells import Planned, all_cells, manifest, plan, trainings
 from ews.pipeline.study.flat import flat_section, flatten
 from ews.pipeline.study.naming import LONGEST, canonical
 from ews.pipeline.study.params import validate
 from ews.pipeline.study.schema import Params
+from ews.pipeline.study.sizes import Size, check_sizes
 
 AddStudy = Callable[..., Params]
 METHOD = "methods.mixacm.teachers.robust.method"
@@ -250,13 +251,13 @@ def test_a_subset_too_large_for_the_teacher_is_refused(with_study: AddStudy) -> 
     with pytest.raises(
         EwsError, match=r"vanilla--recipe\.train_images-5000/seed0: .*train_images = 5000: at most 1168"
     ):
-        check_sizes(params, {"mine": plan(params, "mine")}, {"digits": (1298, 499)})
+        check_sizes(params, {"mine": plan(params, "mine")}, {"digits": Size(1298, 499)})
 
 
 def test_more_images_than_there_are_may_be_attacked_only_where_nothing_is(raw: dict[str, Any]) -> None:
     raw["evaluation"]["adversarial"]["autoattack"]["n_examples"] = 5000
     raw["studies"]["mine"] = {"dataset": "digits", "method": "at", "evaluations": ["clean"]}
-    params, sizes = validate(raw), {"digits": (1298, 499)}
+    params, sizes = validate(raw), {"digits": Size(1298, 499)}
     check_sizes(params, {"mine": plan(params, "mine")}, sizes)
     raw["studies"]["mine"]["evaluations"] = ["clean", "adversarial"]
     params = validate(raw)

@@ -7,6 +7,7 @@ from itertools import product
 from pydantic import JsonValue
 
 from ews.core.errors import EwsError
+from ews.core.values import Section
 from ews.pipeline.evaluate.corruption.corruption_spec import stored
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options, Settings
@@ -68,6 +69,7 @@ def plan(params: Params, study: str) -> list[Planned]:
     """
     spec = params.studies[study]
     where = f"params.yaml: studies.{study}"
+    _check_asked(params, spec, where)
     base = Resolver(params, recipes=spec.recipe)
     planned: dict[str, Planned] = {}
     touched: set[tuple[str, str]] = set()
@@ -117,6 +119,21 @@ def plan(params: Params, study: str) -> list[Planned]:
         if not any(asked.kind == kind for entry in planned.values() for asked in entry.asked):
             raise EwsError(f"{where}.evaluations: {kind!r} {EVALUATIONS[kind].otherwise}.")
     return list(planned.values())
+
+
+def _check_asked(params: Params, spec: Study, where: str) -> None:
+    """Refuse overrides of evaluations that a study does not ask for: they would move the results of the others."""
+    used = _Used(_settings(params, params.datasets[spec.dataset[0]].corrupted).sections)
+    for kind in spec.evaluations:
+        EVALUATIONS[kind].asked(Settings(None, used, params.datasets[spec.dataset[0]].corrupted))
+    for path in spec.overrides:
+        section, _, rest = path.partition(".")
+        kind = rest.partition(".")[0]
+        if section == "evaluation" and kind in EVALUATIONS and kind not in used.kinds | set(spec.evaluations):
+            raise EwsError(
+                f"{where}.overrides: {path!r}: the study asks for {', '.join(spec.evaluations)}, and of these nothing "
+                f"depends on it. Add {kind} to {where.partition(': ')[2]}.evaluations, or leave the override out."
+            )
 
 
 def _label(
@@ -207,37 +224,6 @@ def trainings(planned: Iterable[Planned]) -> dict[str, Cell]:
     return found
 
 
-def check_sizes(
-    params: Params, plans: Mapping[str, Iterable[Planned]], sizes: Mapping[str, tuple[int | None, int | None]]
-) -> None:
-    """Refuse subsets larger than what they are taken from, before anything is downloaded or trained.
-
-    Args:
-        params: for the datasets' sources and validation shares.
-        plans: the cells of studies.
-        sizes: source -> numbers of its training and test images; None where the manifest has none.
-
-    Raises:
-        EwsError: a subset is too large.
-    """
-    for entry in (entry for planned in plans.values() for entry in planned):
-        dataset = params.datasets[entry.cell.dataset]
-        train, test = sizes[dataset.source]
-        left = None if train is None else train - round(train * dataset.validation)
-        subset = entry.settings.test_images
-        wanted = {
-            f"{run}: recipe train_images": (cell.recipe.train_images, left) for run, cell in entry.teachers.items()
-        }
-        wanted["recipe train_images"] = (entry.cell.recipe.train_images, left)
-        wanted["evaluation.test_images"] = (subset, test)
-        for asked in entry.asked:
-            for key, count in EVALUATIONS[asked.kind].subsets(asked.options).items():
-                wanted[f"evaluation.{asked.kind}.{key}"] = (count, test if subset is None else subset)
-        for key, (value, available) in wanted.items():
-            if value is not None and available is not None and value > available:
-                raise EwsError(f"params.yaml: {entry.results}: {key} = {value}: at most {available} images are there.")
-
-
 @dataclass(frozen=True)
 class _Measured:
     """How the cells of a dataset are measured under one combination of overrides; see :class:`Planned`."""
@@ -260,6 +246,18 @@ class _Measured:
             asked=tuple(Asked(kind=kind, options=EVALUATIONS[kind].asked(settings)) for kind in spec.evaluations),
             stored=stored(settings),
         )
+
+
+class _Used(dict[str, Section]):
+    """Sections by kind of evaluation, and which of them were asked for."""
+
+    def __init__(self, sections: Mapping[str, Section]) -> None:
+        super().__init__(sections)
+        self.kinds: set[str] = set()
+
+    def __getitem__(self, kind: str) -> Section:
+        self.kinds.add(kind)
+        return super().__getitem__(kind)
 
 
 def _settings(params: Params, corrupted: CorruptedSet) -> Settings:

@@ -86,24 +86,32 @@ def check_values(method: str, parameters: dict[str, MethodParameters], *, where:
             raise EwsError(f"{where}: {method!r} with {reason}.")
 
 
-def check_sub_batches(parameters: dict[str, MethodParameters], batch_size: int, *, where: str) -> None:
+def check_sub_batches(
+    parameters: dict[str, MethodParameters], batch_size: int, train_images: int | None, *, where: str
+) -> None:
     """Refuse more sub-batches than a batch has images for.
 
     Args:
         parameters: those of a method's components by name.
         batch_size: images of a batch.
+        train_images: labelled images that train, which may be fewer; None: not known here.
         where: key path of the recipe, for messages.
 
     Raises:
         EwsError: names both keys.
     """
+    images, key = batch_size, "batch_size"
+    if train_images is not None:
+        sizes = epoch_sizes(train_images, batch_size, mixture_of(parameters.values()))
+        images = sizes.labelled[0] + sizes.extra[0]
+        key = "train_images" if images < batch_size else key
     for name, section in parameters.items():
         count = getattr(section, "sub_batches", 1)
-        most = max(1, batch_size // METHODS[name].least_part(section))
+        most = max(1, images // METHODS[name].least_part(section))
         if count > most:
             raise EwsError(
-                f"{where}.batch_size = {batch_size}: methods.{name}.sub_batches = {count} is too many for it; "
-                f"valid: 1 to {most}."
+                f"{where}.{key} = {train_images if key == 'train_images' else batch_size}: methods.{name}.sub_batches "
+                f"= {count} is too many for it; valid: 1 to {most}."
             )
 
 

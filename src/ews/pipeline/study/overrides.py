@@ -1,6 +1,6 @@
 """A study's overrides and variants: which combinations of values it asks for, and parameters with values replaced."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -11,6 +11,9 @@ from ews.core.errors import EwsError
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.params import check_references, typed
 from ews.pipeline.study.schema import Params, Study
+
+NAMED = 4
+"""How many keys of a section a message names."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,14 @@ class Combination:
             EwsError: an unknown key, or a value that is not valid there.
         """
         where = f"params.yaml: studies.{study}"
-        own = {path: value for path, value in self.values.items() if path in self.varied}
-        rest = {path: value for path, value in self.values.items() if path not in self.varied}
-        changed = override(params, rest, where=f"{where}.overrides") if rest else params
-        return override(changed, own, where=f"{where}.variants.{self.variant}") if own else changed
+
+        def given(place: str) -> str:
+            """Name the key of the study that has set a key path, something below it or what it is below."""
+            if any(f"{path}.".startswith(f"{place}.") or f"{place}.".startswith(f"{path}.") for path in self.varied):
+                return f"{where}.variants.{self.variant}"
+            return f"{where}.overrides"
+
+        return override(params, self.values, where=given) if self.values else params
 
 
 def combinations(spec: Study, params: Params, study: str) -> Iterator[Combination]:
@@ -70,16 +77,16 @@ def _check_evaluation(path: str, where: str) -> None:
     raise EwsError(f"{where}: a study has one {spec.one}; make a study for each.")
 
 
-def override(params: Params, overrides: Mapping[str, Any], *, where: str) -> Params:
-    """Return the parameters with some values replaced; only the sections that hold them are read again.
+def override(params: Params, overrides: Mapping[str, Any], *, where: Callable[[str], str]) -> Params:
+    """Return the parameters with some values replaced; only the sections that hold them are read again, once all are.
 
     Args:
         params: all parameters.
         overrides: values by key path.
-        where: key path of the overrides, for messages.
+        where: returns of a key path where its value was given, for messages.
 
     Raises:
-        EwsError: an unknown key, or a value that is not valid there.
+        EwsError: an unknown key, a whole section, or a value that is not valid there.
     """
     changed = dict(params)
     opened: set[str] = set()
@@ -88,7 +95,7 @@ def override(params: Params, overrides: Mapping[str, Any], *, where: str) -> Par
         node: Any = changed
         for place, key in enumerate(parents):
             if not isinstance(node, dict) or key not in node:
-                raise EwsError(f"{where}: {path!r}: no key {'.'.join(parents[: place + 1])!r} in params.yaml.")
+                raise EwsError(f"{where(path)}: {path!r}: no key {'.'.join(parents[: place + 1])!r} in params.yaml.")
             here = ".".join(parents[: place + 1])
             if here not in opened:
                 node[key] = _opened(node[key])
@@ -96,11 +103,43 @@ def override(params: Params, overrides: Mapping[str, Any], *, where: str) -> Par
             node = node[key]
         if not isinstance(node, dict) or last not in node:
             valid = ", ".join(node) if isinstance(node, dict) else "none"
-            raise EwsError(f"{where}: {path!r}: no such key. Valid below {'.'.join(parents)}: {valid}.")
+            raise EwsError(f"{where(path)}: {path!r}: no such key. Valid below {'.'.join(parents)}: {valid}.")
+        _check_single(path, node[last], value, where(path))
         node[last] = value
     found = typed(changed, where=where)
-    check_references(found, where=where)
+    check_references(found, where=_of_references(overrides, where))
     return found
+
+
+def _check_single(path: str, before: Any, value: Any, where: str) -> None:
+    """Refuse a whole section, where one key's value can be replaced."""
+    if isinstance(before, BaseModel | dict):
+        keys = list(_leaves(before, path))
+        more = " ..." if len(keys) > NAMED else ""
+        raise EwsError(
+            f"{where}: {path} is a section, and single keys of it are replaced. Give their key paths, each with its "
+            f"value: {', '.join(keys[:NAMED])}{more}."
+        )
+    if isinstance(value, Mapping):
+        raise EwsError(
+            f"{where}: {path} is no section here, and takes no mapping but a value. Write what is missing into that "
+            f"part of params.yaml; then override single keys, {path}.<key>."
+        )
+
+
+def _leaves(node: Any, path: str) -> Iterator[str]:
+    """Yield the key paths of the single values in a section."""
+    if isinstance(node, BaseModel | dict):
+        for key, value in dict(node).items():
+            yield from _leaves(value, f"{path}.{key}")
+    else:
+        yield path
+
+
+def _of_references(paths: Iterable[str], where: Callable[[str], str]) -> str:
+    """Return where the names that refer to something else were given: teachers and sources of corrupted images."""
+    places = [where(path) for path in paths if ".teachers." in path or path.endswith(".corrupted.source")]
+    return (places or [where("datasets")])[-1]
 
 
 def is_sweep(value: Any, path: str, params: Params) -> bool:
@@ -118,5 +157,5 @@ def _opened(node: Any) -> Any:
 def _get(params: Params, path: str) -> Any:
     value: Any = params
     for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else getattr(value, key, None)
+        value = dict(value).get(key) if isinstance(value, BaseModel | dict) else None
     return value

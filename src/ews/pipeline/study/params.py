@@ -1,15 +1,16 @@
 """Reading params.yaml: parse, validate, and say in one message what is wrong with it and where."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError, unknown
-from ews.pipeline.study.methods import components
+from ews.methods.method_registry import METHODS
+from ews.pipeline.study.methods import VANILLA, components
 from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study
 from ews.pipeline.study.teacher_cells import check_teachers
 
@@ -79,8 +80,12 @@ def validate(raw: Any, *, where: str = "params.yaml", sources: Iterable[str] | N
     return params
 
 
-def typed(raw: dict[str, Any], *, where: str) -> Params:
+def typed(raw: dict[str, Any], *, where: str | Callable[[str], str]) -> Params:
     """Return the content of params.yaml as its types; sections that are typed already stay as they are.
+
+    Args:
+        raw: the content.
+        where: what to call the file in messages; or a function that returns it of a key path.
 
     Raises:
         EwsError: one line per mistake: key path, value, valid values.
@@ -88,7 +93,8 @@ def typed(raw: dict[str, Any], *, where: str) -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise EwsError("\n".join(f"{where}: {line}" for line in _explain(error, raw))) from None
+        lines = [f"{where if isinstance(where, str) else where(at)}: {line}" for at, line in _explain(error, raw)]
+        raise EwsError("\n".join(lines)) from None
 
 
 def check_references(params: Params, *, where: str, sources: Iterable[str] | None = None) -> None:
@@ -135,6 +141,11 @@ def _check_studies(params: Params, *, where: str) -> None:
         for path in study.overrides:
             _check_path(path, f"{at}.overrides")
         for variant, values in study.variants.items():
+            if variant in (VANILLA, *METHODS):
+                raise EwsError(
+                    f"{at}.variants: a variant cannot be called {variant!r}: that is a method, and rows would read "
+                    f"like compositions. Choose another name; valid: any but {', '.join((VANILLA, *METHODS))}."
+                )
             for path in values:
                 _check_variant(path, study, f"{at}.variants.{variant}")
 
@@ -195,8 +206,8 @@ def _known(name: str, valid: Iterable[str], kind: str, where: str) -> None:
         raise unknown(kind, name, names, where=where)
 
 
-def _explain(error: ValidationError, raw: Any) -> list[str]:
-    """Say each mistake in a line: key path, value, what is valid."""
+def _explain(error: ValidationError, raw: Any) -> list[tuple[str, str]]:
+    """Say each mistake in a line, beside its key path: that, the value, what is valid."""
     lines = []
     for item in error.errors(include_url=False):
         # Below an architecture pydantic names the family it took, which is no key of the file.
@@ -207,15 +218,17 @@ def _explain(error: ValidationError, raw: Any) -> list[str]:
         kind = item["type"]
         if kind == "extra_forbidden":
             valid = _valid_keys(path[:-1], raw)
-            lines.append(f"{at}: unknown key. Valid: {', '.join(valid)}." if valid else f"{at}: unknown key.")
+            lines.append((at, f"{at}: unknown key. Valid: {', '.join(valid)}." if valid else f"{at}: unknown key."))
         elif kind == "missing":
-            lines.append(f"{at}: missing.")
+            lines.append((at, f"{at}: missing."))
         else:
             reason = item["msg"].removeprefix("Value error, ")
             hint = ""
             if isinstance(item["input"], str) and _is_number(item["input"]):
                 hint = " It is text: write numbers without quotes, and 1.0e-3 for 1e-3, which YAML reads as text."
-            lines.append(f"{at} = {item['input']!r}: {reason[0].lower()}{reason[1:]}.{hint}")
+            # Of a section the reason names the keys that do not go together; its others would hide it.
+            value = "" if isinstance(item["input"], Mapping | BaseModel) else f" = {item['input']!r}"
+            lines.append((at, f"{at}{value}: {reason[0].lower()}{reason[1:]}.{hint}"))
     return lines
 
 

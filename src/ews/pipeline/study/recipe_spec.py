@@ -40,7 +40,7 @@ class Recipe(Section):
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov: true needs momentum above 0")
         if list(self.milestones) != sorted(self.milestones):
-            raise ValueError("milestones must ascend")
+            raise ValueError(f"milestones must ascend, not {list(self.milestones)}")
         if self.schedule == "linear":
             self._check_linear()
         return self

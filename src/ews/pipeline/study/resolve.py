@@ -186,8 +186,8 @@ def check_trainable(training: TrainingRun, params: Params) -> None:
     parameters = cell.method.parameters
     check_values(cell.method.name, parameters, where="params.yaml")
     where = f"params.yaml: recipes.{cell.dataset}.{training.recipe}"
-    check_sub_batches(parameters, cell.recipe.batch_size, where=where)
     check_share(parameters, cell.recipe.batch_size, where=where)
+    check_sub_batches(parameters, cell.recipe.batch_size, cell.recipe.train_images, where=where)
     for component in cell.method.components:
         _check_stages(component, cell)
         for teacher in METHODS[component.name].teachers:

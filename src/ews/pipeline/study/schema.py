@@ -96,6 +96,11 @@ class Study(Section):
     @field_validator("recipe", mode="before")
     @classmethod
     def _one_is_of_all_methods(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, str | dict):
+            raise ValueError(
+                "give the name of a recipe for all methods, such as standard, or a mapping from method to such a name, "
+                "{damp: damp}; leave the key out for the usual recipes"
+            )
         return dict.fromkeys(info.data.get("method", []), value) if isinstance(value, str) else value
 
 

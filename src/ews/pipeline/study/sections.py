@@ -1,12 +1,12 @@
 """The sections of params.yaml that components have: derived from what they say about themselves in the registries."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, Union
+from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import ConfigDict, Field, GetPydanticSchema, create_model
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
-from ews.core.values import Count, Name, Section
+from ews.core.values import Count, Section
 from ews.methods.method_registry import METHODS
 from ews.methods.method_specs import MethodParameters, MethodSpec, Teacher
 from ews.models.architecture_registry import ARCHITECTURES
@@ -17,6 +17,8 @@ from ews.pipeline.study.recipe_spec import Recipe
 
 S = TypeVar("S", bound=Section)
 Fields = dict[str, Any]
+# Without dots: a recipe's keys are overridden by key paths.
+RecipeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 
 
 class Sections(Section):
@@ -28,8 +30,8 @@ class Sections(Section):
         return section
 
     def get(self, name: str) -> Section | None:
-        """Return the section of a name, or None if there is none."""
-        section: Section | None = getattr(self, name, None)
+        """Return the section of a name, or None if there is none: also of one called like a method of this class."""
+        section: Section | None = dict(self).get(name)
         return section
 
 
@@ -43,7 +45,7 @@ class Recipes(Sections):
     """Recipes of one dataset: by kind of training, which classes below have fields for, and any others by name."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[Name, Recipe]
+    __pydantic_extra__: dict[RecipeName, Recipe]
 
     @property
     def names(self) -> list[str]:

@@ -8,9 +8,10 @@ from typing import Any
 from ews.core.errors import EwsError
 from ews.data.sources import Source, read_manifest
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import Planned, check_sizes, merged, plan, trainings
+from ews.pipeline.study.cells import Planned, merged, plan, trainings
 from ews.pipeline.study.params import validate
 from ews.pipeline.study.schema import Dataset, Params
+from ews.pipeline.study.sizes import Size, check_sizes
 from ews.pipeline.workflow import paths
 
 
@@ -42,13 +43,14 @@ class Plan:
             sources: the manifest that the datasets refer to.
 
         Raises:
-            EwsError: it is not valid, two different cells would share a folder, or a subset is larger than its data.
+            EwsError: it is not valid, two different cells would share a folder, or a subset or a padding is larger than
+                its data.
         """
         known = read_manifest(sources)
         params = validate(dict(raw), sources=known)
         studies = {study: plan(params, study) for study in params.studies}
         evaluations = merged(studies)
-        check_sizes(params, studies, {name: (source.train, source.test) for name, source in known.items()})
+        check_sizes(params, studies, {name: Size.of(source) for name, source in known.items()})
         return cls(params, known, studies, evaluations, trainings(evaluations.values()))
 
     def cell(self, run: str) -> Cell:
