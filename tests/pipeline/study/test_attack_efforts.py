@@ -80,15 +80,13 @@ def test_what_cannot_reach_its_radius_is_refused(
 
 
 def test_a_reach_of_just_the_radius_and_an_evaluation_that_is_not_asked_for_are_allowed(
-    with_study: Callable[..., Params],
+    raw: dict[str, Any], with_study: Callable[..., Params]
 ) -> None:
     # Seven steps of 7.9/255 / 7 in floating point.
     exact = {"methods__at__epsilon": 0.031, "methods__at__steps": 7, "methods__at__step_size": 0.031 / 7}
     assert plan(study(with_study, "at", **exact), "mine")
-    idle = with_study(
-        dataset="digits", method="vanilla", evaluations=["clean"], overrides={"evaluation.adversarial.steps": 1}
-    )
-    assert plan(idle, "mine")
+    raw["evaluation"]["adversarial"]["steps"] = 1
+    assert plan(with_study(dataset="digits", method="vanilla", evaluations=["clean"]), "mine")
 
 
 def test_every_method_that_attacks_says_so() -> None:

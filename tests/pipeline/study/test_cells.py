@@ -182,6 +182,33 @@ def test_more_sub_batches_than_images_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("method", "changes", "most"),
+    [
+        ("damp", {}, 6),
+        ("sam+ews", {}, 6),
+        ("asam", {"methods.asam.statistics": "part"}, 3),
+        # Extra images in proportion: 3 beside 6 labelled ones; or as many as fill the batch.
+        ("at+damp+rst", {"methods.rst.epoch": "pass", "methods.rst.share": 0.25}, 8),
+        ("at+damp+rst", {}, 16),
+    ],
+)
+def test_more_sub_batches_than_images_that_train_are_refused(
+    raw: dict[str, Any], with_study: AddStudy, method: str, changes: dict[str, Any], most: int
+) -> None:
+    raw["datasets"]["digits"]["extra"] = {"file": "mine.npz"}
+    (moves,) = {"damp", "sam", "asam"} & set(method.split("+"))
+    recipe = f"recipes.digits.{'adversarial' if 'at' in method.split('+') else 'standard'}"
+    key = f"methods.{moves}.sub_batches"
+    few = {**changes, f"{recipe}.train_images": 6, f"{recipe}.batch_size": 16}
+    assert plan(with_study(dataset="digits", seed=0, method=method, overrides={**few, key: most}), "mine")
+    params = with_study(dataset="digits", seed=0, method=method, overrides={**few, key: most + 1})
+    given = "batch_size = 16" if most == 16 else "train_images = 6"
+    message = re.escape(f"{recipe}.{given}: {key} = {most + 1} is too many for it; valid: 1 to {most}.")
+    with pytest.raises(EwsError, match=message):
+        plan(params, "mine")
+
+
+@pytest.mark.parametrize(
     ("share", "form", "kinds"),
     [(0.01, "pass", "32 labelled and 0"), (0.99, "pass", "0 labelled and 32"), (0.03, "batches", "32 labelled and 0")],
 )
@@ -302,7 +329,7 @@ def test_official_images_are_told_apart_even_as_the_default(raw: dict[str, Any])
         ),
         ({"datasets.cifar10.corrupted.source": "official"}, r"changes no cell"),
         ({"recipes.cifar10.standard.epochs": 2}, r"changes no cell"),
-        ({"recipes.digits": 2}, r"studies\.mine\.overrides: recipes\.digits"),
+        ({"recipes.digits": 2}, r"studies\.mine\.overrides: recipes\.digits is a section"),
     ],
 )
 def test_a_wrong_override_is_named(with_study: AddStudy, overrides: dict[str, Any], message: str) -> None:

@@ -106,7 +106,11 @@ MISTAKES = [
     ("augmentations/augmix/severity", 0.05, r"augmentations\.augmix\.severity = 0\.05: .*0\.1"),
     ("studies/table", {"dataset": "digits", "method": "ews"}, r"cannot be called 'table'"),
     ("recipes/digits", DELETE, r"recipes has no entry for dataset 'digits'"),
-    ("recipes/digits/standard/milestones", [0.6, 0.3], r"milestones must ascend"),
+    (
+        "recipes/digits/standard/milestones",
+        [0.6, 0.3],
+        r"digits\.standard: milestones must ascend, not \[0\.6, 0\.3\]\.$",
+    ),
     ("architectures/resnet8/depth", 9, r"architectures\.resnet8\.depth = 9: must be 6n \+ 2"),
     ("architectures/resnet18/depth", 20, r"architectures\.resnet18\.depth = 20: .*18, 34 or 50"),
     (

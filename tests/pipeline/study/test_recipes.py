@@ -90,7 +90,10 @@ def test_a_teacher_is_trained_under_the_recipe_of_its_own_method(with_study: Add
         ({"dump": "slow"}, r"studies\.mine\.recipe.*'dump'"),
         ({"ews": "slow"}, r"studies\.mine\.recipe: no cell is trained by 'ews'; valid: damp, vanilla"),
         ({"damp": 3}, r"studies\.mine\.recipe\.damp = 3"),
-        (3, r"studies\.mine\.recipe = 3"),
+        *(
+            (value, rf"studies\.mine\.recipe = {text}: give the name of a recipe .* or a mapping from method to such")
+            for value, text in ((3, "3"), (None, "None"), (["slow"], r"\['slow'\]"))
+        ),
     ],
 )
 def test_a_recipe_that_is_none_is_named(with_study: AddStudy, recipe: Any, message: str) -> None:
@@ -107,6 +110,31 @@ def test_a_recipe_is_whole_and_well_named(raw: dict[str, Any]) -> None:
     del raw["recipes"]["digits"]["slow"]["gamma"]
     raw["recipes"]["digits"]["Fast one"] = raw["recipes"]["digits"]["standard"]
     with pytest.raises(EwsError, match=r"(?s)recipes\.digits\.slow\.gamma: missing.*Fast one"):
+        validate(raw)
+
+
+@pytest.mark.parametrize("name", ["names", "get", "of", "copy", "model_dump", "model_fields"])
+def test_a_recipe_may_be_called_like_an_attribute_of_a_class(
+    raw: dict[str, Any], with_study: AddStudy, name: str
+) -> None:
+    raw["recipes"]["digits"][name] = raw["recipes"]["digits"]["slow"]
+    # A list of one value per key tells a sweep from a value by what stands there now.
+    overrides = {f"recipes.digits.{name}.milestones": [0.2, 0.4]}
+    params = with_study(dataset="digits", seed=0, method="vanilla", recipe=name, overrides=overrides)
+    (entry,) = plan(params, "mine")
+    assert (entry.cell.recipe.epochs, entry.cell.recipe.milestones) == (50, (0.2, 0.4))
+    assert set(params.recipes["digits"].names) == {"standard", "adversarial", "slow", name}
+
+
+@pytest.mark.parametrize("name", ["names", "get"])
+def test_a_recipe_that_is_called_like_an_attribute_need_not_exist(with_study: AddStudy, name: str) -> None:
+    with pytest.raises(EwsError, match=rf"unknown recipe '{name}'\. .*Valid: adversarial, slow, standard"):
+        with_study(dataset="digits", method="vanilla", recipe=name)
+
+
+def test_a_recipe_s_name_has_no_dots(raw: dict[str, Any]) -> None:
+    raw["recipes"]["digits"]["slow.2"] = raw["recipes"]["digits"]["slow"]
+    with pytest.raises(EwsError, match=r"recipes\.digits\.slow\.2.*a recipe's name has no dots.*valid: lower-case"):
         validate(raw)
 
 

@@ -99,6 +99,11 @@ def test_variants_are_crossed_with_sweeps_and_take_lists_as_values(with_study: A
             r"the rows 'ews' and 'ews, b' are the same training",
         ),
         ({"variants": {"Not a name": NARROW}}, r"studies\.mine\.variants\.Not a name"),
+        (
+            {"variants": {"dropout": NARROW}},
+            r"studies\.mine\.variants: a variant cannot be called 'dropout': .* valid: any but vanilla, dropout, at, ",
+        ),
+        ({"variants": {"vanilla": NARROW}}, r"a variant cannot be called 'vanilla'"),
     ],
 )
 def test_a_wrong_variant_is_named(with_study: AddStudy, keys: dict[str, Any], message: str) -> None:

@@ -115,15 +115,15 @@ def _check_single(path: str, before: Any, value: Any, where: str) -> None:
     """Refuse a whole section, where one key's value can be replaced."""
     if isinstance(before, BaseModel | dict):
         keys = list(_leaves(before, path))
-        more = " ..." if len(keys) > NAMED else ""
+        more = " and others" if len(keys) > NAMED else ""
         raise EwsError(
             f"{where}: {path} is a section, and single keys of it are replaced. Give their key paths, each with its "
             f"value: {', '.join(keys[:NAMED])}{more}."
         )
-    if isinstance(value, Mapping):
+    if before is None and isinstance(value, Mapping):
         raise EwsError(
-            f"{where}: {path} is no section here, and takes no mapping but a value. Write what is missing into that "
-            f"part of params.yaml; then override single keys, {path}.<key>."
+            f"{where}: {path} is null in params.yaml, and no section can be put there by a study. Give a single value; "
+            f"or write the section into params.yaml and override its keys, {path}.<key>."
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, Union
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, GetPydanticSchema, create_model
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.values import Count, Section
@@ -17,8 +17,18 @@ from ews.pipeline.study.recipe_spec import Recipe
 
 S = TypeVar("S", bound=Section)
 Fields = dict[str, Any]
-# Without dots: a recipe's keys are overridden by key paths.
-RecipeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+
+
+def _without_dots(name: Any) -> Any:
+    """Refuse a name with dots, by which no key path could lead to the recipe's keys."""
+    if isinstance(name, str) and "." in name:
+        raise ValueError(
+            "a recipe's name has no dots, which part key paths; valid: lower-case letters, digits, - and _, up to 60"
+        )
+    return name
+
+
+RecipeName = Annotated[str, BeforeValidator(_without_dots), Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 
 
 class Sections(Section):
