@@ -286,6 +286,14 @@ def test_a_second_process_is_refused(make_cell: MakeCell, data: Path, tmp_path: 
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name != ".lock"] == []
 
 
+def test_a_negative_number_of_workers_is_refused(make_cell: MakeCell, data: Path, tmp_path: Path) -> None:
+    cell = make_cell().model_dump_json()
+    words = ["--cell", cell, "--data", str(data), "--out", str(tmp_path / "out"), "--threads", "1", "--workers", "-1"]
+    with pytest.raises(EwsError, match="-1 workers: valid is 0"):
+        main(words)
+    assert not (tmp_path / "out").exists()
+
+
 def test_changed_code_is_refused(make_cell: MakeCell, data: Path, tmp_path: Path) -> None:
     refused = subprocess.run(
         command(make_cell(), data, tmp_path, "--fingerprint", "f" * 16), capture_output=True, text=True
