@@ -111,7 +111,7 @@ def test_options_of_a_network_name_rows_and_folders(with_study: AddStudy) -> Non
         )
 
 
-def test_the_crop_s_fill_is_told_from_autoaugment_s() -> None:
+def test_the_crop_s_fill_is_told_from_autoaugment_s(with_study: AddStudy) -> None:
     overrides = {"datasets.digits.standard.fill": [0, 128], "augmentations.autoaugment.fill": 9}
     cells = plan(
         with_study(dataset="digits", augmentation="autoaugment", seed=0, method="vanilla", overrides=overrides), "mine"

@@ -26,6 +26,7 @@ from ews.pipeline.artifacts.weights import checksum
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint, training_uses
 from ews.pipeline.train.teacher_networks import load
+from ews.pipeline.train.train_command import main
 from ews.pipeline.train.training import Training
 from ews.pipeline.train.validate import validation_error
 from ews.subnets.search.search_registry import SEARCHES
