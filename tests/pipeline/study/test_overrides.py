@@ -69,7 +69,7 @@ def test_an_unknown_teacher_is_told_of_where_it_stands(with_study: AddStudy, pla
         ("methods.mixacm.teachers", {}, "methods.mixacm.teachers.robust.method, "),
         ("recipes.digits.standard", {"epochs": 3}, "recipes.digits.standard.epochs, "),
         ("recipes.digits", 3, "recipes.digits.standard.epochs, "),
-        ("architectures", None, "architectures.resnet8.network, "),
+        ("architectures.resnet8", None, "architectures.resnet8.network, "),
         ("evaluation.corruption", {"names": ["fog"]}, "evaluation.corruption.stored, evaluation.corruption.names."),
     ],
 )
