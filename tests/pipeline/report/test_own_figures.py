@@ -117,6 +117,47 @@ def test_the_figure_of_filters_shows_densities_of_all_weights(grown: Tree) -> No
     np.testing.assert_allclose(figure.axes[9].lines[0].get_ydata(), [3, 4, 5, 6, 7])
 
 
+def _other_network(tree: Tree, layers: list[tuple[str, int]], level: float) -> None:
+    """Give the networks of damp other layers: names and numbers of filters, in another order of kurtosis."""
+    for place, entry in enumerate(tree.entries):
+        if entry["label"]["method"] != "damp":
+            continue
+        own = [{**described(name, level, rank), "filters": size} for rank, (name, size) in enumerate(layers)]
+        counts = np.array([[rank, 0, 0, 0] for rank in range(len(layers))])
+        edges, weights = np.linspace(-2, 2, 5), np.full(len(layers), 100)
+        np.savez(tree.results(place) / "filters.npz", edges=edges, standard=counts, plain=counts, weights=weights)
+        tree.write(place, "filters", {"last": own, "best": None})
+
+
+def test_the_figure_of_filters_matches_layers_by_name_and_says_what_it_leaves_out(grown: Tree) -> None:
+    assert plot_filters.LEFT_OUT not in plot_filters.filters(study_of(grown)).get_suptitle()
+    # As where a network is deeper: one more first, and one of a known name that stands in another stage.
+    _other_network(grown, [("more", 8), (LAYERS[0], 8), (LAYERS[2], 8), (LAYERS[4], 16)], 50.0)
+    figure = plot_filters.filters(study_of(grown))
+    assert figure.get_suptitle().endswith(plot_filters.LEFT_OUT)
+    assert [axes.get_title() for axes in figure.axes[:4]] == [LAYERS[0], LAYERS[2], "", ""]
+    densities = [
+        [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() != ":"] for axes in figure.axes[:2]
+    ]
+    np.testing.assert_allclose(densities, [[0.1, 0.01], [0.1, 0.02]])
+    vanilla, damp = (line.get_ydata() for line in figure.axes[9].lines)
+    np.testing.assert_allclose(vanilla, [3, 5])
+    np.testing.assert_allclose(damp, [4, 5])
+
+
+def test_the_figure_of_filters_compares_networks_of_other_widths(grown: Tree) -> None:
+    _other_network(grown, [(name, 16) for name in LAYERS], 50.0)
+    figure = plot_filters.filters(study_of(grown))
+    assert plot_filters.LEFT_OUT not in figure.get_suptitle()
+    assert [axes.get_title() for axes in figure.axes[:4]] == [LAYERS[0], LAYERS[1], LAYERS[3], LAYERS[4]]
+
+
+def test_the_figure_of_filters_refuses_rows_without_a_common_layer(grown: Tree) -> None:
+    _other_network(grown, [("other", 8), (LAYERS[0], 16)], 50.0)
+    with pytest.raises(EwsError, match=r"made_up, standard: no layer of one name and shape.*Make a study for each"):
+        plot_filters.filters(study_of(grown))
+
+
 @pytest.mark.parametrize(("layers", "shown"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (10, [0, 3, 6, 9])])
 def test_layers_are_evenly_spaced(layers: int, shown: list[int]) -> None:
     assert plot_filters.few(layers) == shown
