@@ -1,5 +1,7 @@
 """The evaluations with a figure of their own: what tables, captions and figures say of made-up findings."""
 
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from ews.pipeline.report import (
     training_logs,
 )
 from ews.pipeline.report.inputs import Inputs
-from ews.pipeline.report.measure import measure
+from ews.pipeline.report.measure import means, measure
 from ews.pipeline.report.report_command import main
 from ews.pipeline.report.table import tables
 
@@ -90,6 +92,40 @@ def test_numbers_are_means_and_stand_in_the_further_table_without_a_winner(grown
     assert "at severity 3" in files["table.md"] and "20 steps of L-BFGS" in files["table.md"]
     assert "on 110 images that were not fitted" in files["table.md"].replace("\n", " ")
     assert "in bold the best mean of each group." not in files["table.md"].partition("Mimicked:")[2].partition("\n")[0]
+
+
+def _not_raised(tree: Tree, *seeds: int) -> None:
+    """Let corruptions lower the loss of vanilla for some seeds."""
+    rows = [{**mimicked(name, 40.0), "losses": {"clean": 0.5, "corrupted": 0.4, "mimicked": 0.6}} for name in NAMES]
+    for place, entry in enumerate(tree.entries):
+        if entry["label"]["method"] == "vanilla" and entry["cell"]["seed"] in seeds:
+            tree.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
+
+
+def test_a_number_that_one_seed_lacks_stands_in_no_table(grown: Tree) -> None:
+    _not_raised(grown, 1)
+    numbers, files = texts(grown)
+    loss = "mimicked: loss increase"
+    # What was measured stays in measurements.csv, and is averaged nowhere.
+    assert ("vanilla", 0, loss) in numbers and ("vanilla", 1, loss) not in numbers
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(files["table.csv"]))}
+    assert (rows["vanilla"][loss], rows["vanilla"][f"{loss} std"]) == ("", "")
+    assert float(rows["damp"][loss]) == pytest.approx((61 + 71) / 2)
+    study = study_rows.load(grown.study)
+    found, _ = measure(study, inputs=Inputs(grown.runs), reported=reported.load())
+    assert [loss in row for row in means(study, found).values()] == [False, True]
+    caption = " ".join(files["table.md"].split())
+    assert "no number where for some seed this sum is not above 0" in caption
+    assert "In percent, means over the corruptions that change the logits" in caption
+    assert study_of(grown).seeds() == "n = 2 seeds"
+
+
+def test_a_loss_increase_that_no_row_has_is_not_spoken_of(grown: Tree) -> None:
+    _not_raised(grown, 1)
+    grown.manifest["entries"] = [entry for entry in grown.entries if entry["label"]["method"] == "vanilla"]
+    grown.rewrite()
+    _, files = texts(grown)
+    assert "mimicked: held-out images" in files["table.md"] and "loss increase" not in files["table.md"].lower()
 
 
 def test_the_figure_of_mimicry_shows_means_and_ranges(grown: Tree) -> None:
