@@ -81,7 +81,7 @@ def trained(entry: Entry, *, inputs: Inputs) -> dict[str, Score]:
 
 
 def means(manifest: Manifest, found: list[Measurement]) -> dict[str, dict[str, float]]:
-    """Return the mean by row and metric, of those that all its seeds have; single corruptions aside: for `dvc metrics`."""
+    """Return the mean by row and metric that all seeds have, single corruptions aside: what `dvc metrics` shows."""
     whole = measurements.complete(found, manifest)
     rows: dict[str, dict[str, float]] = {}
     for label in manifest.labels:
