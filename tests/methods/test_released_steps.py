@@ -2,9 +2,10 @@
 
 The formulas are written here in plain torch, from the weights up, as the authors' scripts have them: the network with
 masks on the outputs of each block's first convolution (their subnet takes these channels of the second convolution's
-input), normalised by the batch; inputs normalised but in the script for TRADES; cross-entropy with smoothed labels; PGD as a change delta that is clipped to the ball,
-then to the images' range; TRADES' attack in evaluation mode; the divergence of the CIFAR script, a mean over images and
-classes, and that of the adversarial scripts, a mean over images with 1e-12 added to the subnet's probabilities; SGD.
+input), normalised by the batch; inputs normalised but in the script for TRADES; cross-entropy with smoothed labels; PGD
+as a change delta that is clipped to the ball, then to the images' range; TRADES' attack in evaluation mode; the
+divergence of the CIFAR script, a mean over images and classes, and that of the adversarial scripts, a mean over images
+with 1e-12 added to the subnet's probabilities; SGD.
 
 Not theirs, on purpose (docs/deviations.md): the attack of AT moves no running statistics (it does in theirs); AWP's
 change of the weights is in closed form, gamma ||w|| g / ||g||, where theirs is that of a copy that took a step, and the

@@ -31,12 +31,34 @@ def build(architecture: dict[str, Any], **changed: Any) -> Network:
 
 
 def zeroed(architecture: dict[str, Any], **changed: Any) -> Network:
-    return build(architecture, zero_init_residual=True, **changed)
+    """Build with branches that start at zero; with softplus where shortcuts pad, which ReLU would leave dead."""
+    padded = {"activation": "softplus"} if architecture["network"] == "cifar_resnet" else {}
+    return build(architecture, zero_init_residual=True, **padded, **changed)
+
+
+@pytest.mark.parametrize("key", POST)
+def test_every_scale_and_shift_moves_within_two_steps(key: str, images) -> None:
+    network = zeroed(POST[key])
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    before = {name: value.clone() for name, value in network.named_parameters() if ".norms." in name}
+    for _ in range(2):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(images(6, dtype=torch.float64)), torch.arange(6) % 4).backward()
+        optimizer.step()
+    after = dict(network.named_parameters())
+    for name, value in before.items():
+        assert (after[name] != value).float().mean() > 0.9, name
+
+
+def test_shortcuts_that_pad_refuse_it_with_relu() -> None:
+    with pytest.raises(ValidationError, match="dead for ever"):
+        build(POST["padding"], zero_init_residual=True)
 
 
 @pytest.mark.parametrize("key", POST)
 def test_a_branch_whose_last_scale_is_zero_adds_nothing_at_first(key: str, images) -> None:
-    network, plain = zeroed(POST[key]), build(POST[key])
+    network = zeroed(POST[key])
+    plain = build(POST[key], activation="softplus" if key == "padding" else "relu")
     x = images(6, dtype=torch.float64)
     seen: list[tuple[Tensor, Tensor]] = []
     for block in network.blocks:
@@ -49,7 +71,7 @@ def test_a_branch_whose_last_scale_is_zero_adds_nothing_at_first(key: str, image
             shortcut = block.projection_norm(block.projection(given))
         else:
             shortcut = nn.functional.pad(given[:, :, :: block.stride, :: block.stride], (0, 0, 0, 0, extra, extra))
-        torch.testing.assert_close(found, shortcut.relu())
+        torch.testing.assert_close(found, network.activation(shortcut))
     # Only those scales differ: no draw is another one.
     ends = {f"blocks.{i}.norms.{len(block.convs) - 1}.weight" for i, block in enumerate(network.blocks)}
     for name, value in plain.state_dict().items():

@@ -107,5 +107,7 @@ for kind in studies.OWN:
             ENVIRONMENT
         params:
             code=planned(studies.code),
+            # The command is put together when the job runs, after the loop.
+            kind=kind,
         shell:
-            commands.rule(commands.figures(folder="results/{wildcards.study}", runs=RUNS, evaluation=kind))
+            commands.rule(commands.figures(folder="results/{wildcards.study}", runs=RUNS, evaluation="{params.kind}"))

@@ -102,6 +102,4 @@ def check_crop(images: np.ndarray, *, padding: int) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise EwsError(f"training images: {images.dtype} {list(images.shape)} given; needed: uint8 [N, H, W, 3].")
     if not 0 <= padding <= min(images.shape[1:3]):
-        raise EwsError(
-            f"augmentation.padding: {padding} is not in 0..{min(images.shape[1:3])} (the size of the images)."
-        )
+        raise EwsError(f"crop.padding: {padding} is not in 0..{min(images.shape[1:3])} (the size of the images).")

@@ -22,7 +22,7 @@ SETTINGS = {
 }
 METHODS = ("at", "at+ews")
 # What Table 4's numbers of EWS were made with.
-GREY = {"augmentation.fill": 128}
+GREY = {"crop.fill": 128}
 RELEASED = GREY | {"ews.entropy_bonus": 0.01, "ews.weight": 0.1, "ews.width": 0.9}
 
 

@@ -16,7 +16,7 @@ from ews.pipeline.report.reported import DEFAULT, Trained
 # (setting less method, method, baseline, metric, variant) -> printed difference.
 EXTRA = "trades+awp+rst"
 # As the released adversarial scripts train EWS.
-GREY = "augmentation.fill=128"
+GREY = "crop.fill=128"
 RELEASED = (GREY, "ews.entropy_bonus=0.01", "ews.weight=0.1", "ews.width=0.9")
 TRADES = ("trades.epsilon=0.031",)
 CLEAN, CORRUPTION, AA = "clean error", "corruption error", "autoattack error"

@@ -18,7 +18,7 @@ from ews.models.awnet.awnet_spec import AwnetNetwork
 from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveOptions
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
 from ews.pipeline.study.cells import all_cells, manifest, plan
-from ews.pipeline.study.flat import flatten
+from ews.pipeline.study.flat import flat_section, flatten
 from ews.pipeline.study.manifest import Manifest
 from ews.pipeline.study.naming import LONGEST, canonical, spell, tagged
 from ews.pipeline.study.params import validate
@@ -109,6 +109,30 @@ def test_options_of_a_network_name_rows_and_folders(with_study: AddStudy) -> Non
             ),
             "mine",
         )
+
+
+def test_the_crop_s_fill_is_told_from_autoaugment_s(with_study: AddStudy) -> None:
+    overrides = {"datasets.digits.standard.fill": [0, 128], "augmentations.autoaugment.fill": 9}
+    cells = plan(
+        with_study(dataset="digits", augmentation="autoaugment", seed=0, method="vanilla", overrides=overrides), "mine"
+    )
+    assert [entry.differs for entry in cells] == [
+        {"augmentation.fill": 9},
+        {"augmentation.fill": 9, "crop.fill": 128},
+    ]
+    assert len({entry.run for entry in cells}) == 2
+
+
+@pytest.mark.parametrize("study", ["quickstart", "table1", "table4", "comparison_adversarial"])
+def test_no_two_parameters_of_a_cell_have_one_key(params: Params, study: str) -> None:
+    for entry in plan(params, study):
+        cell = entry.cell
+        sections = [cell.architecture.parameters, cell.augmentation.crop, cell.augmentation.parameters, cell.recipe]
+        sections += [component.parameters for component in cell.method.components]
+        if cell.architecture.dynamic is not None:
+            sections.append(cell.architecture.dynamic.parameters)
+        own = [key for section in sections for key in flat_section(section) if not key.startswith("teachers.")]
+        assert len([key for key in flatten(cell) if ".teachers." not in key]) == len(own)
 
 
 def test_the_paper_s_numbers_stand_beside_table4(params: Params) -> None:
@@ -330,7 +354,6 @@ def test_cells_that_differ_never_share_a_folder(raw: dict[str, Any]) -> None:
         "architectures.resnet8_thin.init": ["torch", "he"],
         "architectures.resnet8_thin.activation": ["relu", "softplus"],
         "architectures.resnet8_thin.softplus_beta": [1.0, 10.0],
-        "architectures.resnet8_thin.zero_init_residual": [False, True],
         "architectures.resnet8_thin.normalise": [True, False],
     }
     for number in range(40):

@@ -112,7 +112,7 @@ def test_the_crop_can_be_overridden(with_study: AddStudy) -> None:
     none, usual = plan(params, "mine")
     assert (none.cell.augmentation.crop.padding, usual.cell.augmentation.crop.padding) == (0, 4)
     assert (none.run, none.label.method) == (
-        "digits/resnet8_thin/standard/vanilla--augmentation.padding-0/seed0",
+        "digits/resnet8_thin/standard/vanilla--crop.padding-0/seed0",
         "vanilla, padding=0",
     )
     assert usual.run == "digits/resnet8_thin/standard/vanilla/seed0"

@@ -26,6 +26,7 @@ from ews.pipeline.artifacts.weights import checksum
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.train import checkpoint, training_uses
 from ews.pipeline.train.teacher_networks import load
+from ews.pipeline.train.train_command import main
 from ews.pipeline.train.training import Training
 from ews.pipeline.train.validate import validation_error
 from ews.subnets.search.search_registry import SEARCHES
@@ -284,6 +285,14 @@ def test_a_second_process_is_refused(make_cell: MakeCell, data: Path, tmp_path: 
     assert second.returncode == 1
     assert "another process is writing here" in second.stderr and "Traceback" not in second.stderr
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name != ".lock"] == []
+
+
+def test_a_negative_number_of_workers_is_refused(make_cell: MakeCell, data: Path, tmp_path: Path) -> None:
+    cell = make_cell().model_dump_json()
+    words = ["--cell", cell, "--data", str(data), "--out", str(tmp_path / "out"), "--threads", "1", "--workers", "-1"]
+    with pytest.raises(EwsError, match="-1 workers: valid is 0"):
+        main(words)
+    assert not (tmp_path / "out").exists()
 
 
 def test_changed_code_is_refused(make_cell: MakeCell, data: Path, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ class Block(Document):
 
     Attributes:
         overrides: parameters that are not this project's defaults: of a component, of each row whose method has it; of
-            `architecture` or `augmentation`, of each row.
+            `architecture`, `augmentation` or `crop`, of each row.
         variant: of a setting that no run here has, or of a second value of the same; "": neither.
         beside: components of methods, or vanilla: of which studies have one, these print the rows below their table.
     """
@@ -254,5 +254,5 @@ def _read(path: Path) -> File:
 
 
 def _concerns(parameter: str, row: str) -> bool:
-    """Tell whether a parameter is one of a row: of its network, its augmentation or a component of its method."""
-    return parameter.partition(".")[0] in ("architecture", "augmentation", *row.partition("/")[2].split("+"))
+    """Tell whether a parameter is of a row: of its network, augmentation or crop, or of a component of its method."""
+    return parameter.partition(".")[0] in ("architecture", "augmentation", "crop", *row.partition("/")[2].split("+"))

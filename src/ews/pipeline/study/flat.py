@@ -9,11 +9,11 @@ Flat = dict[str, JsonValue]
 
 
 def flatten(cell: Cell) -> Flat:
-    """Return a cell's parameters but dataset, names and seed: `ews.width`, `recipe.epochs`, `augmentation.severity`."""
+    """Return a cell's parameters but dataset, names and seed: `ews.width`, `recipe.epochs`, `crop.fill`."""
     flat = flat_section(cell.architecture.parameters, "architecture.")
     if cell.architecture.dynamic is not None:
         flat |= flat_section(cell.architecture.dynamic.parameters, "architecture.dynamic.")
-    flat |= flat_section(cell.augmentation.crop, "augmentation.")
+    flat |= flat_section(cell.augmentation.crop, "crop.")
     flat |= flat_section(cell.augmentation.parameters, "augmentation.")
     flat |= flat_section(cell.recipe, "recipe.")
     for component in cell.method.components:

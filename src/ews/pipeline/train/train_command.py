@@ -9,6 +9,7 @@ from ews.core.device import leased
 from ews.core.errors import EwsError
 from ews.core.fingerprint import check_fingerprint
 from ews.data.dataset import load
+from ews.images.workers import check_workers
 from ews.pipeline.study.cell import read_cell
 from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import fit
@@ -38,6 +39,7 @@ def main(argv: Sequence[str]) -> None:
     cell = read_cell(arguments.cell)
     code = training_uses.code(cell)
     check_fingerprint(arguments.fingerprint, code, where=arguments.out)
+    check_workers(arguments.workers or 0)
     with leased(threads=arguments.threads) as device:
         # On a CPU the workers would take the cores from the network.
         automatic = len(os.sched_getaffinity(0)) if device.type == "cuda" else 0
