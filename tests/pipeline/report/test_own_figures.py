@@ -1,5 +1,7 @@
 """The evaluations with a figure of their own: what tables, captions and figures say of made-up findings."""
 
+import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from ews.pipeline.report import (
     training_logs,
 )
 from ews.pipeline.report.inputs import Inputs
-from ews.pipeline.report.measure import measure
+from ews.pipeline.report.measure import means, measure
 from ews.pipeline.report.report_command import main
 from ews.pipeline.report.table import tables
 
@@ -92,6 +94,40 @@ def test_numbers_are_means_and_stand_in_the_further_table_without_a_winner(grown
     assert "in bold the best mean of each group." not in files["table.md"].partition("Mimicked:")[2].partition("\n")[0]
 
 
+def _not_raised(tree: Tree, *seeds: int) -> None:
+    """Let corruptions lower the loss of vanilla for some seeds."""
+    rows = [{**mimicked(name, 40.0), "losses": {"clean": 0.5, "corrupted": 0.4, "mimicked": 0.6}} for name in NAMES]
+    for place, entry in enumerate(tree.entries):
+        if entry["label"]["method"] == "vanilla" and entry["cell"]["seed"] in seeds:
+            tree.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
+
+
+def test_a_number_that_one_seed_lacks_stands_in_no_table(grown: Tree) -> None:
+    _not_raised(grown, 1)
+    numbers, files = texts(grown)
+    loss = "mimicked: loss increase"
+    # What was measured stays in measurements.csv, and is averaged nowhere.
+    assert ("vanilla", 0, loss) in numbers and ("vanilla", 1, loss) not in numbers
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(files["table.csv"]))}
+    assert (rows["vanilla"][loss], rows["vanilla"][f"{loss} std"]) == ("", "")
+    assert float(rows["damp"][loss]) == pytest.approx((61 + 71) / 2)
+    study = study_rows.load(grown.study)
+    found, _ = measure(study, inputs=Inputs(grown.runs), reported=reported.load())
+    assert [loss in row for row in means(study, found).values()] == [False, True]
+    caption = " ".join(files["table.md"].split())
+    assert "no number where for some seed this sum is not above 0" in caption
+    assert "In percent, means over the corruptions that change the logits" in caption
+    assert study_of(grown).seeds() == "n = 2 seeds"
+
+
+def test_a_loss_increase_that_no_row_has_is_not_spoken_of(grown: Tree) -> None:
+    _not_raised(grown, 1)
+    grown.manifest["entries"] = [entry for entry in grown.entries if entry["label"]["method"] == "vanilla"]
+    grown.rewrite()
+    _, files = texts(grown)
+    assert "mimicked: held-out images" in files["table.md"] and "loss increase" not in files["table.md"].lower()
+
+
 def test_the_figure_of_mimicry_shows_means_and_ranges(grown: Tree) -> None:
     found = plot_mimicry.findings(study_of(grown), study_of(grown).results.labels[1])
     assert [one.rows[0].spread for one in found] == pytest.approx([0.06, 0.07])
@@ -115,6 +151,47 @@ def test_the_figure_of_filters_shows_densities_of_all_weights(grown: Tree) -> No
     curves = [line for line in figure.axes[0].lines if line.get_linestyle() != ":"]
     np.testing.assert_allclose(curves[0].get_ydata(), [0.1, 0.32, 0.38, 0.1])
     np.testing.assert_allclose(figure.axes[9].lines[0].get_ydata(), [3, 4, 5, 6, 7])
+
+
+def _other_network(tree: Tree, layers: list[tuple[str, int]], level: float) -> None:
+    """Give the networks of damp other layers: names and numbers of filters, in another order of kurtosis."""
+    for place, entry in enumerate(tree.entries):
+        if entry["label"]["method"] != "damp":
+            continue
+        own = [{**described(name, level, rank), "filters": size} for rank, (name, size) in enumerate(layers)]
+        counts = np.array([[rank, 0, 0, 0] for rank in range(len(layers))])
+        edges, weights = np.linspace(-2, 2, 5), np.full(len(layers), 100)
+        np.savez(tree.results(place) / "filters.npz", edges=edges, standard=counts, plain=counts, weights=weights)
+        tree.write(place, "filters", {"last": own, "best": None})
+
+
+def test_the_figure_of_filters_matches_layers_by_name_and_says_what_it_leaves_out(grown: Tree) -> None:
+    assert plot_filters.LEFT_OUT not in plot_filters.filters(study_of(grown)).get_suptitle()
+    # As where a network is deeper: one more first, and one of a known name that stands in another stage.
+    _other_network(grown, [("more", 8), (LAYERS[0], 8), (LAYERS[2], 8), (LAYERS[4], 16)], 50.0)
+    figure = plot_filters.filters(study_of(grown))
+    assert figure.get_suptitle().endswith(plot_filters.LEFT_OUT)
+    assert [axes.get_title() for axes in figure.axes[:4]] == [LAYERS[0], LAYERS[2], "", ""]
+    densities = [
+        [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() != ":"] for axes in figure.axes[:2]
+    ]
+    np.testing.assert_allclose(densities, [[0.1, 0.01], [0.1, 0.02]])
+    vanilla, damp = (line.get_ydata() for line in figure.axes[9].lines)
+    np.testing.assert_allclose(vanilla, [3, 5])
+    np.testing.assert_allclose(damp, [4, 5])
+
+
+def test_the_figure_of_filters_compares_networks_of_other_widths(grown: Tree) -> None:
+    _other_network(grown, [(name, 16) for name in LAYERS], 50.0)
+    figure = plot_filters.filters(study_of(grown))
+    assert plot_filters.LEFT_OUT not in figure.get_suptitle()
+    assert [axes.get_title() for axes in figure.axes[:4]] == [LAYERS[0], LAYERS[1], LAYERS[3], LAYERS[4]]
+
+
+def test_the_figure_of_filters_refuses_rows_without_a_common_layer(grown: Tree) -> None:
+    _other_network(grown, [("other", 8), (LAYERS[0], 16)], 50.0)
+    with pytest.raises(EwsError, match=r"made_up, standard: no layer of one name and shape.*Make a study for each"):
+        plot_filters.filters(study_of(grown))
 
 
 @pytest.mark.parametrize(("layers", "shown"), [(1, [0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (10, [0, 3, 6, 9])])

@@ -1,6 +1,7 @@
 """Numbers that others published, below the tables of the studies that they fit; and what captions say of recipes."""
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ews.pipeline.report import measure, published, reported, study_rows, sweeps
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.reported import DEFAULT
 from ews.pipeline.study.cells import manifest
-from ews.pipeline.study.params import load
+from ews.pipeline.study.params import load, validate
 from ews.pipeline.study.schema import Params
 
 ROOT = Path(__file__).parents[3]
@@ -190,6 +191,51 @@ def test_variants_are_explained_and_are_no_sweep(grow: Grow) -> None:
     assert [line.name for line in found.lines] == ["ews, narrow", "ews, wide"]
     alone = _with_variants(grow, values, [f"ews, {name}" for name in values])
     assert sweeps.find(alone) is None
+
+
+EPSILON = "methods.at.epsilon"
+
+
+def _planned(folder: Path, **keys: Any) -> study_rows.Manifest:
+    """Return the manifest of a study of digits and one seed, as reports read it."""
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["studies"]["mine"] = {"dataset": "digits", "seed": 0, "evaluations": ["clean"], **keys}
+    path = folder / "study.json"
+    path.write_text(json.dumps(manifest(validate(raw), "mine").model_dump(mode="json")))
+    return study_rows.load(path)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"method": "at", "variants": {"a": {EPSILON: "10/255"}, "b": {EPSILON: "12/255"}}},
+        {"method": "at", "overrides": {EPSILON: ["10/255", "12/255"]}},
+        {"method": "ews", "variants": {"a": {"methods.ews.weight": 2}, "b": {"methods.ews.weight": 3}}},
+        {"method": "ews", "overrides": {"methods.ews.weight": [2, 3]}},
+        {"method": "ews", "overrides": {"methods.ews.betas": [[0, 0.9], [0, 0.99]]}},
+        {"method": "ews", "variants": {"a": {"methods.ews.betas": [0, 0.9]}}},
+    ],
+)
+def test_values_of_a_variant_or_a_sweep_are_not_said_of_the_whole_table(tmp_path: Path, keys: dict[str, Any]) -> None:
+    study = _planned(tmp_path, **keys)
+    assert any(entry.differs for entry in study.entries) and training_captions.changed(study) == ""
+
+
+def test_values_set_once_are_said_beside_a_sweep_s_and_levels_as_such(tmp_path: Path) -> None:
+    overrides = {EPSILON: ["10/255", "12/255"], "methods.at.step_size": "3/255", "methods.at.validation_step_size": 0.2}
+    study = _planned(tmp_path, method="at", overrides=overrides)
+    # 0.2 is 51/255 too, and no one wrote it so.
+    assert training_captions.changed(study) == (
+        "Values other than the defaults: at.step_size=3/255, at.validation_step_size=0.2."
+    )
+    # A value that only reads alike is not the row's own.
+    other = _planned(tmp_path, method="at", overrides={EPSILON: ["10/255"], "methods.at.step_size": "10/255"})
+    assert training_captions.changed(other) == "Values other than the defaults: at.step_size=10/255."
+
+
+def test_the_line_of_a_sweep_of_levels_is_named_without_them(tmp_path: Path) -> None:
+    found = sweeps.find(_planned(tmp_path, method="at", overrides={EPSILON: ["10/255", "12/255"]}))
+    assert found is not None and [line.name for line in found.lines] == ["at"]
 
 
 def _with_variants(grow: Grow, values: dict[str, dict[str, float]], names: list[str]) -> study_rows.Manifest:

@@ -48,6 +48,17 @@ def test_one_name_is_of_all_methods_and_then_of_no_row_s_name(with_study: AddStu
     assert {entry.cell.recipe.epochs for entry in cells} == {50}
 
 
+def test_a_recipe_that_all_rows_have_is_in_no_row_s_name_however_it_is_given(with_study: AddStudy) -> None:
+    study = {"dataset": "digits", "seed": 0}
+    alike = plan(with_study(**study, method=["vanilla", "ews"], recipe={"ews": "standard"}), "mine")
+    assert [entry.label.method for entry in alike] == ["vanilla", "ews"]
+    # Adversarial training has another one of itself.
+    other = plan(with_study(**study, method=["at", "ews"], recipe={"ews": "standard"}), "mine")
+    assert [entry.label.method for entry in other] == ["at", "ews, recipe=standard"]
+    same = plan(with_study(**study, method=["at", "ews"], recipe={"ews": "adversarial"}), "mine")
+    assert [entry.label.method for entry in same] == ["at", "ews"]
+
+
 @pytest.mark.parametrize(("method", "kind"), [("vanilla", "standard"), ("at", "adversarial")])
 def test_the_recipe_of_a_method_s_kind_is_the_usual_cell(with_study: AddStudy, method: str, kind: str) -> None:
     (named,) = plan(with_study(dataset="digits", seed=0, method=method, recipe=kind), "mine")

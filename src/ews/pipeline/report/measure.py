@@ -81,10 +81,11 @@ def trained(entry: Entry, *, inputs: Inputs) -> dict[str, Score]:
 
 
 def means(manifest: Manifest, found: list[Measurement]) -> dict[str, dict[str, float]]:
-    """Return the mean over seeds by row and metric, single corruptions aside: what `dvc metrics` shows."""
+    """Return the mean by row and metric that all seeds have, single corruptions aside: what `dvc metrics` shows."""
+    whole = measurements.complete(found, manifest)
     rows: dict[str, dict[str, float]] = {}
     for label in manifest.labels:
-        own = [one for one in found if one.label == label and not one.metric.startswith(SINGLE)]
+        own = [one for one in whole if one.label == label and not one.metric.startswith(SINGLE)]
         rows[str(label)] = {
             metric: mean([one.value for one in own if one.metric == metric]) for metric in {one.metric for one in own}
         }

@@ -1,5 +1,6 @@
 """`measurements.csv`: every measured number of a study, one a row, in full precision."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,14 @@ class Measurement:
     value: float
     n: int | None
     reported: float | None = None
+
+
+def complete(measured: Iterable[Measurement], manifest: Manifest) -> list[Measurement]:
+    """Leave out the metrics of a row that not every seed has: a mean over the others would look like the row's."""
+    ones = list(measured)
+    seeds = {label: len(manifest.of(label)) for label in manifest.labels}
+    counts = Counter((one.label, one.metric) for one in ones)
+    return [one for one in ones if counts[one.label, one.metric] == seeds[one.label]]
 
 
 def write(path: Path, measurements: Iterable[Measurement]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ews.pipeline.report.study_rows import Label, Manifest
-from ews.pipeline.study.naming import canonical, spell
+from ews.pipeline.study.naming import canonical, reads_as, spell
 
 # The value of a categorical parameter that the others are also compared with: what a search buys over none [choice].
 REFERENCES = {"ews.search": "random"}
@@ -120,6 +120,12 @@ def _parameter(path: str) -> str:
     return f"teachers.{keys[1]}" if keys[:1] == ["teachers"] else f"{component}.{path.rpartition('.')[2]}"
 
 
+def _names_value(part: str, key: str, value: Value) -> bool:
+    """Tell whether a part of a row's name says the value of a parameter."""
+    name, _, text = part.partition("=")
+    return name == key and reads_as(text, value)
+
+
 def _names(parameter: str, lines: Sequence[Sequence[tuple[Value, Label]]]) -> list[str]:
     """Name each line by the augmentation and the rest of the method, each where it varies; by the method if neither."""
     key = parameter.rpartition(".")[2]
@@ -127,7 +133,7 @@ def _names(parameter: str, lines: Sequence[Sequence[tuple[Value, Label]]]) -> li
     for points in lines:
         value, label = points[0]
         parts = [part.strip() for part in label.method.split(",")]
-        rests.append(", ".join(part for part in parts if part != f"{key}={spell(value)}"))
+        rests.append(", ".join(part for part in parts if not _names_value(part, key, value)))
     augmentations = [points[0][1].augmentation for points in lines]
     several = len(set(augmentations)) > 1
     return [

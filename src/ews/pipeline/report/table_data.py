@@ -7,7 +7,7 @@ from ews.core.errors import EwsError
 from ews.pipeline.evaluate.adversarial.adversarial_scores import AUTOATTACK
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import Options
-from ews.pipeline.report.measurements import Measurement
+from ews.pipeline.report.measurements import Measurement, complete
 from ews.pipeline.report.metric_names import HIGHER, NEUTRAL, SELECTED, published
 from ews.pipeline.report.reported import Number, Reported
 from ews.pipeline.report.statistics import Paired, deviation, mean, paired
@@ -43,7 +43,7 @@ class Results:
 
     Attributes:
         labels: the rows, in the manifest's order.
-        values: by row, then by metric.
+        values: by row, then by metric; without those that a row has not of every seed.
         headline: the metrics of the main table. Where every row was attacked with the weights that validation images
             selected, too, those stand in it, and the last epoch's in ``last``.
         singles: by evaluation the metrics of single corruptions or perturbations, each in its order.
@@ -96,10 +96,10 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
     """Summarise the measurements of a study.
 
     Raises:
-        EwsError: a row lacks a metric of the main table.
+        EwsError: a row lacks a metric of the main table, for some seed.
     """
     by_row: dict[Label, dict[str, list[Measurement]]] = {label: {} for label in manifest.labels}
-    for one in measured:
+    for one in complete(measured, manifest):
         by_row[one.label].setdefault(one.metric, []).append(one)
     main: list[str] = []
     singles, asked = {}, {}

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
+from pydantic import JsonValue
+
+from ews.core.levels import as_levels, from_levels
 from ews.pipeline.evaluate.scores import listing
 from ews.pipeline.report.study_rows import Entry, Manifest
-from ews.pipeline.study.naming import RECIPE, spell
+from ews.pipeline.study.naming import RECIPE, reads_as, spell
 from ews.pipeline.study.recipe_spec import Recipe
 
 
@@ -26,7 +29,7 @@ def recipes(manifest: Manifest) -> str:
 def variants(manifest: Manifest) -> str:
     """Say what the variants that rows are named by set."""
     texts = [
-        f"{name}: {listing(f'{_short(path)}={spell(value)}' for path, value in values.items())}"
+        f"{name}: {listing(f'{_short(path)}={_levels(value)}' for path, value in values.items())}"
         for name, values in manifest.variants.items()
         if values
     ]
@@ -39,19 +42,31 @@ def changed(manifest: Manifest) -> str:
     for entry in manifest.entries:
         named = _named(entry, manifest)
         for key, value in entry.differs.items():
-            part = f"{key}={spell(value)}"
-            # A folder's ``ews.width=0.5`` is a row's ``width=0.5``; the value may hold dots too.
-            if key != RECIPE and not any(part.endswith(f".{text}") for text in named):
-                found[part] = None
+            # A folder's ``ews.width=0.5`` is a row's ``width=0.5``.
+            if key != RECIPE and not any(key.endswith(f".{last}") and reads_as(own, value) for last, own in named):
+                found[f"{key}={_levels(value)}"] = None
     return f"Values other than the defaults: {listing(found)}." if found else ""
 
 
-def _named(entry: Entry, manifest: Manifest) -> set[str]:
-    """Return the values that a row's name stands for: those in it, and those of its variant."""
-    parts = {part.strip() for part in entry.label.method.split(",")}
-    for name in parts & manifest.variants.keys():
-        parts |= {f"{path.rpartition('.')[2]}={spell(value)}" for path, value in manifest.variants[name].items()}
-    return parts
+def _named(entry: Entry, manifest: Manifest) -> list[tuple[str, JsonValue]]:
+    """Return what a row's name stands for: last keys and values, as written, of itself and of its variant."""
+    parts = [part.strip() for part in entry.label.method.split(",")]
+    found: list[tuple[str, JsonValue]] = []
+    for part in parts:
+        last, equals, text = part.partition("=")
+        if equals:
+            found.append((last, text))
+        found += [(path.rpartition(".")[2], value) for path, value in manifest.variants.get(part, {}).items()]
+    return found
+
+
+def _levels(value: JsonValue) -> str:
+    """Spell a value, in grey levels where that is the same number and shorter: no one reads 0.06274509803921569."""
+    text = spell(value)
+    if not isinstance(value, float):
+        return text
+    levels = as_levels(value)
+    return levels if from_levels(levels) == value and len(levels) < len(text) else text
 
 
 def _values(used: Iterable[Recipe], key: str) -> str:

@@ -15,6 +15,7 @@ from ews.pipeline.study.attack_efforts import check_reach
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
+from ews.pipeline.study.methods import components, recipe
 from ews.pipeline.study.naming import EVALUATION, RECIPE, differences, spell, tagged
 from ews.pipeline.study.overrides import Combination, combinations, is_sweep
 from ews.pipeline.study.resolve import Names, Resolver, TrainingRun, check_trainable, touches
@@ -142,7 +143,8 @@ def _label(
     """Name a row: after its method the recipe and the variant, if rows differ in that, and what is swept of it."""
     dataset, architecture, augmentation, method = names
     parts = [method]
-    if method in spec.recipe and len({spec.recipe.get(other) for other in spec.method}) > 1:
+    recipes = {spec.recipe.get(other) or recipe(components(other)) for other in spec.method}
+    if method in spec.recipe and len(recipes) > 1:
         parts.append(f"{RECIPE}={training.recipe}")
     if any(path in combination.varied for path in used):
         parts.append(combination.variant)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ews.core.levels import from_levels
 from ews.pipeline.study.cell import Cell
 
 LONGEST = 100
@@ -61,6 +62,28 @@ def spell(value: Any) -> str:
         return str(value).lower()
     # The shortest text that reads back as the same float: two values never look alike.
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def reads_as(written: Any, value: Any) -> bool:
+    """Tell whether what a study or a row's name writes is read as a value: `10/255` and `1` may be floats.
+
+    Args:
+        written: as params.yaml has it, or as :func:`spell` writes that.
+        value: as a cell has it.
+    """
+    if spell(written) == spell(value):
+        return True
+    if isinstance(value, list | tuple):
+        parts = written.split("-") if isinstance(written, str) else written
+        same_length = isinstance(parts, list | tuple) and len(parts) == len(value)
+        return same_length and all(reads_as(part, one) for part, one in zip(parts, value, strict=True))
+    if not isinstance(value, float) or isinstance(written, bool):
+        return False
+    try:
+        number = from_levels(str(written))
+        return (float(written) if number is None else number) == value
+    except (TypeError, ValueError):
+        return False
 
 
 def canonical(value: Any) -> str:

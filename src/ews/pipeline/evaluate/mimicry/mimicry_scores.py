@@ -24,7 +24,7 @@ def _scores(findings: MimicryFindings, options: MimicryOptions) -> Mapping[str, 
         FITTED: Score(fmean(one.fitted for one in shares), findings.fitted),
         CONSTANT: Score(fmean(one.constant for one in shares), findings.held_out),
     }
-    # Sums, since a corruption may leave the loss nearly as it is.
+    # Sums, since a corruption may leave the loss nearly as it is; where they lower it, no share of it has a meaning.
     increase = sum(row.losses.corrupted - row.losses.clean for row in changed)
     if increase > 0:
         mimicked = sum(row.losses.mimicked - row.losses.clean for row in changed)
@@ -35,14 +35,20 @@ def _scores(findings: MimicryFindings, options: MimicryOptions) -> Mapping[str, 
 
 def _explain(options: MimicryOptions, counts: Mapping[str, str]) -> list[str]:
     others, fitted = counts.get(HELD_OUT, "the"), counts.get(FITTED, "the")
+    increase = ""
+    if LOSS in counts:
+        increase = (
+            " Loss increase, on the images that were not fitted: that of the factors, summed over these corruptions, "
+            "in percent of the corruptions' own sum; no number where for some seed this sum is not above 0."
+        )
     return [
         f"Mimicked: for each of {len(options.names)} corruptions at severity {options.severity} one factor for each "
         "element of the kernels and of the normalisations' scales, all fitted together by "
         f"{options.steps} steps of L-BFGS so that the logits of {fitted} clean test images become those of the "
         f"corrupted ones; the share of the squared change of the logits that they make, on {others} images that were "
-        "not fitted and on those that were; what adding the mean change to the logits makes on the former; the loss "
-        "increase that the factors make there, summed over the corruptions; root mean square of the factors less 1. "
-        "All in percent, means over the corruptions."
+        "not fitted and on those that were; what adding the mean change to the logits makes on the former; root mean "
+        "square of the factors less 1. In percent, means over the corruptions that change the logits; no number where "
+        f"for some seed none does.{increase}"
     ]
 
 
