@@ -67,7 +67,9 @@ def test_a_resumed_search_continues_identically(name, width, rounding, network, 
         for step in range(first, last):
             generator = torch.Generator().manual_seed(step)
             row = search.update(reward_of, generator)
-            assert set(row) == ({"reward", "baseline", "entropy", "loss", "gradient_norm"} if search.learns else set())
+            assert set(row) == (
+                {"reward", "baseline", "entropy", "loss", "gradient_norm"} if SEARCHES[name].learns else set()
+            )
             seen.append((flat(search.sample(generator)), {key: float(value) for key, value in row.items()}))
             network.zero_grad()
             full_pass(network, step)

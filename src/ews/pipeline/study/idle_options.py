@@ -6,9 +6,7 @@ from typing import NamedTuple
 from ews.methods.ews.ews_spec import EwsParameters
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.schema import Study
-
-LEARNING = ("learned", "bandit")
-"""Searches that learn a policy (a test holds this and their classes together)."""
+from ews.subnets.search.search_registry import SEARCHES
 
 
 class _Known(NamedTuple):
@@ -39,7 +37,8 @@ def idle_options(study: Study, cells: Iterable[Cell]) -> list[str]:
 def _known(path: str) -> _Known | None:
     match path.split("."):
         case ["methods", "ews", "entropy"]:
-            return _Known(_learns, f"no row's search learns (methods.ews.search: {' or '.join(LEARNING)})")
+            learning = " or ".join(name for name, spec in SEARCHES.items() if spec.learns)
+            return _Known(_learns, f"no row's search learns (methods.ews.search: {learning})")
         case ["methods", "trades", "reward_mode"]:
             return _Known(lambda cell: {"trades", "ews"} <= set(cell.method.names), "no row has ews beside trades")
         case ["architectures", name, "softplus_beta"]:
@@ -51,7 +50,7 @@ def _known(path: str) -> _Known | None:
 
 def _learns(cell: Cell) -> bool:
     ews = cell.method.parameters.get("ews")
-    return isinstance(ews, EwsParameters) and ews.search in LEARNING
+    return isinstance(ews, EwsParameters) and SEARCHES[ews.search].learns
 
 
 def _is_softplus(cell: Cell, name: str) -> bool:

@@ -1,7 +1,7 @@
 """Learning a policy that finds weak subnets: REINFORCE on the subnets' accuracy (paper, Eq. (1), Algorithm 1)."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,6 @@ from ews.subnets.search.search import PolicyParameters, Reward, Search
 
 class PolicyGradient(Search):
     """A search that learns: subclasses say which policy."""
-
-    learns: ClassVar[bool] = True
 
     def __init__(self, network: Network, size: SubnetSize, *, device: torch.device | str, seed: int) -> None:
         """Build the policy and its optimiser, see :class:`ews.subnets.search.search.Search`.

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -67,9 +67,6 @@ class Search(ABC):
     In a training step, in the order of Algorithm 1: every K steps ``update``; ``sample``; the full pass with its
     backward; ``observe``; the subnet's pass.
     """
-
-    learns: ClassVar[bool] = False
-    """Whether ``update`` does anything."""
 
     def __init__(self, network: Network, size: SubnetSize, *, device: torch.device | str, seed: int) -> None:
         """Keep the network whose subnets are sought, and how large these are.

@@ -21,11 +21,13 @@ class SearchSpec:
         summary: a line for documentation.
         implementation: imports and returns its class. The code fingerprint of a cell follows the imports in this
             function's body.
+        learns: whether it learns a policy, of which parameters such as ``entropy`` speak.
     """
 
     name: str
     summary: str
     implementation: Callable[[], type[Search]]
+    learns: bool = False
 
 
 def _learned() -> type[Search]:
@@ -60,9 +62,19 @@ def _bandit() -> type[Search]:
 
 SEARCHES = Registry(
     "search",
-    SearchSpec(name="learned", summary="the paper's controller, learned by policy gradient", implementation=_learned),
+    SearchSpec(
+        name="learned",
+        summary="the paper's controller, learned by policy gradient",
+        implementation=_learned,
+        learns=True,
+    ),
     SearchSpec(name="random", summary="every subset alike", implementation=_random),
     SearchSpec(name="l1_norm", summary="the smallest weights are kept", implementation=_l1_norm),
     SearchSpec(name="gradient", summary="what matters least to the loss is kept", implementation=_gradient),
-    SearchSpec(name="bandit", summary="the same policy gradient on independent logits", implementation=_bandit),
+    SearchSpec(
+        name="bandit",
+        summary="the same policy gradient on independent logits",
+        implementation=_bandit,
+        learns=True,
+    ),
 )
