@@ -59,7 +59,7 @@ def test_figures_are_the_same_bytes_twice_and_hold_text(tree: Tree, tmp_path: Pa
     assert {"vanilla", "dropout", "ews", "Gauss.", "JPEG", "error (%)", "standard", "augmix"} <= words
     assert any("n = 3 seeds, 1,000 test images" in word for word in words)
     assert {"epoch", "validation error (%)", "training loss (nats)"} <= _words(first["training"])
-    assert {"iteration", "policy entropy (nats)", "batch accuracy (%)"} <= _words(first["controller"])
+    assert {"iteration", "entropy in the bonus (nats)", "batch accuracy (%)"} <= _words(first["controller"])
     for text in first.values():
         assert "<dc:date>" not in text and "Matplotlib" not in text.partition("-->")[2].partition("<defs>")[0]
         assert "$" not in "".join(_words(text))

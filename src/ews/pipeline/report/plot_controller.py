@@ -18,7 +18,7 @@ GROUPS = 3  # columns of panels
 # Panel: solid column, dashed column or none, what they are, unit, factor to it.
 PANELS = (
     ("reward", "baseline", "reward (accuracy, %)", 100.0),
-    ("entropy", "", "policy entropy (nats)", 1.0),
+    ("entropy", "", "entropy in the bonus (nats)", 1.0),
     ("subnet_accuracy", "full_accuracy", "batch accuracy (%)", 100.0),
 )
 
