@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from helpers.processes import snakemake
 
 from ews.cli import main
 from ews.pipeline.remote.remote_tasks import tasks
@@ -33,14 +35,11 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run snakemake in the copy, on the copy's package; its output is in ``stdout``."""
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        command = ["--cores", "2", *arguments]
+        with tempfile.TemporaryDirectory() as folder:
+            said = Path(folder) / "said"
+            status = snakemake(said, self.folder, self.environment, *command)
+            done = subprocess.CompletedProcess(command, status, said.read_text(encoding="utf-8"))
         assert not check or done.returncode == 0, done.stdout
         return done
 

@@ -24,14 +24,16 @@ from ews.pipeline.train.train_command import main
 from ews.pipeline.train.training import Training
 from ews.subnets.search.search_registry import SEARCHES
 
+# One of each kind of step; every other method, and what is combined, in the slow part.
+FIRST = ("vanilla", "ews", "trades", "sam", "awnet")
 COMBINATIONS = [
-    *(pytest.param(name, "standard", id=name) for name in alone()),
+    *(pytest.param(name, "standard", id=name, marks=() if name in FIRST else pytest.mark.slow) for name in alone()),
     pytest.param("ews", "augmix", id="ews-augmix"),
-    pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment"),
-    pytest.param("at+awp+ews", "standard", id="at+awp+ews"),
-    pytest.param("awnet+awp", "augmix", id="awnet+awp-augmix"),
-    pytest.param("mixacm+ews", "augmix", id="mixacm+ews-augmix"),
-    pytest.param("trades+awp+ews", "standard", id="trades+awp+ews"),
+    pytest.param("dropout+ews", "autoaugment", id="dropout+ews-autoaugment", marks=pytest.mark.slow),
+    pytest.param("at+awp+ews", "standard", id="at+awp+ews", marks=pytest.mark.slow),
+    pytest.param("awnet+awp", "augmix", id="awnet+awp-augmix", marks=pytest.mark.slow),
+    pytest.param("mixacm+ews", "augmix", id="mixacm+ews-augmix", marks=pytest.mark.slow),
+    pytest.param("trades+awp+ews", "standard", id="trades+awp+ews", marks=pytest.mark.slow),
 ]
 
 
