@@ -34,28 +34,35 @@ Fingerprints = Callable[[], dict[str, str]]
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of the package that may be edited."""
-    shutil.copytree(ROOT / "src" / "ews", tmp_path / "ews", ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of the package that may be edited; what is compiled comes along, to start sooner."""
+    shutil.copytree(ROOT / "src" / "ews", tmp_path / "ews")
     return tmp_path / "ews"
 
 
 @pytest.fixture
 def fingerprints(package: Path) -> Fingerprints:
-    """A function that returns the copy's fingerprint of each cell, in a process of its own."""
+    """A function that returns the copy's fingerprint of each cell."""
+    return lambda: of_package(package)
 
-    def compute() -> dict[str, str]:
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            cwd=ROOT,
-            env={"PYTHONPATH": str(package.parent)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        result: dict[str, str] = json.loads(done.stdout)
-        return result
 
-    return compute
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    """The fingerprint of each cell before anything is edited."""
+    return of_package(ROOT / "src" / "ews")
+
+
+def of_package(package: Path) -> dict[str, str]:
+    """Return the fingerprint of each cell by the code of a package, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(package.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, str] = json.loads(done.stdout)
+    return result
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -74,8 +81,9 @@ EVERY = {
 }
 
 
-def test_comments_docstrings_and_format_change_nothing(package: Path, fingerprints: Fingerprints) -> None:
-    before = fingerprints()
+def test_comments_docstrings_and_format_change_nothing(
+    package: Path, before: dict[str, str], fingerprints: Fingerprints
+) -> None:
     for path in sorted(package.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         text = text.replace('"""', '"""Reworded. ', 1)
@@ -101,17 +109,15 @@ def test_comments_docstrings_and_format_change_nothing(package: Path, fingerprin
     ],
 )
 def test_a_change_of_behaviour_reaches_what_uses_it(
-    package: Path, fingerprints: Fingerprints, module: str, expected: set[str]
+    package: Path, before: dict[str, str], fingerprints: Fingerprints, module: str, expected: set[str]
 ) -> None:
-    before = fingerprints()
     assert (package / module).is_file()
     with (package / module).open("a", encoding="utf-8") as file:
         file.write("\n\nADDED = 1\n")
     assert changed(before, fingerprints()) == expected
 
 
-def test_a_new_method_changes_no_other_cell(package: Path, fingerprints: Fingerprints) -> None:
-    before = fingerprints()
+def test_a_new_method_changes_no_other_cell(package: Path, before: dict[str, str], fingerprints: Fingerprints) -> None:
     shutil.copytree(package / "methods" / "dropout", package / "methods" / "mine")
     for name in ("dropout.py", "dropout_spec.py"):
         path = package / "methods" / "mine" / name
@@ -138,16 +144,16 @@ def test_a_new_method_changes_no_other_cell(package: Path, fingerprints: Fingerp
     ],
 )
 def test_what_a_spec_says_of_values_changes_nothing(
-    package: Path, fingerprints: Fingerprints, spec: str, old: str, new: str
+    package: Path, before: dict[str, str], fingerprints: Fingerprints, spec: str, old: str, new: str
 ) -> None:
     """The values themselves stand in the cell."""
-    before = fingerprints()
     edit(package / spec, old, new)
     assert fingerprints() == before
 
 
-def test_another_implementation_in_a_spec_changes_its_cells(package: Path, fingerprints: Fingerprints) -> None:
-    before = fingerprints()
+def test_another_implementation_in_a_spec_changes_its_cells(
+    package: Path, before: dict[str, str], fingerprints: Fingerprints
+) -> None:
     edit(package / "methods" / "dropout" / "dropout_spec.py", "    return Dropout\n", "    return Dropout or None\n")
     assert changed(before, fingerprints()) == {name for name in EVERY if name.endswith("dropout")}
 
