@@ -21,7 +21,10 @@ rule measure:
         code=planned(studies.code),
     shell:
         commands.rule(
-            commands.manifest("{wildcards.study}", digest="{params.digest}", out="{output.study}"),
+            # Options, no parameter: where settings come from repeats nothing; the digest says what they plan.
+            commands.manifest(
+                "{wildcards.study}", settings="{SETTINGS}", digest="{params.digest}", out="{output.study}"
+            ),
             commands.measure(
                 study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"
             ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ews.core.errors import EwsError
+from ews.core.errors import EwsError, did_you_mean, listed, shown
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.params import check_references, typed
 from ews.pipeline.study.schema import Params, Study
@@ -56,7 +56,7 @@ def combinations(spec: Study, params: Params, study: str) -> Iterator[Combinatio
         if not values:
             raise EwsError(f"{where}: an empty list; give at least one value.")
         if any(value in values[:place] for place, value in enumerate(values)):
-            raise EwsError(f"{where}: a value stands twice in {values}.")
+            raise EwsError(f"{where}: a value stands twice in {shown(values)}.")
         if len(values) > 1:
             _check_evaluation(path, where)
         choices.append([(path, choice) for choice in values])
@@ -102,8 +102,11 @@ def override(params: Params, overrides: Mapping[str, Any], *, where: Callable[[s
                 opened.add(here)
             node = node[key]
         if not isinstance(node, dict) or last not in node:
-            valid = ", ".join(node) if isinstance(node, dict) else "none"
-            raise EwsError(f"{where(path)}: {path!r}: no such key. Valid below {'.'.join(parents)}: {valid}.")
+            names = list(node) if isinstance(node, dict) else []
+            raise EwsError(
+                f"{where(path)}: {path!r}: no such key. Valid below {'.'.join(parents)}: {listed(names) or 'none'}."
+                f"{did_you_mean(last, names)}"
+            )
         _check_single(path, node[last], value, where(path))
         node[last] = value
     found = typed(changed, where=where)
