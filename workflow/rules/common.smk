@@ -42,8 +42,8 @@ config.clear()
 config.update(CONTENT.value)
 if not GIVEN.replace:
     workflow.configfiles.insert(0, str(GIVEN.params))  # for reports
-# What gives a step the same settings.
-SETTINGS = commands.quoted(GIVEN.words)
+# A step that needs settings reads what was read here: params.yaml, or, where something lies over it, a file of the whole.
+os.environ[paths.SETTINGS] = str(GIVEN.file(CONTENT))
 
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
 if PLAN.params.mirror:

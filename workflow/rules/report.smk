@@ -21,9 +21,9 @@ rule measure:
         code=planned(studies.code),
     shell:
         commands.rule(
-            # Options, no parameter: where settings come from repeats nothing; the digest says what they plan.
+            # No parameter of the rule: which file it is repeats nothing, the digest says what it plans.
             commands.manifest(
-                "{wildcards.study}", settings="{SETTINGS}", digest="{params.digest}", out="{output.study}"
+                "{wildcards.study}", params=f'"${paths.SETTINGS}"', digest="{params.digest}", out="{output.study}"
             ),
             commands.measure(
                 study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"

@@ -1,8 +1,8 @@
 """YAML files, read one way everywhere: YAML 1.2, each key once, one document, nothing evaluated, within bounds.
 
-PyYAML scans and parses; which scalar is which value (the core schema of YAML 1.2.2, section 10.3.2) and how nodes
-become values is decided here, since PyYAML's own constructors read YAML 1.1: `010` as 8, `1:30` as 90, `1e-5` as text, and of
-two equal keys the last. Merge keys (`<<`), which YAML 1.2 leaves to applications, are read as YAML 1.1 has them.
+PyYAML scans and parses. Which scalar is which value (the core schema of YAML 1.2.2, section 10.3.2) and how nodes
+make values is decided here, since PyYAML's own constructors read YAML 1.1: `010` as 8, `1:30` as 90, `1e-5` as text,
+and of two equal keys the last. Merge keys (`<<`), which YAML 1.2 leaves to applications, are read as YAML 1.1 has them.
 """
 
 import contextlib

@@ -110,16 +110,16 @@ def sheet(*, data: str, corrupted: str, stored: str, profile: str, seed: str, ou
     return ["corrupt", "sheet", *options({**given, "out": out})]
 
 
-def manifest(study: str, *, settings: str, digest: str, out: str) -> Words:
+def manifest(study: str, *, params: str, digest: str, out: str) -> Words:
     """Return the command that writes a study's manifest, if it is still what was planned.
 
     Args:
         study: its name.
-        settings: the options that say where settings come from, as one text for a shell.
+        params: the file with the settings, as a shell has it.
         digest: of what was planned.
         out: the file.
     """
-    return ["study", settings, "manifest", study, *options({"digest": digest, "out": out})]
+    return ["study", "--params", params, "manifest", study, *options({"digest": digest, "out": out})]
 
 
 def measure(*, study: str, runs: str, reported: str, out: str) -> Words:

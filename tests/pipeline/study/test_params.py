@@ -157,10 +157,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("studies:\n  mine: {}\n  mine: {}\n")
-    with pytest.raises(
-        EwsError,
-        match=r"params\.yaml, line 3, column 3: not valid YAML: the key 'mine' stands twice in this section, first in line 2",
-    ):
+    with pytest.raises(EwsError, match=r"line 3, column 3: .*'mine' stands twice in this section, first in line 2"):
         load(path)
 
 

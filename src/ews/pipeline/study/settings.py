@@ -2,18 +2,23 @@
 
 import argparse
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ews.core.errors import EwsError
+from ews.core.files import write_text
 from ews.core.yaml_files import Content, Place, parse_yaml, read_yaml
 from ews.pipeline.commands import Words
 from ews.pipeline.study.params import MISSING, SOURCES, WHERE, checked
 from ews.pipeline.study.schema import Params
 
 PARAMS = Path(WHERE)
+MERGED = Path(".snakemake/ews")
+"""Where settings lie that several files and values make together; nothing there is needed after a run."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,6 @@ class Settings:
     def of(cls, arguments: argparse.Namespace) -> "Settings":
         """Return what the options of :func:`add_options` say."""
         return cls(arguments.params, tuple(arguments.configfile), tuple(arguments.config), arguments.replace_params)
-
-    @property
-    def words(self) -> Words:
-        """The options that give another command the same settings; none for the usual ones."""
-        words = [] if self.params == PARAMS else ["--params", str(self.params)]
-        words += [word for path in self.configfiles for word in ("--configfile", str(path))]
-        words += [word for entry in self.entries for word in ("--config", entry)]
-        return [*words, "--replace-params"] if self.replace else words
 
     @property
     def snakemake(self) -> Words:
@@ -75,6 +72,23 @@ class Settings:
             places = {path: place for path, place in places.items() if not path.startswith(lists)}
             places |= content.places
         return Content(value, " + ".join(content.name for content in contents), places)
+
+    def file(self, content: Content) -> Path:
+        """Return a file that holds these settings: the only one there is, or one that is written for them.
+
+        Its name is a hash of its content, so that no other start of the workflow changes it; it is written atomically.
+
+        Args:
+            content: what :meth:`read` returned, and planning found right.
+        """
+        if not (self.configfiles or self.entries):
+            return self.params
+        # In the order that they were given in, which is that of sweeps and rows. JSON is YAML.
+        text = json.dumps(content.value, indent=1, allow_nan=False) + "\n"
+        path = MERGED / f"params-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+        if not path.exists():
+            write_text(path, text)
+        return path
 
     @contextlib.contextmanager
     def planning(self, *, sources: Path | str = SOURCES) -> Iterator[Params]:
