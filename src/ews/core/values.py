@@ -20,6 +20,8 @@ Names = Annotated[list[Name], Field(min_length=1)]
 
 def _on_one_line(text: str) -> str:
     """Refuse what would leave its field in tables, captions and figures."""
+    if text != text.strip():
+        raise ValueError("begins or ends with a space; leave it out")
     for place, character in enumerate(text):
         if not character.isprintable():
             raise ValueError(

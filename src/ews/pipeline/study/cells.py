@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 from pydantic import JsonValue
 
@@ -17,7 +17,7 @@ from ews.pipeline.study.flat import Flat, flat_section
 from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
 from ews.pipeline.study.methods import components, recipe
 from ews.pipeline.study.naming import EVALUATION, RECIPE, differences, spell, tagged
-from ews.pipeline.study.overrides import Combination, combinations, is_sweep
+from ews.pipeline.study.overrides import CELLS, Combination, combinations, is_sweep
 from ews.pipeline.study.resolve import Names, Resolver, TrainingRun, check_trainable, touches
 from ews.pipeline.study.schema import Params, Study
 
@@ -71,12 +71,15 @@ def plan(params: Params, study: str) -> list[Planned]:
     spec = params.studies[study]
     where = f"params.yaml: studies.{study}"
     _check_asked(params, spec, where)
+    combined = list(islice(combinations(spec, params, study), CELLS + 1))
+    axes = list(islice(_axes(spec, params), CELLS + 1))
+    if len(combined) * len(axes) > CELLS:
+        raise EwsError(f"{where}: more than {CELLS:,} cells, each a training run. Make several studies of it.")
     base = Resolver(params, recipes=spec.recipe)
     planned: dict[str, Planned] = {}
     touched: set[tuple[str, str]] = set()
     trained: set[str] = set()
-    axes = list(_axes(spec, params))
-    for combination in combinations(spec, params, study):
+    for combination in combined:
         changed = combination.apply(params, study)
         resolver = Resolver(changed, base, spec.recipe) if combination.values else base
         measured = {dataset: _Measured.of(changed, params, spec, dataset) for dataset in spec.dataset}

@@ -12,6 +12,8 @@ from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.params import check_references, typed
 from ews.pipeline.study.schema import Params, Study
 
+CELLS = 2000
+"""How many cells a study may have: the largest of params.yaml has 54, and each is a training run."""
 NAMED = 4
 """How many keys of a section a message names."""
 
@@ -55,6 +57,8 @@ def combinations(spec: Study, params: Params, study: str) -> Iterator[Combinatio
         where = f"params.yaml: studies.{study}.overrides.{path}"
         if not values:
             raise EwsError(f"{where}: an empty list; give at least one value.")
+        if len(values) > CELLS:
+            raise EwsError(f"{where}: {len(values)} values; at most {CELLS:,}.")
         if any(value in values[:place] for place, value in enumerate(values)):
             raise EwsError(f"{where}: a value stands twice in {shown(values)}.")
         if len(values) > 1:
