@@ -94,8 +94,8 @@ def test_an_unknown_source_lists_the_known() -> None:
     [
         ("mine:\n  title: T\n  title: U\n", r"sources\.yaml, line 3, column 3: .*'title' stands twice"),
         (
-            "mine:\n  kind: digits\n  titel: T\n",
-            r"line 3, column 3: mine\.titel: unknown key; .* mean 'title'\?",
+            "mine:\n  kind: digits\n  titl: T\n",
+            r"line 3, column 3: mine\.titl: unknown key; .* mean 'title'\?",
         ),
         ("mine:\n  kind: digits\n  title: 3\n", r"line 3, column 3: mine\.title: .*\(got 3\)"),
         ('mine:\n  title: "a\\nb"\n', r"line 2, column 3: mine\.title: the character '\\n' at position 2"),

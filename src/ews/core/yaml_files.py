@@ -287,11 +287,11 @@ class _Builder:
 
     def _number(self, node: yaml.Node, text: str, *, whole: bool) -> int | float:
         if len(text) > NUMBER:
-            raise self.wrong(node, f"a number of {len(text)} characters; at most {NUMBER}. Put text in quotes")
+            raise self.wrong(node, f"a number of {len(text)} characters; at most {NUMBER}; put text in quotes")
         if whole:
             number = int(text, 0) if text.startswith(("0o", "0x")) else int(text)
             if not -INTEGER <= number < INTEGER:
-                raise self.wrong(node, f"the whole number {_short(text)} is beyond 64 bits. Put text in quotes")
+                raise self.wrong(node, f"the whole number {_short(text)} is beyond 64 bits; put text in quotes")
             return number
         if "." in text[:2] and text.lstrip("+-")[1:].isalpha():
             return float(text.lower().replace(".", "", 1))

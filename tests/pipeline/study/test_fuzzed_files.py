@@ -33,8 +33,8 @@ STUDIES = ("quickstart", "table4_digits", "mixacm_ablation", "table1_official")
 
 WORDS = st.sampled_from(
     "~ null true yes 010 0o17 0x1F 1:30 1e-5 1e999 -1 0 .5 .inf .nan 9223372036854775808 8/255 *a &a [ ] { } : - ? "
-    "| > << <<: # ' \" --- ... !!python/name:os.system !!int %YAML \t \x00 \x85 \u2028 \u202e ü \U0001f600 vanilla ews at+ews "
-    "digits cifar10 data trained.txt __use_yte__: ?1 [[[[[[[[ {a: {a: {a: &a [*a,*a]".split(" ")
+    "| > << <<: # ' \" --- ... !!python/name:os.system !!int %YAML \t \x00 \x85 \u2028 \u202e ü \U0001f600 "
+    "vanilla ews at+ews digits cifar10 data trained.txt __use_yte__: ?1 [[[[[[[[ {a: {a: {a: &a [*a,*a]".split(" ")
 )
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), WORDS, st.text(max_size=20), st.integers(0, 20), st.just("")
