@@ -25,9 +25,10 @@ from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Acceptance, Repeated
 from ews.pipeline.artifacts.run import FinishedRun, write_record
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import plan, trainings
+from ews.pipeline.study.cells import trainings
 from ews.pipeline.study.naming import canonical
 from ews.pipeline.study.params import load as load_params
+from ews.pipeline.study.plans import plan_one
 from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import first_epoch
 
@@ -229,7 +230,7 @@ def main(argv: Sequence[str]) -> None:
     if arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
     folders = accept(
-        trainings(plan(params, arguments.study)),
+        trainings(plan_one(params, arguments.study).cells(arguments.study)),
         reason=arguments.reason.strip(),
         data=arguments.data,
         runs=arguments.runs,

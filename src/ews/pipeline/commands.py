@@ -115,6 +115,11 @@ def manifest(study: str, *, digest: str, out: str) -> Words:
     return ["study", "manifest", study, *options({"digest": digest, "out": out})]
 
 
+def tune(study: str, *, digest: str) -> Words:
+    """Return the command that chooses a study's values by its trials, if they are still those that were planned."""
+    return ["study", "tune", study, *options({"digest": digest})]
+
+
 def measure(*, study: str, runs: str, reported: str, out: str) -> Words:
     """Return the command that collects a study's numbers into a folder."""
     files = {"out": "measurements.csv", "records": "records.json", "metrics": "metrics.json", "images": "images.csv"}

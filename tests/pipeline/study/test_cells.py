@@ -17,11 +17,12 @@ from ews.methods.ews.ews_spec import EwsParameters
 from ews.models.awnet.awnet_spec import AwnetNetwork
 from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveOptions
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
-from ews.pipeline.study.cells import all_cells, manifest, plan
+from ews.pipeline.study.cells import manifest, plan
 from ews.pipeline.study.flat import flat_section, flatten
 from ews.pipeline.study.manifest import Manifest
 from ews.pipeline.study.naming import LONGEST, canonical, spell, tagged
 from ews.pipeline.study.params import validate
+from ews.pipeline.study.plans import all_cells
 from ews.pipeline.study.schema import Params
 
 AddStudy = Callable[..., Params]

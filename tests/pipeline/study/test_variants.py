@@ -8,8 +8,9 @@ import pytest
 from ews.core.errors import EwsError
 from ews.corruptions import BENCHMARK, NAMES
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
-from ews.pipeline.study.cells import all_cells, manifest, plan
+from ews.pipeline.study.cells import manifest, plan
 from ews.pipeline.study.flat import flatten
+from ews.pipeline.study.plans import all_cells
 from ews.pipeline.study.schema import Params
 
 AddStudy = Callable[..., Params]
