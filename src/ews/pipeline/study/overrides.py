@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ews.core.errors import EwsError
+from ews.core.errors import EwsError, did_you_mean
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.params import check_references, typed
 from ews.pipeline.study.schema import Params, Study, Variant
@@ -123,8 +123,11 @@ def override(params: Params, overrides: Mapping[str, Any], *, where: Callable[[s
                 opened.add(here)
             node = node[key]
         if not isinstance(node, dict) or last not in node:
-            valid = ", ".join(node) if isinstance(node, dict) else "none"
-            raise EwsError(f"{where(path)}: {path!r}: no such key. Valid below {'.'.join(parents)}: {valid}.")
+            keys = list(node) if isinstance(node, dict) else []
+            raise EwsError(
+                f"{where(path)}: {path!r}: no such key.{did_you_mean(last, keys)} Valid below {'.'.join(parents)}: "
+                f"{', '.join(keys) or 'none'}."
+            )
         _check_single(path, node[last], value, where(path))
         node[last] = value
     found = typed(changed, where=where)

@@ -12,7 +12,7 @@ from ews.core.errors import EwsError, unknown
 from ews.methods.method_registry import METHODS
 from ews.pipeline.study.key_paths import check_path
 from ews.pipeline.study.methods import VANILLA, components
-from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study
+from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study, Variant
 from ews.pipeline.study.teacher_cells import check_teachers
 from ews.pipeline.study.tuning_checks import check_tuning
 
@@ -149,7 +149,7 @@ def _check_studies(params: Params, *, where: str) -> None:
                     f"like compositions. Choose another name; valid: any but {', '.join((VANILLA, *METHODS))}."
                 )
             for path in given.values:
-                _check_variant(path, study, f"{at}.variants.{variant}")
+                _check_variant(path, given, study, f"{at}.variants.{variant}")
             for method in given.method or ():
                 _known(method, study.method, "method", f"{at}.variants.{variant}.method")
         if study.tune is not None:
@@ -165,12 +165,13 @@ def _check_recipes(study: Study, params: Params, *, where: str) -> None:
             _known(name, recipes.names, "recipe", f"{where}: below recipes.{dataset}")
 
 
-def _check_variant(path: str, study: Study, where: str) -> None:
+def _check_variant(path: str, variant: Variant, study: Study, where: str) -> None:
     """Refuse key paths that a variant cannot set: what a study has one of, and what its overrides set already."""
     check_path(path, where)
     if path.startswith("evaluation."):
         raise EwsError(f"{where}: {path!r}: all rows of a study are measured alike; write it under overrides.")
-    if path in study.overrides:
+    # Beside the usual rows, which have the study's value, a variant of some methods alone can have another one.
+    if path in study.overrides and variant.method is None:
         raise EwsError(f"{where}: {path!r} stands under overrides too; give it in one of the two places.")
 
 
