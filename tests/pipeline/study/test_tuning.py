@@ -195,8 +195,8 @@ def test_a_damaged_file_is_named(with_study: AddStudy, tmp_path: Path, text: str
         (changed(grid=GRID | {"ews": {}}), r"tune\.grid\.ews: no values to try"),
         (changed(grid=GRID | {"ews": {"methods.ews.weight": []}}), r"tune\.grid\.ews\.methods\.ews\.weight"),
         (
-            changed(grid=GRID | {"ews": {"methods.ews.wieght": [0.1, 0.2]}}),
-            r"tune\.grid\.ews: 'methods\.ews\.wieght': no such key\. Did you mean 'weight'",
+            changed(grid=GRID | {"ews": {"methods.ews.widht": [0.1, 0.2]}}),
+            r"tune\.grid\.ews: 'methods\.ews\.widht': no such key\. Did you mean 'width'",
         ),
         (
             changed(grid=GRID | {"ews": {"methods.ews.weight": [-1, 0.2]}}),
