@@ -25,8 +25,9 @@ from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Acceptance, Repeated
 from ews.pipeline.artifacts.run import FinishedRun, write_record
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import plan, trainings
+from ews.pipeline.study.cells import trainings
 from ews.pipeline.study.naming import canonical
+from ews.pipeline.study.plans import plan_one
 from ews.pipeline.study.settings import Settings, add_options
 from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import first_epoch
@@ -236,7 +237,7 @@ def main(argv: Sequence[str]) -> None:
     with settings.planning() as params:
         if arguments.study not in params.studies:
             raise unknown("study", arguments.study, params.studies)
-        cells = trainings(plan(params, arguments.study))
+        cells = trainings(plan_one(params, arguments.study).cells(arguments.study))
     folders = accept(
         cells,
         reason=arguments.reason.strip(),

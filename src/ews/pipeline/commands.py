@@ -122,6 +122,11 @@ def manifest(study: str, *, params: str, digest: str, out: str) -> Words:
     return ["study", "--params", params, "manifest", study, *options({"digest": digest, "out": out})]
 
 
+def tune(study: str, *, params: str, digest: str) -> Words:
+    """Return the command that chooses a study's values by its trials, if they are still those that were planned."""
+    return ["study", "tune", study, "--params", params, *options({"digest": digest})]
+
+
 def measure(*, study: str, runs: str, reported: str, out: str) -> Words:
     """Return the command that collects a study's numbers into a folder."""
     files = {"out": "measurements.csv", "records": "records.json", "metrics": "metrics.json", "images": "images.csv"}

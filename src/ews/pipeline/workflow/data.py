@@ -7,8 +7,9 @@ from ews.data.reader_registry import READERS
 from ews.pipeline import commands
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.evaluation_specs import section_of
-from ews.pipeline.study.cells import OFFICIAL, Planned
+from ews.pipeline.study.cells import OFFICIAL
 from ews.pipeline.study.naming import digest
+from ews.pipeline.study.planned import Planned
 from ews.pipeline.workflow import paths
 from ews.pipeline.workflow.workflow_plan import Plan
 
