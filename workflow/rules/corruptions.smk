@@ -24,14 +24,16 @@ rule corruption:
         code=planned(data.corruption_code, "corruption"),
     shell:
         commands.rule(
-            commands.corrupt(
-                data="data/{wildcards.dataset}",
-                name="{wildcards.corruption}",
-                profile="{params.profile}",
-                seed="{params.seed}",
-                code="{params.code}",
-                out="{output.images}",
-                workers="{threads}",
+            commands.managed(
+                commands.corrupt(
+                    data="data/{wildcards.dataset}",
+                    name="{wildcards.corruption}",
+                    profile="{params.profile}",
+                    seed="{params.seed}",
+                    code="{params.code}",
+                    out="{output.images}",
+                    workers="{threads}",
+                )
             )
         )
 

@@ -28,12 +28,14 @@ rule train_cell:
         teachers=planned(run_rules.teacher_options, "run"),
     shell:
         commands.rule(
-            commands.train(
-                cell="{params.cell:q}",
-                data="$(dirname {input.data})",
-                out=f"{RUNS}/{{wildcards.run}}",
-                code="{params.code}",
-                teachers=["{params.teachers}"],
-                how={"threads": "{threads}"},
+            commands.managed(
+                commands.train(
+                    cell="{params.cell:q}",
+                    data="$(dirname {input.data})",
+                    out=f"{RUNS}/{{wildcards.run}}",
+                    code="{params.code}",
+                    teachers=["{params.teachers}"],
+                    how={"threads": "{threads}"},
+                )
             )
         )

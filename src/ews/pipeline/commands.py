@@ -15,12 +15,19 @@ Words = list[str]
 def rule(*commands: Words, log: str = "{log}") -> str:
     """Return the shell text of a rule: its commands one after the other, as long as each succeeds, with one log.
 
+    The log of an earlier start stays; the new one is added to it.
+
     Args:
         commands: words, of which those in braces are Snakemake's to fill in.
         log: file for all output.
     """
     lines = " && ".join(" ".join(["python -m ews", *words]) for words in commands)
-    return f"{lines} > {log} 2>&1" if len(commands) == 1 else f"({lines}) > {log} 2>&1"
+    return f"{lines} >> {log} 2>&1" if len(commands) == 1 else f"({lines}) >> {log} 2>&1"
+
+
+def managed(words: Words) -> Words:
+    """Return a command as a workflow gives it, whose manager may delete what a job made whose end it did not see."""
+    return [*words, "--managed"]
 
 
 def quoted(words: Words) -> str:

@@ -131,6 +131,7 @@ def clear(folder: Path) -> None:
     """Remove an earlier training's files, and what a killed one left of files half-written."""
     for name in (*run_files.TRAINED, run_files.STATE):
         for rest in folder.glob(f".{name}.*"):
-            rest.unlink()
+            if rest.is_file():
+                rest.unlink()
     for name in run_files.TRAINED:
         (folder / name).unlink(missing_ok=True)

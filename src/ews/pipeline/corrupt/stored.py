@@ -1,5 +1,6 @@
 """Corrupted sets on disk: what the record beside each says, and whether the file is still what it was."""
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import ConfigDict
@@ -31,6 +32,17 @@ class SetRecord(Document):
     seed: int | None = None
     profile: str | None = None
     source: str | None = None
+
+
+def records_of(given: Iterable[Path], names: Collection[str]) -> list[Path]:
+    """Return the records of some corruptions that are there, sorted.
+
+    Args:
+        given: folders of sets, or files in them.
+        names: the corruptions.
+    """
+    folders = {path if path.is_dir() or not path.suffix else path.parent for path in given}
+    return sorted(path for folder in folders for name in names if (path := folder / f"{name}.json").is_file())
 
 
 def read_record(
