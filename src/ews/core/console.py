@@ -26,17 +26,23 @@ class Stopped(BaseException):
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Let each signal of :data:`ENDS` end the block as an exception, so that what is half-written is tidied up.
+    """Let each signal of :data:`ENDS` end the block as :class:`Stopped`, so that what is half-written is tidied up.
 
-    Only the first counts: the tidying is not to be broken off by an impatient second one. A signal that is ignored, as
-    ``nohup`` has it, stays ignored. The handlers before come back when the block ends.
+    Only the first counts: the tidying is not broken off by an impatient second one, and what fails meanwhile - a worker
+    that got the same signal, say - is no mistake to report. A signal that is ignored, as ``nohup`` has it, stays ignored.
+    The handlers before come back when the block ends.
     """
-    before = {}
+    owner, before = os.getpid(), {}
+    caught: list[Stopped] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for one in before:
-            signal.signal(one, signal.SIG_IGN)
-        raise Stopped(signal.Signals(number).name)
+        if os.getpid() != owner:
+            # A forked worker: the process that it works for ends it, or dies and it with it.
+            if number == signal.SIGTERM:
+                os._exit(128 + number)
+        elif not caught:
+            caught.append(Stopped(signal.Signals(number).name))
+            raise caught[0]
 
     for name in ENDS:
         number = getattr(signal, name, None)
@@ -44,6 +50,10 @@ def stoppable() -> Iterator[None]:
             before[number] = signal.signal(number, stop)
     try:
         yield
+    except Exception:
+        if caught:
+            raise caught[0] from None
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -71,5 +81,6 @@ def finished(main: Callable[[], None]) -> None:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         raise SystemExit(1) from None
     except Stopped as stopped:
-        print(f"stopped by {stopped.name}. What is finished is kept; the same command resumes.", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"stopped by {stopped.name}. What is finished is kept; the same command resumes.", file=sys.stderr)
         raise SystemExit(stopped.status) from None

@@ -9,7 +9,7 @@ from ews.core import files
 from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
 
-BUILD = "Build it with the target `corruptions`."
+BUILD = "`snakemake --cores all corruptions` makes it."
 TEST_IMAGES = "test_images.npy"
 
 
@@ -82,4 +82,6 @@ def verify(folder: Path, name: str, record: SetRecord) -> None:
     """
     path = folder / f"{name}.npy"
     if (got := files.sha256(path)) != record.sha256:
-        raise EwsError(f"{path}: damaged: its SHA-256 is {got}, {name}.json says {record.sha256}. Delete it. {BUILD}")
+        raise EwsError(
+            f"{path}: damaged: its SHA-256 is {got}, {name}.json says {record.sha256}. Delete {path}. {BUILD}"
+        )
