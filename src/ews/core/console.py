@@ -29,7 +29,7 @@ def stoppable() -> Iterator[None]:
     """Let each signal of :data:`ENDS` end the block as :class:`Stopped`, so that what is half-written is tidied up.
 
     Only the first counts: the tidying is not broken off by an impatient second one, and what fails meanwhile - a worker
-    that got the same signal, say - is no mistake to report. A signal that is ignored, as ``nohup`` has it, stays ignored.
+    that got the same signal, say - is no mistake to report. A signal that is ignored, as ``nohup`` has it, stays so.
     The handlers before come back when the block ends.
     """
     owner, before = os.getpid(), {}
@@ -62,8 +62,8 @@ def stoppable() -> Iterator[None]:
 def finished(main: Callable[[], None]) -> None:
     """Run a command's ``main``.
 
-    An :class:`EwsError` or an unusable file ends the process with one message and status 1, a signal that asks it to end
-    with status 128 and the signal's number. A reader of its output that has seen enough (``| head``) is no error.
+    An :class:`EwsError` or an unusable file ends the process with one message and status 1, a signal that asks it to
+    end with status 128 and the signal's number. A reader of its output that has seen enough (``| head``) is no error.
     """
     try:
         with stoppable():

@@ -180,7 +180,8 @@ def load(folder: Path | str, *, verify: bool = True) -> Dataset:
     folder = Path(folder)
     if not (folder / INFO).is_file():
         raise EwsError(
-            f"{folder}: no prepared dataset here ({INFO} is missing). `snakemake --cores all data`, or `ews data prepare`, builds it."
+            f"{folder}: no prepared dataset here ({INFO} is missing). `snakemake --cores all data`, or `ews data "
+            "prepare`, builds it."
         )
     info = read_document(folder / INFO, DatasetInfo, remedy=REMEDY)
     counts = {"train": info.train, "test": info.test, "validation": info.validation}
@@ -218,5 +219,6 @@ def _array(path: Path, expected: str | None, verify: bool) -> NDArray[Any]:
 
 def _damaged(path: Path, problem: str) -> EwsError:
     return EwsError(
-        f"{path}: damaged: {problem}. Delete {path.parent}; `snakemake --cores all data`, or `ews data prepare`, builds it again."
+        f"{path}: damaged: {problem}. Delete {path.parent}; `snakemake --cores all data`, or `ews data prepare`, builds "
+        "the dataset again."
     )

@@ -18,7 +18,7 @@ R = TypeVar("R", bound=Row)
 def retrain(folder: Path) -> str:
     """Return how to have a run trained again, a sentence.
 
-    A workflow makes anew what its outputs lack, and the record is one for every run; other files are none, or not of all.
+    A workflow makes anew what of its outputs is missing. The record is one; not every other file of a run is.
     """
     return (
         f"To train this run again, delete {folder / run_files.RECORD}, then give the command as before: "

@@ -115,7 +115,7 @@ def compare(manifest: Manifest, *, inputs: Inputs) -> list[Difference]:
                 if not all(np.array_equal(one.index, index) for pair in pairs for one in pair):
                     raise EwsError(
                         f"{label} and {reference}: {metric} was not measured on the same images with all seeds of "
-                        "both. Delete the files of this evaluation of both rows and measure them again, by the same command."
+                        "both. Delete the files of this evaluation of both rows and give the command again."
                     )
                 mean = np.mean([first.share - second.share for first, second in pairs], axis=0)
                 low, high = interval(mean)
