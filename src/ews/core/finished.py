@@ -85,7 +85,7 @@ def find(out: Path, identity: Mapping[str, Any]) -> Finished | None:
         found = read_document(folder_of(out) / LIST, _List, remedy="")
     except EwsError:
         return None
-    if found.identity != _plain(identity):
+    if found.identity != _plain(identity) or out.name not in found.files or any("/" in name for name in found.files):
         return None
     missing = {name: checksum for name, checksum in found.files.items() if not _whole(out.with_name(name), checksum)}
     if not all(_whole(kept(out, name), checksum) for name, checksum in missing.items()):

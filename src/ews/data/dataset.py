@@ -219,6 +219,6 @@ def _array(path: Path, expected: str | None, verify: bool) -> NDArray[Any]:
 
 def _damaged(path: Path, problem: str) -> EwsError:
     return EwsError(
-        f"{path}: damaged: {problem}. Delete {path.parent}; `snakemake --cores all data`, or `ews data prepare`, builds "
-        "the dataset again."
+        f"{path}: damaged: {problem}. Delete {path.parent}; `snakemake --cores all data`, or `ews data prepare`, "
+        "builds the dataset again."
     )
