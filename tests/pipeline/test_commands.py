@@ -25,9 +25,9 @@ def test_options_are_spelled_as_on_a_command_line() -> None:
     assert commands.quoted(["--file", "my images.npz"]) == "--file 'my images.npz'"
 
 
-def test_a_rule_of_two_writtenstops_where_the_first_fails_and_has_one_log() -> None:
-    assert commands.rule(["a"]) == "python -m ews a > {log} 2>&1"
-    assert commands.rule(["a", "{output}"], ["b"]) == "(python -m ews a {output} && python -m ews b) > {log} 2>&1"
+def test_a_rule_of_two_stops_where_the_first_fails_and_has_one_log() -> None:
+    assert commands.rule(["a"]) == "python -m ews a >> {log} 2>&1"
+    assert commands.rule(["a", "{output}"], ["b"]) == "(python -m ews a {output} && python -m ews b) >> {log} 2>&1"
 
 
 def test_train_takes_what_is_built_for_it(tmp_path: Path) -> None:
