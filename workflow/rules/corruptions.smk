@@ -78,13 +78,15 @@ rule official_corruption:
         code=planned(data.official_code),
     shell:
         commands.rule(
-            commands.official(
-                data="data/{wildcards.dataset}",
-                source="{params.source}",
-                name="{wildcards.corruption}",
-                manifest=paths.SOURCES,
-                code="{params.code}",
-                out="{output.images}",
+            commands.managed(
+                commands.official(
+                    data="data/{wildcards.dataset}",
+                    source="{params.source}",
+                    name="{wildcards.corruption}",
+                    manifest=paths.SOURCES,
+                    code="{params.code}",
+                    out="{output.images}",
+                )
             )
         )
 
