@@ -1,5 +1,7 @@
 """A finished evaluation is not made again: killed at its end, its outputs deleted, or the command repeated."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ews.core import finished
+from ews.core import console, finished
 from ews.core.files import sha256, write_json
 from ews.pipeline.artifacts import evaluation as files
-from ews.pipeline.evaluate import evaluate_command, evaluation
+from ews.pipeline.evaluate import evaluate_command, evaluation, predict
+from ews.pipeline.evaluate.corruption import corruption as corruption_module
 
 KINDS = ["clean", "corruption"]
 Measure = Callable[..., int]
@@ -153,3 +156,27 @@ def test_the_next_step_of_a_workflow_lets_go_of_what_it_reads(run: Path, corrupt
     assert [out.stat().st_nlink for out in outs] == [2, 2, 2]
     measured("corruption")
     assert [out.stat().st_nlink for out in outs] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP", "SIGINT"])
+def test_a_signal_keeps_what_is_measured(
+    name: str, run: Path, corruption: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given twice, amid the third of ten parts."""
+    blocks: list[object] = []
+
+    def asked_to_end(*arguments: Any, **options: Any) -> Any:
+        blocks.append(arguments)
+        if len(blocks) == 3:
+            os.kill(os.getpid(), getattr(signal, name))
+            os.kill(os.getpid(), signal.SIGTERM)
+        return predict.predict_batches(*arguments, **options)
+
+    monkeypatch.setattr(corruption_module, "predict_batches", asked_to_end)
+    with pytest.raises(SystemExit) as stop:
+        console.finished(lambda: corruption("fog", "snow"))
+    assert stop.value.code == 128 + getattr(signal, name)
+    assert f"stopped by {name}" in capsys.readouterr().err
+    assert len(list((run / ".corruption.json.partial").glob("*.npz"))) == 2
+    corruption("fog", "snow")
+    assert len(blocks) == 3 + 8 and not (run / ".corruption.json.partial").exists()
