@@ -18,6 +18,7 @@ from ews.core.arrays import check_output, of_dataset, write_npy
 from ews.core.errors import EwsError, unknown
 from ews.core.files import sha256, write_json
 from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.partial import partial
 from ews.corruptions import NAMES
 from ews.data.archives import members
 from ews.data.cifar_c import KIND
@@ -61,7 +62,7 @@ def extract(
 
     Raises:
         EwsError: an argument, the download or the archive is faulty, or the set belongs to other
-            images; nothing is written.
+            images; nothing is written. Or another process makes the same file.
     """
     if name not in (*NAMES, LABELS):
         raise unknown("corruption", name, (*NAMES, LABELS), where="--name")
@@ -81,20 +82,20 @@ def extract(
     }
     about = out.with_suffix(".json")
     identity = {**record, "data": dataset.checksum, "code": code()}
-    before = finished.find(out, identity)
-    if before is not None:
-        before.place(keep=managed)
-        record["sha256"] = sha256(out)
-        return record
-    # What can be wrong with the arguments was found out above: this may fetch gigabytes.
-    array = _checked(fetch(entry, downloads=downloads, mirror=mirror), dataset, name)
-    if managed:
-        with finished.finishing(out, identity, keep=True) as folder:
-            record["sha256"] = write_npy(folder / out.name, array)
-            write_json(folder / about.name, record)
-    else:
-        record["sha256"] = write_npy(out, array)
-        write_json(about, record)
+    with partial(out):
+        before = finished.find(out, identity)
+        if before is not None:
+            before.place(keep=managed)
+            return {**record, "sha256": sha256(out)}
+        # What can be wrong with the arguments was found out above: this may fetch gigabytes.
+        array = _checked(fetch(entry, downloads=downloads, mirror=mirror), dataset, name)
+        if managed:
+            with finished.finishing(out, identity, keep=True) as folder:
+                record["sha256"] = write_npy(folder / out.name, array)
+                write_json(folder / about.name, record)
+        else:
+            record["sha256"] = write_npy(out, array)
+            write_json(about, record)
     return record
 
 
