@@ -14,4 +14,4 @@ rule tune:
         digest=planned(studies.trials_digest, "study"),
         code=planned(studies.tune_code),
     shell:
-        commands.rule(commands.tune("{wildcards.study}", digest="{params.digest}"))
+        commands.rule(commands.managed(commands.tune("{wildcards.study}", digest="{params.digest}")))
