@@ -19,7 +19,7 @@ from PIL import Image
 from ews.core.errors import EwsError
 from ews.core.files import exclusive
 from ews.corruptions import corrupt
-from ews.corruptions.weather import frost_photographs
+from ews.corruptions.weather import frost_photograph
 from ews.pipeline.corrupt.folder import RECORD, SUFFIXES, UNFINISHED, corrupt_folder
 
 SETTINGS = {
@@ -134,7 +134,7 @@ def test_missing_photographs_are_noticed_before_anything_is_written(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ews.corruptions.weather.find_spec", lambda name: None)
-    frost_photographs.forget()
+    frost_photograph.forget()
     with pytest.raises(EwsError, match="photographs"):
         corrupt_folder(pictures, tmp_path / "out", **(SETTINGS | {"names": ["brightness", "frost"]}))
     assert not (tmp_path / "out").exists()
