@@ -8,6 +8,7 @@ from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data.prepare import prepare
 from ews.data.reader_registry import READERS
 from ews.data.sources import find
+from ews.images.faults import listed_in_full
 
 
 def code_of(kind: str) -> str:
@@ -30,15 +31,16 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     kind = find(arguments.manifest, arguments.source).kind
     check_fingerprint(arguments.fingerprint, code_of(kind), where=str(arguments.out))
-    info = prepare(
-        dataset=arguments.dataset,
-        source=arguments.source,
-        validation=arguments.validation,
-        manifest=arguments.manifest,
-        downloads=arguments.downloads,
-        out=arguments.out,
-        mirror=arguments.mirror,
-    )
+    with listed_in_full():
+        info = prepare(
+            dataset=arguments.dataset,
+            source=arguments.source,
+            validation=arguments.validation,
+            manifest=arguments.manifest,
+            downloads=arguments.downloads,
+            out=arguments.out,
+            mirror=arguments.mirror,
+        )
     print(
         f"{arguments.out}: {info.train} training images ({info.validation} of them for validation), "
         f"{info.test} test images, {len(info.classes)} classes, {info.image_size}x{info.image_size} pixels"
