@@ -176,7 +176,7 @@ def _check_empty(archive: Path, empty: Iterable[PurePosixPath], splits: tuple[st
     if classes and not allowed:
         some = ", ".join(classes[:_NAMED]) + ", ..." * (len(classes) > _NAMED)
         raise EwsError(
-            f"{archive}: {len(classes):,} class folders without pictures: {some}. Fill or remove them, or set "
+            f"{archive}: class folders without pictures ({len(classes):,}): {some}. Fill or remove them, or set "
             "allow_empty_classes for this source in the manifest to leave these classes out."
         )
 

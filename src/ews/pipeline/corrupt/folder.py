@@ -282,7 +282,7 @@ def _words(summary: FolderSummary) -> str:
         f"{summary.there:,} were there",
     ]
     if summary.bad:
-        parts.append(f"{len(summary.bad):,} bad pictures passed over, listed on standard output")
+        parts.append(f"bad pictures passed over, listed on standard output: {len(summary.bad):,}")
     if summary.skipped:
         parts.append(f"other files passed over: {skipped_words(summary.skipped)}")
     return "; ".join(parts)

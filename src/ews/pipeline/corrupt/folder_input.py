@@ -50,7 +50,7 @@ def listed(images: Path, out: Path, *, allow_empty: bool) -> PictureListing:
     if listing.empty and not allow_empty:
         some = ", ".join(map(str, listing.empty[:NAMED])) + ", ..." * (len(listing.empty) > NAMED)
         raise EwsError(
-            f"{images}: {len(listing.empty):,} folders without pictures: {some}. Fill or remove them, or give "
+            f"{images}: folders without pictures ({len(listing.empty):,}): {some}. Fill or remove them, or give "
             "--allow-empty."
         )
     return listing
