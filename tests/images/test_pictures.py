@@ -71,6 +71,14 @@ def test_lossy_formats_are_read(kind: str) -> None:
     assert np.abs(made.astype(int) - SMOOTH).mean() < 8
 
 
+def test_of_several_pictures_in_a_file_the_first_counts() -> None:
+    first, second = Image.fromarray(RGB), Image.fromarray(255 - RGB)
+    for kind, options in (("TIFF", {}), ("PNG", {}), ("MPO", {"quality": 95}), ("WEBP", {"lossless": True})):
+        several = decode(saved(first, kind, save_all=True, append_images=[second], **options))
+        one = decode(saved(first, "JPEG" if kind == "MPO" else kind, **options))
+        np.testing.assert_array_equal(several, one, err_msg=kind)
+
+
 def test_every_format_has_a_test() -> None:
     assert set(ENDINGS) == {*LOSSLESS, "JPEG", "AVIF", "GIF"}
 

@@ -117,7 +117,7 @@ def frost(images: NDArray[np.uint8], *, profile: str, severity: int, streams: St
     for row, (photograph, (down, right)) in enumerate(zip(chosen.tolist(), place, strict=True)):
         frozen = frost_photograph(photograph, FROST_SCALE[profile], height, width)
         top, left = int(down * (frozen.shape[0] - height)), int(right * (frozen.shape[1] - width))
-        crops[row] = frozen[top : top + height, left : left + width]
+        cv2.cvtColor(frozen[top : top + height, left : left + width], cv2.COLOR_BGR2RGB, dst=crops[row])
     return np.clip(image_weight * images + frost_weight * crops, 0, 255).astype(np.uint8)
 
 
@@ -141,7 +141,7 @@ def frost_folder() -> Path:
 
 @Kept
 def frost_photograph(number: int, scale: float, height: int, width: int) -> NDArray[np.uint8]:
-    """Return one of the photographs, 0 to 4, as RGB, scaled, and enlarged where it would be too small to crop from.
+    """Return one of the photographs, 0 to 4, as BGR, scaled, and enlarged where it would be too small to crop from.
 
     Raises:
         EwsError: it is not installed, or cannot be read.
@@ -154,7 +154,7 @@ def frost_photograph(number: int, scale: float, height: int, width: int) -> NDAr
     if factor != 1:
         # Bilinear without smoothing, as in the script: small scales keep the crystals' sharp grain.
         photograph = cv2.resize(photograph, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-    return np.array(photograph[..., ::-1], np.uint8)
+    return np.asarray(photograph, np.uint8)
 
 
 def fog(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
