@@ -22,7 +22,7 @@ from ews.core.errors import EwsError
 from ews.images.framing import Framing
 from ews.images.picture_folder import list_pictures
 from ews.images.pictures import ENDINGS, MOST_PIXELS, SUFFIXES, decode, is_hidden
-from ews.pipeline.corrupt.folder_input import listed, look_at_all
+from ews.pipeline.corrupt.folder_input import find_pictures, look_at_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 SECONDS = float(os.environ.get("EWS_FUZZ_SECONDS", "10"))
@@ -186,7 +186,7 @@ def test_the_lister_returns_rows_or_an_error(capsys: pytest.CaptureFixture) -> N
                         (folder / name).write_bytes(content)
                 written = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
                 try:
-                    listing = listed(folder, Path(root) / "out", allow_empty=True)
+                    listing = find_pictures(folder, Path(root) / "out", allow_empty=True)
                 except EwsError as error:
                     assert "no pictures here" in str(error)
                     return

@@ -12,8 +12,8 @@ import tifffile
 from PIL import Image, features
 
 from ews.core.errors import EwsError
-from ews.images.faults import SHOWN, BadPictures, Fault, listed_in_full
 from ews.images.framing import Framing
+from ews.images.picture_faults import SHOWN, BadPictures, Fault, listed_in_full
 from ews.images.picture_folder import list_pictures, skipped_words
 from ews.images.pictures import ENDINGS, BadPicture, decode, is_hidden, is_picture, read_content
 

@@ -8,7 +8,7 @@ from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data.prepare import prepare
 from ews.data.reader_registry import READERS
 from ews.data.sources import find
-from ews.images.faults import listed_in_full
+from ews.images.picture_faults import listed_in_full
 
 
 def code_of(kind: str) -> str:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ews.core.errors import EwsError
 from ews.data.archives import members
 from ews.data.raw import Raw
-from ews.images.faults import BadPictures, Fault
+from ews.images.picture_faults import BadPictures, Fault
 from ews.images.picture_folder import list_pictures, skipped_words
 from ews.images.pictures import BadPicture, decode, is_picture, read_content
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ews.core.errors import EwsError
-from ews.images.faults import Fault
+from ews.images.picture_faults import Fault
 from ews.images.pictures import is_hidden, is_picture
 
 HIDDEN = "hidden"

@@ -20,12 +20,12 @@ from ews.core.fingerprint import fingerprint
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.corrupt_images import check_name
 from ews.corruptions.corruption_registry import CORRUPTIONS
-from ews.images.faults import BadPictures, Fault, listed_in_full, print_faults
 from ews.images.framing import Framing
+from ews.images.picture_faults import BadPictures, Fault, listed_in_full, print_faults
 from ews.images.picture_folder import skipped_words
 from ews.images.pictures import BadPicture, decode, read_content
 from ews.images.workers import check_workers, run_all
-from ews.pipeline.corrupt.folder_input import listed, look_at_all
+from ews.pipeline.corrupt.folder_input import find_pictures, look_at_all
 from ews.pipeline.corrupt.folder_record import (
     RECORD,
     FolderRecord,
@@ -163,7 +163,7 @@ def corrupt_folder(
     check_workers(workers)
     check_encoding(encoding)
     images, out = Path(images), Path(out)
-    listing = listed(images, out, allow_empty=allow_empty)
+    listing = find_pictures(images, out, allow_empty=allow_empty)
     check_targets(listing.pictures, encoding, where=images)
     there = read_record(out)
     before = read_rows(out) if there else ()

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from ews.core.errors import EwsError
 from ews.corruptions.corrupt_images import LARGEST_SIDE, SMALLEST_SIDE, fits
-from ews.images.faults import Fault
 from ews.images.framing import Framing
+from ews.images.picture_faults import Fault
 from ews.images.picture_folder import PictureListing, list_pictures, skipped_words
 from ews.images.pictures import SUFFIXES, BadPicture, decode, read_content
 from ews.images.workers import run_all
@@ -30,7 +30,7 @@ class _Look:
     fault: str = ""
 
 
-def listed(images: Path, out: Path, *, allow_empty: bool) -> PictureListing:
+def find_pictures(images: Path, out: Path, *, allow_empty: bool) -> PictureListing:
     """Return what lies in a folder, once it is sure that something does and that nothing is lost.
 
     Raises:
