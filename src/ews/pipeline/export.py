@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ews import models
+from ews.attacks.norms import spelled
 from ews.core import files
 from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
@@ -166,14 +167,16 @@ def _info(
     if measured is None:
         return info
     found, options = measured
-    grey = round(255 * options.epsilon)
-    whole = abs(255 * options.epsilon - grey) < 1e-9
     info |= {
-        "eps": f"{grey}/255" if whole else f"{options.epsilon:g}",
+        "eps": spelled(options.epsilon, options.norm),
         "clean_acc": f"{100 - found.clean.error:.2f}",
         "autoattack_acc": f"{100 - found.autoattack.error:.2f}",
         "unreliable": bool(found.warnings),
     }
+    if options.norm != "Linf":
+        info["footnote"] += f" Threat model {options.norm}."
+    if found.autoattack.left_out:
+        info["footnote"] += f" AutoAttack without {', '.join(found.autoattack.left_out)}: too few classes."
     if found.autoattack.n < images or options.version != "standard":
         info["footnote"] += f" AutoAttack ({options.version}) on {found.autoattack.n:,} of {images:,} test images."
     if found.clean.n < images:
