@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ews.attacks.ball import ball, distances, uniform_start
-from ews.attacks.inputs import WrongInput
 from ews.attacks.norms import NORMS
 from ews.attacks.pgd import pgd
 from ews.attacks.restarts import worst_of_restarts
 from ews.core.seeds import torch_stream
+from ews.models.inputs import WrongInput
 
 SHAPE = (3, 6, 6)
 PIXELS = 108

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ews.attacks.ball import ball
-from ews.attacks.inputs import WrongInput, check_classes, check_images, check_labels, check_like, check_logits
 from ews.attacks.norms import Norm
 from ews.attacks.pgd import check_threat
 from ews.models.awnet.awnet import ADVERSARIAL, routing
+from ews.models.inputs import WrongInput, check_classes, check_images, check_labels, check_like, check_logits
 
 
 def deceive(

@@ -6,8 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ews.attacks.inputs import WrongInput
 from ews.attacks.norms import NORMS, Norm
+from ews.models.inputs import WrongInput
 
 
 class Ball(Protocol):

@@ -12,16 +12,16 @@ import torch
 from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
-from ews.attacks.inputs import (
+from ews.attacks.norms import Norm
+from ews.attacks.pgd import check_threat
+from ews.core.errors import EwsError
+from ews.models.inputs import (
     WrongInput,
     check_classes,
     check_images,
     check_labels,
     check_logits,
 )
-from ews.attacks.norms import Norm
-from ews.attacks.pgd import check_threat
-from ews.core.errors import EwsError
 
 Version = Literal["standard", "plus", "rand"]
 VERSIONS: tuple[str, ...] = get_args(Version)

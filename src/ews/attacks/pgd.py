@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ews.attacks.ball import ball, uniform_start
-from ews.attacks.inputs import Watched, WrongInput, check_images, check_labels, check_like
 from ews.attacks.norms import NORMS, Norm
+from ews.models.inputs import Watched, WrongInput, check_images, check_labels, check_like
 
 Start = Literal["uniform", "gaussian", "none"]
 Loss = Literal["cross_entropy", "kl"]

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ews.attacks.ball import uniform_start
-from ews.attacks.inputs import WrongInput, check_classes, check_images, check_labels, check_logits
 from ews.attacks.norms import Norm
 from ews.attacks.pgd import check_threat, pgd
 from ews.core.seeds import stream_seed
+from ews.models.inputs import WrongInput, check_classes, check_images, check_labels, check_logits
 
 
 @dataclass(frozen=True, eq=False)

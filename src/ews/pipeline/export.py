@@ -26,6 +26,7 @@ from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
 from ews.data.dataset import load as load_data
 from ews.methods.method_registry import METHODS
+from ews.models.inputs import InputCheck
 from ews.models.network import Head, Network
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import read_result
@@ -56,15 +57,18 @@ class Exported(Document):
     sha256: str
 
 
-def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
+def load(folder: Path | str, *, device: torch.device | str = "cpu", checked: bool = True) -> Network:
     """Return an exported network, in evaluation mode.
 
     Args:
         folder: what ``ews export`` wrote.
         device: where it shall compute.
+        checked: whether it refuses, with an :class:`EwsError`, what are no images of its size in [0, 1] (by 0.01 at
+            most outside). False: for noise that leaves the range, other sizes, or a GPU that shall not be waited for.
 
     Returns:
-        a module: float [B, 3, H, W] in [0, 1] to logits [B, classes]; it normalises its input itself.
+        a module: float [B, 3, H, W] in [0, 1] to logits [B, classes]; it normalises its input itself. Compiled, it
+        checks nothing.
 
     Raises:
         EwsError: a file is missing, damaged, or of a later version of this package.
@@ -81,6 +85,9 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise EwsError(f"{path}: does not fit the network of {MODEL}: {error} {AGAIN}") from None
+    if checked:
+        check = InputCheck(channels=len(about.mean), side=about.image_size)
+        network.register_forward_pre_hook(check, with_kwargs=True, prepend=True)
     return network.to(device).eval()
 
 

@@ -347,7 +347,7 @@ def test_another_norm_is_named_everywhere_and_no_paper_s_number_stands_beside_it
     for words in (
         "| L2 pgd-20 error (best) (%) |",
         "| L2 autoattack error (best) (%) |",
-        "L2 PGD-20 error: the worst of 5 uniform starts, steps of 0.1, within 0.5 of the image in the Euclidean (L2) norm",
+        "L2 PGD-20 error: the worst of 5 uniform starts, steps of 0.1, within 0.5 of the image in the Euclidean (L2)",
         "L2 AutoAttack error: its rand version, gradients the mean of 7 passes, in batches of 250, within 0.5 of",
         "weighted robust accuracy: L2 pgd-20",
     ):

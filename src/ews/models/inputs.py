@@ -1,10 +1,11 @@
-"""What attacks and networks are given, checked: images in [0, 1], labels that are classes, logits."""
+"""What networks and attacks on them are given, checked: images in [0, 1], labels that are classes, logits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ews.core.errors import EwsError
 
@@ -15,7 +16,7 @@ class WrongInput(EwsError, ValueError):
     """What a function of the library cannot take: an :class:`EwsError`, and a :class:`ValueError` as Python has it."""
 
 
-def check_images(images: Tensor, *, values: bool, slack: float = 0.0) -> None:
+def check_images(images: Any, *, values: bool, slack: float = 0.0) -> None:
     """Refuse what are no images for a network.
 
     Args:
@@ -143,3 +144,50 @@ class Watched:
             if self._labels is not None:
                 check_classes(self._labels, output.shape[1])
         return output
+
+
+SLACK = 0.01
+"""How far outside of [0, 1] a network takes pixels: attacks may begin a little outside, as TRADES' does."""
+
+
+@dataclass(frozen=True)
+class InputCheck:
+    """A hook before a network's passes that refuses what is no batch of its images; left out of compiled code.
+
+    Attributes:
+        channels: of the images.
+        side: their pixels a side.
+    """
+
+    channels: int
+    side: int
+
+    def __call__(self, network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Look at a pass's images.
+
+        Raises:
+            WrongInput: they are of another type, shape, device or range.
+        """
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return
+        images: Any = args[0] if args else kwargs.get("x")
+        # An empty batch has logits: none.
+        if isinstance(images, Tensor) and images.ndim == 4 and len(images) == 0:
+            return
+        check_images(images, values=False)
+        expected = [self.channels, self.side, self.side]
+        if list(images.shape[1:]) != expected:
+            raise WrongInput(
+                f"images: of shape {list(images.shape)}; this network takes [B, {', '.join(map(str, expected))}]: "
+                "channels first, of the size that it was trained on."
+            )
+        weight = next(network.parameters())
+        if images.device != weight.device:
+            raise WrongInput(
+                f"images: on {images.device}, and the network on {weight.device}; move one of them with .to(device)."
+            )
+        computes = torch.promote_types(images.dtype, weight.dtype)
+        if computes != weight.dtype and not torch.is_autocast_enabled(images.device.type):
+            raise WrongInput(f"images: {images.dtype}, and the network {weight.dtype}; use images.to({weight.dtype}).")
+        if images.device.type != "meta":
+            check_images(images, values=True, slack=SLACK)
