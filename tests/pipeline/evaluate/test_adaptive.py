@@ -288,6 +288,7 @@ def test_in_the_euclidean_norm_it_stays_in_that_ball(measure: Measured) -> None:
         ({"restarts": 0}, "--restarts 0: "),
         ({"epsilon": 8}, "--epsilon 8: "),
         ({"steps": 0}, "--steps 0: "),
+        ({"steps": 3}, r"^ews evaluate adaptive: steps = 3 times .* the attack cannot reach its radius"),
     ],
 )
 def test_bad_options_are_named(measure: Measured, gated: Path, changes: dict[str, Any], message: str) -> None:

@@ -286,6 +286,15 @@ def test_kept_shards_of_other_settings_or_damaged_ones_are_attacked_again(advers
         ({"steps": 1.5}, r"--steps 1\.5: .*valid integer"),
         ({"restarts": 0}, "--restarts 0: .*greater than or equal to 1"),
         ({"batch_size": 0}, "--batch-size 0: .*greater than or equal to 1"),
+        (
+            {"steps": 3},
+            r"^ews evaluate adversarial: steps = 3 times step_size = 2/255 is 0\.75 times epsilon = 8/255: ",
+        ),
+        ({"epsilon": "17/255"}, r"steps = 8 times .* is 0\.941 times epsilon = 17/255: the attack cannot reach its"),
+        (
+            {"norm": "L2", "epsilon": 0.5, "step_size": 0.05},
+            r"is 0\.8 times epsilon = 0\.5: .* Raise steps or step_size",
+        ),
         ({"n_examples": 49}, "n_examples: 49 of 48 test images; valid: 1 to 48, or null"),
         ({"n_examples": 0}, "--n-examples 0: .*greater than or equal to 1"),
         ({"version": "custom"}, "--version custom: .*'standard', 'plus' or 'rand'"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ews.core import finished
 from ews.core.files import sha256
+from ews.attacks.effort import Effort
 from ews.core.fingerprint import check_fingerprint
 from ews.core.option_types import THREADS, WORKERS
 from ews.core.partial import partial
@@ -39,6 +40,8 @@ def main(argv: Sequence[str]) -> None:
     spec = EVALUATIONS[arguments.evaluation]
     given = {name: value for name, value in vars(arguments).items() if name in spec.options.model_fields}
     asked = evaluation_options.parsed(spec.options, given)
+    if spec.attacks is not None:
+        Effort().check(asked, where=f"ews evaluate {spec.name}")
     threads, workers = arguments.threads or 1, 1
     if spec.workers:
         workers = arguments.workers
