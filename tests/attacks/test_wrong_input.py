@@ -138,6 +138,26 @@ def test_logits_that_are_not_finite_lead_nowhere() -> None:
         by_pgd(Says(lambda output: output * torch.nan, network()), IMAGES, LABELS)
 
 
+@pytest.mark.parametrize("attacker", [by_pgd, by_restarts])
+def test_what_is_no_function_is_refused(attacker: Attacker) -> None:
+    with pytest.raises((EwsError, TypeError), match="network: a NoneType; a function of images"):
+        attacker(None, IMAGES, LABELS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["epsilon", "step_size"])
+@pytest.mark.parametrize("value", ["8/255", None, True, [0.1], torch.tensor([0.1, 0.2])])
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_a_size_is_a_number(name: str, value: Any, norm: Any) -> None:
+    given: dict[str, Any] = {**SIZES, "start": "none", "loss": "cross_entropy", "generator": None, "norm": norm}
+    with pytest.raises(EwsError, match=f"^{name}: .* is no"):
+        ews.pgd(network(), IMAGES, LABELS, **given | {name: value})
+
+
+def test_starts_are_of_images_with_numbers_of_their_own() -> None:
+    with pytest.raises(EwsError, match="indices: 3 for 4 images"):
+        worst_of_restarts(network(), IMAGES, LABELS, **SIZES, restarts=1, seed=0, indices=torch.arange(3).numpy())
+
+
 @pytest.mark.parametrize("shape", [(3, 3, 8, 8), (4, 3, 8, 7)])
 def test_a_start_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(EwsError, match=r"initial: of shape .*; that of the images is needed, \[4, 3, 8, 8\]"):

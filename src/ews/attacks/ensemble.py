@@ -60,7 +60,7 @@ def autoattack(
     version: Version,
     batch_size: int,
     seed: int,
-    device: torch.device,
+    device: torch.device | str,
     norm: Norm = "Linf",
     eot: int = EOT,
 ) -> Ensemble:
@@ -90,6 +90,7 @@ def autoattack(
         WrongInput: a parameter outside its range; images, labels or logits that are none.
         EwsError: a network in training mode, or logits that are not finite.
     """
+    device = torch.device(device)
     check_threat(epsilon=epsilon, step_size=1, steps=1, norm=norm)
     if version not in VERSIONS:
         raise WrongInput(f"version: {version!r} is none of {', '.join(VERSIONS)}.")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -100,14 +101,18 @@ def check_threat(*, epsilon: float, step_size: float, steps: int, norm: Norm = "
     """
     if norm not in NORMS:
         raise WrongInput(f"norm: {norm!r} is none of {', '.join(NORMS)}.")
-    if norm == "Linf" and not 0 <= epsilon <= 1:
+    if norm == "Linf" and not (_is_number(epsilon) and 0 <= epsilon <= 1):
         raise WrongInput(f"epsilon: {epsilon!r} is not in [0, 1]; 8 grey levels are 8/255.")
-    if not 0 <= epsilon < math.inf:
+    if not (_is_number(epsilon) and 0 <= epsilon < math.inf):
         raise WrongInput(f"epsilon: {epsilon!r} is no length of at least 0; usual in the L2 norm is 0.5.")
-    if not (step_size > 0 and math.isfinite(step_size)):
+    if not (_is_number(step_size) and 0 < step_size < math.inf):
         raise WrongInput(f"step_size: {step_size!r} is not a positive number; it is in [0, 1] units, such as 2/255.")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise WrongInput(f"steps: {steps!r} is not a whole number of at least 1.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _start(images: Tensor, start: Start, epsilon: float, generator: torch.Generator | None, norm: Norm) -> Tensor:

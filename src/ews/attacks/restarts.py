@@ -12,7 +12,7 @@ from ews.attacks.ball import uniform_start
 from ews.attacks.norms import Norm
 from ews.attacks.pgd import check_threat, pgd
 from ews.core.seeds import stream_seed
-from ews.models.inputs import WrongInput, check_classes, check_images, check_labels, check_logits
+from ews.models.inputs import Watched, WrongInput, check_classes, check_images, check_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,13 @@ def worst_of_restarts(
     check_threat(epsilon=epsilon, step_size=step_size, steps=steps, norm=norm)
     check_images(images, values=True)
     check_labels(labels, images)
+    if len(indices) != len(images):
+        raise WrongInput(f"indices: {len(indices)} for {len(images)} images; one for each is needed.")
     if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 1:
         raise WrongInput(f"restarts: {restarts!r} is not a whole number of at least 1.")
     worst = images.clone()
     with torch.no_grad():
-        output = check_logits(logits(images), len(images))
+        output = Watched(logits, None, values=False)(images)
     check_classes(labels, output.shape[1])
     robust = _right(output, labels)
     highest = torch.full((len(images),), -torch.inf, dtype=images.dtype, device=images.device)

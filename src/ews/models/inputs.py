@@ -125,7 +125,12 @@ class Watched:
             logits: images to logits [B, classes].
             labels: int64 [B], which must be classes; None: not looked at.
             values: whether the values are checked, for which a GPU is waited for.
+
+        Raises:
+            WrongInput: it cannot be called.
         """
+        if not callable(logits):
+            raise WrongInput(f"network: a {type(logits).__name__}; a function of images, or a module, is needed.")
         self._logits = logits
         self._labels = labels
         self._values = values

@@ -71,8 +71,10 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", checked: boo
         checks nothing.
 
     Raises:
-        EwsError: a file is missing, damaged, or of a later version of this package.
+        EwsError: a file is missing, damaged, or of a later version of this package; there is no such device.
     """
+    if not isinstance(folder, str | Path):
+        raise EwsError(f"load: {folder!r} is no path; give the folder that `ews export` wrote.")
     folder = Path(folder)
     about = read_document(folder / MODEL, Exported, remedy=AGAIN)
     path = folder / WEIGHTS
@@ -88,7 +90,11 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", checked: boo
     if checked:
         check = InputCheck(channels=len(about.mean), side=about.image_size)
         network.register_forward_pre_hook(check, with_kwargs=True, prepend=True)
-    return network.to(device).eval()
+    try:
+        return network.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise EwsError(f"device {str(device)!r}: torch cannot compute there: {reason}. cpu is always valid.") from None
 
 
 def export(

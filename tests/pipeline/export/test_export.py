@@ -170,6 +170,19 @@ def test_what_are_images_it_takes_and_what_it_was_told_not_to_check(run, data, t
         copied(IMAGES * 255)
 
 
+@pytest.mark.parametrize("device", ["nowhere", "meta:x", "cuda:99"])
+def test_a_device_that_is_none_is_refused(run, data, tmp_path, device):
+    export(run=run, data=data, out=tmp_path / "exported")
+    with pytest.raises(EwsError, match=f"device '{device}': torch cannot compute there"):
+        load(tmp_path / "exported", device=device)
+
+
+@pytest.mark.parametrize("folder", [None, 3])
+def test_what_is_no_folder_is_refused(folder):
+    with pytest.raises(EwsError, match=f"load: {folder} is no path; give the folder that `ews export` wrote"):
+        load(folder)
+
+
 def test_compiled_code_has_no_check(run, data, tmp_path):
     """A check of values would break the graph: the whole network is one graph, and computes the same."""
     export(run=run, data=data, out=tmp_path / "exported")

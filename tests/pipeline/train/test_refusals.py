@@ -164,6 +164,18 @@ def test_what_cannot_be_trained_is_refused_when_it_is_planned_and_when_it_is_tra
         assert found is not None and message in found, found
 
 
+def test_a_network_without_blocks_trains_by_what_needs_none_and_has_no_subnets(
+    dataset_of: Any, sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in ("vanilla", "at", "sam"):
+        raw = parameters({"method": method, "architecture": ["plain"]})
+        assert planned(raw, sources) is None and trained(raw, dataset_of(TRAIN, VALIDATION)) is None
+    # A kind that says it has stages, and has none.
+    monkeypatch.setattr(ResNetParameters, "stages", 4)
+    found = trained(parameters({"method": "ews", "architecture": ["plain"]}), dataset_of(TRAIN, VALIDATION))
+    assert found is not None and "the network has no residual blocks, and so no subnets" in found
+
+
 SAM = "methods.sam.sub_batches"
 GRID: list[dict[str, Any]] = [
     *({"method": method} for method in ("vanilla", "ews", "at", "trades+awp", "rst", "dropout")),
