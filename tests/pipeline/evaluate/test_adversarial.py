@@ -330,6 +330,18 @@ def test_grey_levels_are_the_number_that_params_makes_of_them(kind, own):
     assert evaluation_options.parsed(kind, {"epsilon": "0.03", "step_size": "1e-3", **effort}).epsilon == 0.03
 
 
+def test_the_usual_norm_stands_in_no_command_and_may_be_missing_in_a_result():
+    """So that evaluations of before are neither asked for anew nor refused."""
+    given = {"epsilon": "8/255", "step_size": "2/255", "steps": "20", "restarts": "1", "batch_size": "4"}
+    usual = evaluation_options.parsed(AdversarialOptions, given | {"version": "standard"})
+    assert not {"--norm", "--eot"} & set(evaluation_options.words(usual))
+    old = {key: value for key, value in usual.model_dump().items() if key not in ("norm", "eot")}
+    assert AdversarialOptions.model_validate(old) == usual
+    other = evaluation_options.parsed(AdversarialOptions, given | {"version": "rand", "norm": "L2", "eot": "5"})
+    words = evaluation_options.words(other)
+    assert words[words.index("--norm") + 1] == "L2" and words[words.index("--eot") + 1] == "5"
+
+
 def test_a_network_that_diverged_is_named_before_anything_is_attacked(adversarial, run, data, write_run, capsys):
     write_run(run, data, shifts={"model.safetensors": float("nan")})
     with pytest.raises(EwsError, match="logits are not finite"):

@@ -232,7 +232,47 @@ def test_training_refuses_a_dataset_that_has_a_class_in_validation_only(dataset_
         assert found is None if lost is None else found is not None and lost in found and "blobs: 10 of 30" in found
 
 
+EVALUATION: dict[str, tuple[dict[str, Any], str]] = {
+    "more test images than there are": ({"overrides": {"evaluation.test_images": 7}}, "test_images = 7: at most 6"),
+    "more images for AutoAttack than there are": (
+        {"evaluations": ["adversarial"], "overrides": {"evaluation.adversarial.autoattack.n_examples": 7}},
+        "autoattack.n_examples = 7: at most 6",
+    ),
+    "more images to mimic than there are": (
+        {"evaluations": ["mimicry"], "overrides": {"evaluation.mimicry.images": 7}},
+        "mimicry.images = 7: at most 6",
+    ),
+    "attacks that fall short": (
+        {"evaluations": ["adversarial"], "overrides": {"evaluation.adversarial.steps": 1}},
+        "evaluation.adversarial: steps = 1 times",
+    ),
+    "no router": ({"evaluations": ["adaptive"]}, "no cell of this study has one"),
+    "small images": ({"evaluations": ["corruption"]}, "changes images of 16 pixels a side at least"),
+}
+
+
+@pytest.mark.parametrize("case", EVALUATION)
+def test_what_cannot_be_measured_is_refused_when_it_is_planned(case: str, sources: Path) -> None:
+    """That evaluations refuse it too, their own tests show."""
+    study, message = EVALUATION[case]
+    found = planned(parameters({"method": "vanilla"} | study), sources)
+    assert found is not None and message in found, found
+
+
 LATE = {
+    "pipeline/evaluate/adversarial/shards.py": "the disk",
+    "pipeline/evaluate/corruption/corrupted_images.py": "stored images: files",
+    "pipeline/evaluate/corruption/corruption.py": "words of a command line; a plan builds them",
+    "pipeline/evaluate/evaluation_options.py": "words of a command line; a plan builds them",
+    "pipeline/evaluate/filters/filters.py": "weights that diverged",
+    "pipeline/evaluate/metrics.py": "what a mean is taken of: the benchmark's corruptions",
+    "pipeline/evaluate/perturbation/stability.py": "what a mean is taken of: the benchmark's perturbations",
+    "pipeline/evaluate/reach.py": "what an attack returned",
+    "attacks/adaptive_attack.py": "what a person gives to an attack",
+    "attacks/ball.py": "what a person gives to an attack",
+    "attacks/ensemble.py": "what a person gives to an attack; a network that diverged",
+    "attacks/pgd.py": "what a person gives to an attack",
+    "attacks/restarts.py": "what a person gives to an attack",
     # What a training depends on beside its settings: files, other runs, and what it computes.
     "pipeline/train/loop.py": "passes on what was refused, with the folder",
     "pipeline/train/teacher_networks.py": "runs that --teacher names; a plan's own are those that it trains",
@@ -255,6 +295,10 @@ LATE = {
     "augment/crop.py": "images of another type, which no dataset has; a padding: case `padding`",
 }
 PLANNED = {
+    "attacks/effort.py": "attacks that fall short",
+    "pipeline/evaluate/adaptive/adaptive.py": "no router",
+    "pipeline/evaluate/adversarial/adversarial.py": "more images for AutoAttack than there are",
+    "pipeline/evaluate/mimicry/mimicry.py": "more images to mimic than there are",
     "methods/parts.py": "parts of few images",
     "methods/epoch_sizes.py": "a share without extra images",
     "methods/channel_maps.py": "stages that are none",
@@ -267,7 +311,7 @@ PLANNED = {
 def test_every_place_that_refuses_is_known_here() -> None:
     """A new one is either a setting, and then has a case above, or is listed with what it depends on."""
     found = set()
-    for package in ("methods", "models", "subnets", "augment", "pipeline/train"):
+    for package in ("methods", "models", "subnets", "augment", "attacks", "pipeline/train", "pipeline/evaluate"):
         for path in sorted((ROOT / "src/ews" / package).rglob("*.py")):
             raised = [node.exc for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Raise)]
             names = {getattr(getattr(one, "func", None), "id", "") for one in raised}
@@ -275,5 +319,5 @@ def test_every_place_that_refuses_is_known_here() -> None:
                 found.add(str(path.relative_to(ROOT / "src/ews")))
     unknown = found - set(LATE) - set(PLANNED)
     assert not unknown, f"{sorted(unknown)}: add a case to WRONG and PLANNED, or say in LATE what they depend on"
-    assert set(PLANNED.values()) <= set(WRONG)
+    assert set(PLANNED.values()) <= {*WRONG, *EVALUATION}
     assert set(PLANNED) <= found
