@@ -247,6 +247,7 @@ EVALUATION: dict[str, tuple[dict[str, Any], str]] = {
         "evaluation.adversarial: steps = 1 times",
     ),
     "no router": ({"evaluations": ["adaptive"]}, "no cell of this study has one"),
+    "no validation images": ({"evaluations": ["validation"]}, "needs validation images"),
     "small images": ({"evaluations": ["corruption"]}, "changes images of 16 pixels a side at least"),
 }
 
@@ -255,7 +256,8 @@ EVALUATION: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_cannot_be_measured_is_refused_when_it_is_planned(case: str, sources: Path) -> None:
     """That evaluations refuse it too, their own tests show."""
     study, message = EVALUATION[case]
-    found = planned(parameters({"method": "vanilla"} | study), sources)
+    share = 0.0 if case == "no validation images" else VALIDATION / TRAIN
+    found = planned(parameters({"method": "vanilla"} | study, validation=share), sources)
     assert found is not None and message in found, found
 
 
@@ -298,6 +300,7 @@ PLANNED = {
     "attacks/effort.py": "attacks that fall short",
     "pipeline/evaluate/adaptive/adaptive.py": "no router",
     "pipeline/evaluate/adversarial/adversarial.py": "more images for AutoAttack than there are",
+    "pipeline/evaluate/validation/validation.py": "no validation images",
     "pipeline/evaluate/mimicry/mimicry.py": "more images to mimic than there are",
     "methods/parts.py": "parts of few images",
     "methods/epoch_sizes.py": "a share without extra images",
