@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.attacks.effort import Effort
 from ews.core import finished
 from ews.core.files import sha256
-from ews.attacks.effort import Effort
 from ews.core.fingerprint import check_fingerprint
 from ews.core.option_types import THREADS, WORKERS
 from ews.core.partial import partial
