@@ -25,8 +25,10 @@ rule measure:
             commands.manifest(
                 "{wildcards.study}", params=f'"${paths.SETTINGS}"', digest="{params.digest}", out="{output.study}"
             ),
-            commands.measure(
-                study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"
+            commands.managed(
+                commands.measure(
+                    study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"
+                )
             ),
         )
 

@@ -19,6 +19,7 @@ import torch
 
 from ews.core.device import leased
 from ews.core.errors import EwsError, unknown
+from ews.core.finished import forget
 from ews.core.machine import hardware
 from ews.data.dataset import load
 from ews.pipeline.artifacts import run_files
@@ -139,6 +140,8 @@ def stamp(kind: Iterable[FinishedRun], *, code: str, reason: str, check: Repeate
         accepted = Acceptance(before=run.record.code, after=code, reason=reason, date=now, check=check)
         record = run.record.model_copy(update={"code": code, "accepted": (*run.record.accepted, accepted)})
         write_record(run.folder, record)
+        # What is kept of the run has the record as it was.
+        forget(run.folder / run_files.RECORD)
 
 
 def accept(

@@ -9,6 +9,7 @@ import yaml
 from helpers.runs import a_record
 
 from ews.core.errors import EwsError
+from ews.core.finished import finishing
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, write_result
 from ews.pipeline.artifacts.run import FinishedRun, write_record
@@ -160,3 +161,17 @@ def test_a_study_that_tunes_nothing_and_an_unknown_one_are_named(project: Path) 
 def test_the_trials_folders_are_listed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["mine", "--list"])
     assert len(capsys.readouterr().out.splitlines()) == 12
+
+
+@pytest.mark.parametrize(("words", "links"), [(["--managed"], 1), ([], 2)])
+def test_a_workflow_s_choice_lets_go_of_the_trials_results(project: Path, words: list[str], links: int) -> None:
+    params = params_of(project)
+    runs = project / "results/runs"
+    finish_all(params, runs)
+    results = [runs / trial.planned.results / run_files.result(VALIDATION) for trial in trials(params, "mine")]
+    for result in results:
+        content = result.read_bytes()
+        with finishing(result, {}, keep=True) as folder:
+            (folder / result.name).write_bytes(content)
+    main(["mine", *words])
+    assert {result.stat().st_nlink for result in results} == {links}

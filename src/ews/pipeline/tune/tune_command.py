@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.errors import EwsError, unknown
+from ews.core.finished import MANAGED, let_go
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, read_result
 from ews.pipeline.artifacts.run import FinishedRun
@@ -31,6 +32,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="(default: %(default)s)")
     parser.add_argument("--digest", help="of the trials that the workflow planned; refuse to choose among others")
     parser.add_argument("--list", action="store_true", help="only print the run folders of the trials")
+    parser.add_argument("--managed", action="store_true", help=MANAGED)
     arguments = parser.parse_args(argv)
     with Settings.of(arguments).planning() as params:
         _choose(arguments, params)
@@ -56,6 +58,10 @@ def _choose(arguments: argparse.Namespace, params: Params) -> None:
             "--configfile or --config were given. Run snakemake again."
         )
     write(path_of(arguments.results, arguments.study), chosen)
+    if arguments.managed:
+        # That the workflow begins this step says that it has seen the ends of those before.
+        for trial in found:
+            let_go(arguments.results / "runs" / trial.planned.results / run_files.result(VALIDATION))
     for choice in chosen.chosen:
         values = ", ".join(f"{path} = {value}" for path, value in choice.values.items())
         edge = " (at an edge of the grid: better values may lie beyond)" if choice.at_edge else ""

@@ -22,7 +22,8 @@ def source(plan: Plan, dataset: str) -> str:
 def content(plan: Plan, dataset: str) -> str:
     """Return a digest of what the manifest says of a dataset's images; from which address they come changes none."""
     entry = plan.sources[source(plan, dataset)]
-    return digest(entry.model_dump(mode="json", exclude={"url", "note", "title", "licence", "citation"}))
+    unset = {name for name in ("test_split", "allow_empty_classes") if not getattr(entry, name)}
+    return digest(entry.model_dump(mode="json", exclude={"url", "note", "title", "licence", "citation", *unset}))
 
 
 def validation(plan: Plan, dataset: str) -> float:
