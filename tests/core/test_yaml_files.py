@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ews.core.errors import EwsError
-from ews.core.yaml_files import BYTES, LEVELS, NODES, key_path, parse_yaml, read_yaml
+from ews.core.places import key_path
+from ews.core.yaml_files import BYTES, LEVELS, NODES, parse_yaml, read_yaml
 
 BOMB = "- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"- &{chr(98 + place)} [{', '.join([f'*{chr(97 + place)}'] * 10)}]\n" for place in range(9)

@@ -5,11 +5,8 @@ make values is decided here, since PyYAML's own constructors read YAML 1.1: `010
 and of two equal keys the last. Merge keys (`<<`), which YAML 1.2 leaves to applications, are read as YAML 1.1 has them.
 """
 
-import contextlib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from yaml.scanner import Scanner
 
 from ews.core.errors import EwsError
 from ews.core.files import read_limited
+from ews.core.places import Content, Place, below
 
 BYTES = 2**20
 """How large a YAML file may be; the largest of the project has 4 % of it."""
@@ -47,55 +45,6 @@ _FORMS = {
     ),
     _MERGE: re.compile(r"<<\Z"),
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something stands: a file, and from 1 its line and column."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}, line {self.line}, column {self.column}"
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a YAML file holds.
-
-    Attributes:
-        value: mappings with text as keys, lists, text, whole and other numbers, truth values and None.
-        name: the file, or files, for messages.
-        places: where each key or entry of a list stands, by its key path as :func:`key_path` writes it.
-    """
-
-    value: Any
-    name: str
-    places: Mapping[str, Place] = field(repr=False)
-
-    @contextlib.contextmanager
-    def located(self, alias: str | None = None) -> Iterator[None]:
-        """Name the line and column in errors of the block whose lines begin with the file's name and a key path.
-
-        Args:
-            alias: what the block calls the file; default: its name.
-        """
-        try:
-            yield
-        except EwsError as error:
-            prefix = f"{alias or self.name}: "
-            error.args = ("\n".join(self._located(line, prefix) for line in str(error).split("\n")),)
-            raise
-
-    def _located(self, line: str, prefix: str) -> str:
-        if not line.startswith(prefix):
-            return line
-        text = line.removeprefix(prefix)
-        ends = (found.start() for found in re.finditer(r"[ .:\[]|$", text))
-        place = next((self.places[text[:end]] for end in sorted(ends, reverse=True) if text[:end] in self.places), None)
-        return f"{place or self.name}: {text}"
 
 
 def read_yaml(path: Path | str, *, missing: str) -> Content:
@@ -136,18 +85,6 @@ def parse_yaml(text: str, *, name: str) -> Content:
         raise EwsError(f"{name}: not valid YAML: it begins with %YAML, and not 1.2, which is read. Remove that line.")
     builder = _Builder(name)
     return Content(None if node is None else builder.build(node, "", 0), name, builder.places)
-
-
-def key_path(path: Sequence[int | str]) -> str:
-    """Return a key path as messages have it, e.g. ``studies.mine.method[1]``."""
-    text = ""
-    for part in path:
-        text = _below(text, part)
-    return text
-
-
-def _below(path: str, part: int | str) -> str:
-    return f"{path}[{part}]" if isinstance(part, int) else f"{path}.{part}" if path else part
 
 
 class _Bound(yaml.MarkedYAMLError):
@@ -221,7 +158,7 @@ class _Builder:
     def _list(self, node: yaml.SequenceNode, path: str, level: int) -> list[Any]:
         found = []
         for index, entry in enumerate(node.value):
-            here = _below(path, index)
+            here = below(path, index)
             self.places[here] = self._place(entry)
             found.append(self.build(entry, here, level + 1))
         return found
@@ -229,7 +166,7 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, path: str, level: int) -> dict[str, Any]:
         found = {}
         for name, (key, value) in self._pairs(node, level).items():
-            here = _below(path, name)
+            here = below(path, name)
             self.places[here] = self._place(key)
             found[name] = self.build(value, here, level + 1)
         return found

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ews.core.errors import EwsError, did_you_mean, listed, shown, unknown
+from ews.core.places import key_path
 from ews.core.values import Line, LongLine
-from ews.core.yaml_files import key_path, read_yaml
+from ews.core.yaml_files import read_yaml
 from ews.data.reader_registry import READERS
 
 EMBEDDED = frozenset({"digits"})  # kinds that need no archive

@@ -10,7 +10,8 @@ from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from ews.core.documents import Document
 from ews.core.errors import EwsError, unknown
-from ews.core.yaml_files import key_path, read_yaml
+from ews.core.places import key_path
+from ews.core.yaml_files import read_yaml
 from ews.methods.method_registry import METHODS
 from ews.pipeline.evaluate.corruption.corruption_scores import MCE
 from ews.pipeline.evaluate.perturbation.perturbation_scores import MFR, PER_RATE

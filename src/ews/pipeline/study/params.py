@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError, did_you_mean, listed, shown, unknown
-from ews.core.yaml_files import Content, key_path, read_yaml
+from ews.core.places import Content, key_path
+from ews.core.yaml_files import read_yaml
 from ews.data.sources import read_manifest
 from ews.methods.method_registry import METHODS
 from ews.pipeline.study.key_paths import check_path
@@ -21,7 +22,7 @@ from ews.pipeline.study.tuning_checks import check_tuning
 
 SOURCES = Path("data/sources.yaml")
 WHERE = "params.yaml"
-"""What messages call the settings; :meth:`~ews.core.yaml_files.Content.located` puts file and line in its place."""
+"""What messages call the settings; :meth:`~ews.core.places.Content.located` puts file and line in its place."""
 
 MISSING = "Run from the project's top folder."
 MISTAKES = 20

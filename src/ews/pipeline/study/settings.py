@@ -11,7 +11,8 @@ from typing import Any
 
 from ews.core.errors import EwsError
 from ews.core.files import write_text
-from ews.core.yaml_files import Content, Place, parse_yaml, read_yaml
+from ews.core.places import Content, Place
+from ews.core.yaml_files import parse_yaml, read_yaml
 from ews.pipeline.commands import Words
 from ews.pipeline.study.params import MISSING, SOURCES, WHERE, checked
 from ews.pipeline.study.schema import Params

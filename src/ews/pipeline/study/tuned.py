@@ -11,7 +11,8 @@ from pydantic import Field, JsonValue, ValidationError
 from ews.core.documents import Document
 from ews.core.errors import EwsError
 from ews.core.files import write_text
-from ews.core.yaml_files import key_path, read_yaml
+from ews.core.places import key_path
+from ews.core.yaml_files import read_yaml
 from ews.pipeline.study.manifest import Choice, TunedSummary
 from ews.pipeline.study.resolve import Names
 from ews.pipeline.study.schema import Params
