@@ -1,7 +1,6 @@
 """The prepared folder: same bytes each time, nothing damaged is loaded, one command with readable errors."""
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -11,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from helpers.runs import reseal
 
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, write_json
+from ews.core.files import exclusive
 from ews.data.data_command import code_of, main
 from ews.data.dataset import Dataset, load
 from ews.data.prepare import moments, prepare
@@ -179,17 +179,17 @@ def test_a_pickle_in_place_of_an_array_is_not_opened(copy: Path, tmp_path: Path)
 )
 def test_arrays_that_do_not_fit_are_refused(copy: Path, name: str, array: np.ndarray) -> None:
     np.save(copy / f"{name}.npy", array)
-    info = json.loads((copy / "dataset.json").read_text())
-    info["files"][f"{name}.npy"] = hashlib.sha256((copy / f"{name}.npy").read_bytes()).hexdigest()
-    write_json(copy / "dataset.json", info)
+    changed = hashlib.sha256((copy / f"{name}.npy").read_bytes()).hexdigest()
+    reseal(copy / "dataset.json", lambda info: info["files"].update({f"{name}.npy": changed}))
     with pytest.raises(EwsError, match=rf"{name}\.npy: damaged"):
         load(copy)
 
 
 def test_an_unfinished_or_edited_folder_is_refused(copy: Path) -> None:
-    info = json.loads((copy / "dataset.json").read_text())
+    whole = (copy / "dataset.json").read_text()
     for key in ("train", "classes", "mean", "files", "name"):
-        write_json(copy / "dataset.json", {name: value for name, value in info.items() if name != key})
+        (copy / "dataset.json").write_text(whole)
+        reseal(copy / "dataset.json", lambda info, key=key: info.pop(key))
         with pytest.raises(EwsError, match=rf"dataset\.json: {key}: Field required"):
             load(copy)
     (copy / "dataset.json").unlink()

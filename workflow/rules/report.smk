@@ -12,6 +12,7 @@ rule measure:
         records="results/{study}/records.json",
         metrics="results/{study}/metrics.json",
         images="results/{study}/images.csv",
+        sums="results/{study}/SHA256SUMS",
     log:
         "logs/report/{study}/measure.log",
     conda:
@@ -34,6 +35,7 @@ rule table:
     input:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
+        sums="results/{study}/SHA256SUMS",
         records="results/{study}/records.json",
         images="results/{study}/images.csv",
         reported=paths.REPORTED,
@@ -64,6 +66,7 @@ rule figure:
     input:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
+        sums="results/{study}/SHA256SUMS",
         records=planned(studies.study_records, "study"),
         teachers=planned(studies.study_teachers, "study"),
         evaluations=planned(studies.study_evaluations, "study"),
@@ -95,6 +98,7 @@ for kind in studies.OWN:
         input:
             study="results/{study}/study.json",
             measurements="results/{study}/measurements.csv",
+            sums="results/{study}/SHA256SUMS",
             evaluations=planned(studies.study_evaluations, "study"),
         output:
             report(

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -55,15 +56,33 @@ def read_json(path: Path | str) -> Any:
         EwsError: the file is missing or is not JSON; the message names it.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_constant)
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_constant, parse_float=_finite, object_pairs_hook=_distinct)
     except FileNotFoundError:
         raise EwsError(f"{path}: no such file.") from None
+    except OSError as error:
+        raise EwsError(f"{path}: cannot be read: {error.strerror or error}.") from None
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, an endless number, endless brackets
         raise EwsError(f"{path}: not valid JSON ({error}). Delete it and run again.") from None
 
 
 def _constant(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found
 
 
 def sha256(path: Path | str) -> str:

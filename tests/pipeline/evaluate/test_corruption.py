@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers.runs import reseal
 
 from ews.core.errors import EwsError
-from ews.core.files import read_json, write_json
+from ews.core.files import read_json
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
 
@@ -137,7 +138,7 @@ def test_a_record_without_a_checksum_is_refused(corruption, corrupted, content):
 
 
 def change(path, **values):
-    write_json(path, read_json(path) | values)
+    reseal(path, lambda content: content.update(values))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ def flips(tree: "Tree", place: int, names: tuple[str, ...], *, level: float) -> 
         {"perturbation": name, "frames": 31, "compared": "previous", "flip_probability": level + number, "n": 1000}
         for number, name in enumerate(names)
     ]
-    tree.write(place, "perturbation", {"rows": rows})
+    imagenet = tree.entries[place]["corrupted"]["profile"] == "imagenet"
+    tree.write(place, "perturbation", {"imagenet": imagenet, "rows": rows})
 
 
 def measured(tree) -> Numbers:

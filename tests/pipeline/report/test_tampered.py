@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.runs import adversarial_result, attacked_weights, described, mimicked
 
+from ews.core.documents import SEAL
 from ews.core.errors import EwsError
 from ews.pipeline.artifacts import run as artifacts
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
@@ -37,7 +38,7 @@ def whole(grow: Callable[..., Tree]) -> Tree:
     tree.ask("filters", {"bins": 4, "reach": 2.0, "near_zero": 0.1})
     for place in range(2):
         flips = {"perturbation": "snow", "frames": 31, "compared": "previous", "flip_probability": 21.5, "n": 1000}
-        tree.write(place, "perturbation", {"rows": [flips]})
+        tree.write(place, "perturbation", {"imagenet": False, "rows": [flips]})
         attacked = attacked_weights(clean=20.0, pgd=50.0, autoattack=54.5, first=52.0, n=1000, chosen=1000, fooled=320)
         tree.write(place, "adversarial", adversarial_result(attacked))
         error, share = {"error": 20.0, "n": 1000}, {"percent": 7.5, "n": 1000}
@@ -66,11 +67,11 @@ def figures(tree: Tree) -> None:
 def flip(path: Path) -> None:
     """Change the last digit of the file that is not one of its own checksum."""
     text = path.read_text()
-    rest = text if path.suffix == ".csv" else json.dumps({**json.loads(text), "sha256": ""})
+    rest = text if path.suffix == ".csv" else json.dumps({**json.loads(text), SEAL: ""})
     place = max(found.start() for found in re.finditer(r"(?<=[.,])\d", rest))
     changed = rest[:place] + str((int(rest[place]) + 1) % 10) + rest[place + 1 :]
     if path.suffix != ".csv":
-        changed = json.dumps({**json.loads(changed), "sha256": json.loads(text)["sha256"]})
+        changed = json.dumps({**json.loads(changed), SEAL: json.loads(text)[SEAL]})
     assert changed != text
     path.write_text(changed)
 
