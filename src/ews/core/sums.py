@@ -4,6 +4,7 @@ Against accidents and hand edits: whoever writes new checksums, too, is not foun
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ews.core.files import sha256, write_text
 
 SUMS = "SHA256SUMS"
 DIGITS = 64
+LINES = re.compile(rf"(?:[0-9a-f]{{{DIGITS}}}  [^\n]+\n)+")
 
 
 def write(folder: Path, paths: Iterable[Path]) -> None:
@@ -48,12 +50,14 @@ def verify(folder: Path, paths: Iterable[Path], *, remedy: str) -> None:
 def _read(path: Path, remedy: str) -> dict[str, str]:
     """Return the checksums by name."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise EwsError(f"{path}: no such file, so that nothing vouches for those beside it. {remedy}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise EwsError(f"{path}: cannot be read ({error}). {remedy}") from None
-    return {line[DIGITS + 2 :]: line[:DIGITS] for line in lines}
+    if not LINES.fullmatch(text):
+        raise EwsError(f"{path}: damaged: not lines of a SHA-256, two spaces and a name. {remedy}")
+    return {line[DIGITS + 2 :]: line[:DIGITS] for line in text.removesuffix("\n").split("\n")}
 
 
 def _name(path: Path, folder: Path) -> str:
