@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers.runs import reseal
+from helpers.spoil import spoilt
 
 from ews.core.errors import EwsError
 from ews.core.files import exclusive
@@ -313,3 +314,34 @@ def test_how_a_folder_is_read_stands_in_the_manifest_and_all_bad_images_are_prin
         main([*words, "--out", str(tmp_path / "other")])
     assert len(capsys.readouterr().out.splitlines()) == 11
     assert not (tmp_path / "other/dataset.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mean", [0.25, 0.25, 0.25]),
+        ("std", [0.25, 0.25, 0.25]),
+        ("classes", list("9876543210")),
+        ("name", "renamed"),
+        ("source", {"name": "elsewhere"}),
+    ],
+)
+def test_the_identity_covers_what_a_run_depends_on(copy: Path, key: str, value: object) -> None:
+    before = load(copy).checksum
+    reseal(copy / "dataset.json", lambda info: info.update({key: value}))
+    assert (load(copy).checksum == before) == (key in ("name", "source"))
+
+
+def test_every_field_of_the_description_is_vouched_for(copy: Path) -> None:
+    path = copy / "dataset.json"
+    whole = path.read_bytes()
+    tried = 0
+    for what, content in spoilt(path):
+        path.write_bytes(content)
+        with pytest.raises(EwsError, match=r"dataset\.json: .*(again|build the dataset)"):
+            load(copy)
+            pytest.fail(what)
+        tried += 1
+    path.write_bytes(whole)
+    load(copy)
+    assert tried > 50

@@ -1,4 +1,7 @@
-"""JSON files of a known content: read strictly, refused with the key that is wrong, sealed by their own checksum."""
+"""JSON files of a known content: read strictly, refused with the key that is wrong, sealed by their own checksum.
+
+A seal is against accidents and edits by hand: whoever seals the changed content anew is not found out.
+"""
 
 import hashlib
 import json
@@ -55,6 +58,11 @@ def read_sealed(path: Path | str, kind: type[D], *, remedy: str) -> D:
     if not whole:
         raise EwsError(f"{path}: was changed or damaged after it was written: its {SEAL} does not match. {remedy}")
     return _typed(path, kind, content, remedy)
+
+
+def write_document(path: Path | str, content: BaseModel) -> None:
+    """Write a typed content as JSON, atomically; for what nothing is held to later."""
+    write_json(path, content.model_dump(mode="json"))
 
 
 def write_sealed(path: Path | str, content: BaseModel | Mapping[str, Any]) -> None:

@@ -188,3 +188,22 @@ def test_a_folder_that_is_not_there_is_named(corruption, corrupted):
 def test_files_of_two_folders_are_refused(corruption, corrupted, tmp_path):
     with pytest.raises(EwsError, match="files of 2 folders"):
         corruption("fog", more=["--corrupted", str(corrupted / "fog.npy"), str(tmp_path / "fog.npy")])
+
+
+def test_every_field_of_a_set_s_record_is_vouched_for(dataset, corrupted):
+    path = corrupted / "fog.json"
+    reseal(path, lambda content: content.update(seed=0, profile="cifar", corruption="fog"))
+    images = dataset.info.files["test_images.npy"]
+    for what, content in spoilt(path):
+        path.write_bytes(content)
+        with pytest.raises(EwsError, match=r"fog\.json: .*Build it"):
+            read_record(corrupted, "fog", images_sha256=images)
+            pytest.fail(what)
+
+
+@pytest.mark.parametrize("imagenet", [False, True])
+def test_the_result_says_whether_the_classes_are_imagenets(corruption, run, monkeypatch, imagenet):
+    if imagenet:
+        monkeypatch.setattr(f"{evaluate.__module__}.are_imagenets", lambda classes: len(classes) == 4)
+    corruption("fog")
+    assert read_json(run / "corruption.json")["result"]["imagenet"] is imagenet

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ews.core.documents import write_sealed
+from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.option_types import JOBS, THREADS, WORKERS, seconds
 from ews.pipeline.remote.tasks import read
@@ -32,7 +32,7 @@ def plan(argv: Sequence[str]) -> None:
     params = load(arguments.params)
     if arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
-    write_sealed(arguments.out, tasks(params, arguments.study))
+    write_document(arguments.out, tasks(params, arguments.study))
 
 
 def work(argv: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from ews.core.documents import Document, read_sealed
+from ews.core.documents import Document, read_document
 
 VERBS = ("train", "evaluate")
 """What a plan may have done: a file that comes from somewhere is no way to run anything else."""
@@ -49,4 +49,4 @@ def read(path: Path) -> Tasks:
     Raises:
         EwsError: there is none, or the file is something else.
     """
-    return read_sealed(path, Tasks, remedy=f"`ews remote plan STUDY --out {path}` writes a plan.")
+    return read_document(path, Tasks, remedy=f"`ews remote plan STUDY --out {path}` writes a plan.")
