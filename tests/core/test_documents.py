@@ -70,3 +70,26 @@ def test_without_a_seal_or_a_file(tmp_path: Path) -> None:
 
 def test_the_seal_is_that_of_the_content_alone() -> None:
     assert seal_of({"a": 1, "b": [2]}) == seal_of({"b": [2], "a": 1}) != seal_of({"a": 1, "b": [3]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"error": 1e999, "counts": []}', "1e999 is too large a number"),
+        ('{"error": NaN, "counts": []}', "NaN is no number of JSON"),
+        ('{"error": 1.0, "counts": [], "error": 2.0}', "the key 'error' stands twice"),
+        ('{"error": 1.0, "counts"', "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_what_is_no_json_is_refused_with_what_to_do(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(text, encoding="utf-8")
+    for read in (read_document, read_sealed):
+        with pytest.raises(EwsError, match=rf"result\.json: .*{message}.* Measure again\."):
+            read(path, Result, remedy=AGAIN)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match=r"cannot be read: .*\. Measure again\."):
+        read_sealed(tmp_path, Result, remedy=AGAIN)

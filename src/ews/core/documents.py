@@ -80,7 +80,7 @@ def seal_of(content: dict[str, Any]) -> str:
 def _read(path: Path | str, remedy: str) -> Any:
     if not Path(path).exists():
         raise EwsError(f"{path}: no such file. {remedy}")
-    return read_json(path)
+    return read_json(path, remedy=remedy)
 
 
 def _typed(path: Path | str, kind: type[D], content: Any, remedy: str) -> D:

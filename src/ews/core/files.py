@@ -49,8 +49,12 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path | str, *, remedy: str = "Delete it and run again.") -> Any:
     """Read a JSON file.
+
+    Args:
+        path: the file; no key in it stands twice, and no number is infinite.
+        remedy: what to do where it is wrong, a sentence.
 
     Raises:
         EwsError: the file is missing or is not JSON; the message names it.
@@ -61,9 +65,9 @@ def read_json(path: Path | str) -> Any:
     except FileNotFoundError:
         raise EwsError(f"{path}: no such file.") from None
     except OSError as error:
-        raise EwsError(f"{path}: cannot be read: {error.strerror or error}.") from None
+        raise EwsError(f"{path}: cannot be read: {error.strerror or error}. {remedy}") from None
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, an endless number, endless brackets
-        raise EwsError(f"{path}: not valid JSON ({error}). Delete it and run again.") from None
+        raise EwsError(f"{path}: not valid JSON ({error}). {remedy}") from None
 
 
 def _constant(name: str) -> float:

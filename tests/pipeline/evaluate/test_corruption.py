@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 from helpers.runs import reseal
+from helpers.spoil import spoilt
 
 from ews.core.errors import EwsError
 from ews.core.files import read_json
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.corrupt.stored import read_record
+from ews.pipeline.evaluate.corruption.corruption import evaluate
 
 
 def test_rows_are_the_hand_count_in_the_order_asked_for(corruption):
@@ -190,10 +193,10 @@ def test_files_of_two_folders_are_refused(corruption, corrupted, tmp_path):
         corruption("fog", more=["--corrupted", str(corrupted / "fog.npy"), str(tmp_path / "fog.npy")])
 
 
-def test_every_field_of_a_set_s_record_is_vouched_for(dataset, corrupted):
+def test_every_field_of_a_set_s_record_is_vouched_for(data, corrupted):
     path = corrupted / "fog.json"
     reseal(path, lambda content: content.update(seed=0, profile="cifar", corruption="fog"))
-    images = dataset.info.files["test_images.npy"]
+    images = load(data).info.files["test_images.npy"]
     for what, content in spoilt(path):
         path.write_bytes(content)
         with pytest.raises(EwsError, match=r"fog\.json: .*Build it"):
