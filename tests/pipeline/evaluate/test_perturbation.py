@@ -202,6 +202,7 @@ def test_what_was_measured_stands_beside(evaluate, run, bigger):
     evaluate("snow", seed=9)
     about = json.loads((run / "perturbation.json").read_text())
     assert about["run"] == FinishedRun.open(run).identity and about["data"] == load(bigger).checksum
+    assert about["result"]["imagenet"] is False
     assert about["options"] == {"test_images": None, "names": ["snow"], "seed": 9, "profile": "cifar"}
 
 
