@@ -23,11 +23,11 @@ def write(folder: Path, paths: Iterable[Path]) -> None:
 
 
 def verify(folder: Path, paths: Iterable[Path], *, remedy: str) -> None:
-    """Hold files to the checksums in ``folder``.
+    """Hold all files that are listed in ``folder`` to their checksums.
 
     Args:
         folder: where the checksums lie.
-        paths: files that must be listed there.
+        paths: files that must be among them.
         remedy: what to do where one is not as it was, a sentence.
 
     Raises:
@@ -35,11 +35,12 @@ def verify(folder: Path, paths: Iterable[Path], *, remedy: str) -> None:
     """
     listed = _read(folder / SUMS, remedy)
     for path in paths:
-        if not path.is_file():
-            raise EwsError(f"{path}: no such file. {remedy}")
-        expected = listed.get(_name(path, folder))
-        if expected is None:
+        if _name(path, folder) not in listed:
             raise EwsError(f"{path}: not among the files that {folder / SUMS} lists. {remedy}")
+    for name, expected in listed.items():
+        path = folder / name
+        if not path.is_file():
+            raise EwsError(f"{path}: no such file, though {SUMS} lists it. {remedy}")
         if sha256(path) != expected:
             raise EwsError(
                 f"{path}: was changed or damaged after it was written: its SHA-256 is not that in {folder / SUMS}. "
