@@ -69,6 +69,7 @@ def _shrink(raw: dict[str, Any]) -> None:
     # A radius within which the first attack of AutoAttack finds all images leaves the others nothing to do.
     measured["adversarial"] |= {"epsilon": "128/255", "step_size": "64/255", "steps": 2}
     measured["adversarial"]["autoattack"] |= {"n_examples": 2, "batch_size": 2}
+    measured["validation"] |= {"images": 6, "names": ["saturate"]}
     measured["mimicry"] |= {"images": 12, "steps": 1}
     raw["studies"] = {
         STUDY: {"dataset": "digits", "architecture": "tiny", "method": ["vanilla", "ews", "awnet"], "seed": 0}

@@ -35,6 +35,8 @@ def whole(grow: Callable[..., Tree]) -> Tree:
     tree.ask("adaptive", THREAT | {"weights": [1.0]})
     made = {"names": ["snow"], "seed": 0, "profile": "cifar"}
     tree.ask("mimicry", made | {"severity": 3, "images": 200, "steps": 20})
+    held_out = {"images": None, "names": ["spatter"], "seed": 0, "profile": "cifar"}
+    tree.ask("validation", held_out)
     tree.ask("filters", {"bins": 4, "reach": 2.0, "near_zero": 0.1})
     for place in range(2):
         flips = {"perturbation": "snow", "frames": 31, "compared": "previous", "flip_probability": 21.5, "n": 1000}
@@ -49,6 +51,8 @@ def whole(grow: Callable[..., Tree]) -> Tree:
         tree.write(place, "adaptive", {"last": last, "best": None, "seed": 0, "hardware": HARDWARE, "versions": {}})
         rows = [mimicked("snow", 41.5)]
         tree.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
+        errors = [{"corruption": "spatter", "error": 31.5}]
+        tree.write(place, "validation", {"clean": 20.0, "corrupted": 31.5, "rows": errors, "n": 144})
         tree.write(place, "filters", {"last": [described("stem", 40.5, 0)], "best": None})
     return tree
 

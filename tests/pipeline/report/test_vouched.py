@@ -28,7 +28,7 @@ NO_NUMBER = {
 """Files on which no number depends."""
 NOT_FOR_REPORTS = {
     *(run_files.LAST, run_files.BEST, run_files.TIMING),
-    *(run_files.arrays(kind) for kind in ("adaptive", "filters", "mimicry", "perturbation")),
+    *(run_files.arrays(kind) for kind, spec in EVALUATIONS.items() if spec.scoring().wrong is None),
 }
 """Files that no table or figure reads; evaluations and adoption do, through the same readers."""
 
