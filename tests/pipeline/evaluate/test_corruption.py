@@ -199,7 +199,7 @@ def test_every_field_of_a_set_s_record_is_vouched_for(data, corrupted):
     images = load(data).info.files["test_images.npy"]
     for what, content in spoilt(path):
         path.write_bytes(content)
-        with pytest.raises(EwsError, match=r"fog\.json: .*Build it"):
+        with pytest.raises(EwsError, match=r"fog\.json: .*snakemake --cores all corruptions"):
             read_record(corrupted, "fog", images_sha256=images)
             pytest.fail(what)
 

@@ -23,7 +23,7 @@ AGAIN = {"error": 0.0, "changed": 0, "distance": 0.0, "lowest": 0.0, "highest": 
 THREAT = {"epsilon": 0.1, "step_size": 0.02, "steps": 20, "restarts": 1, "batch_size": 250}
 HARDWARE = {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2}
 FILES = ("record.json", "epochs.csv", "controller.csv", "kept.csv", *(f"{kind}.json" for kind in EVALUATIONS))
-OTHER = {"record.json": "train", "epochs.csv": "train", "controller.csv": "train", "kept.csv": "train"}
+OTHER = dict.fromkeys(("record.json", "epochs.csv", "controller.csv", "kept.csv"), "train this run")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_changed_digit_of_a_run_is_refused(whole: Tree, name: str) -> None:
         with pytest.raises(EwsError) as refused:
             command(whole)
         assert str(whole.folder(1) / name) in str(refused.value) and "\n" not in str(refused.value)
-        assert f"{OTHER.get(name, 'evaluate')} this run again" in str(refused.value)
+        assert f"To {OTHER.get(name, 'measure')} again, delete" in str(refused.value)
 
 
 def test_a_changed_byte_of_predictions_is_refused(whole: Tree) -> None:
