@@ -194,7 +194,7 @@ def test_a_finished_file_is_made_again_only_if_something_changed(
     ("place", "name", "pieces_again"),
     [
         (None, None, 0),
-        (pieces, "write_sealed", 0),
+        (pieces, "sha256", 0),
         (finished, "link", 0),
         (finished, "write_document", 0),
         (finished.Finished, "place", 0),
