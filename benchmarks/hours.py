@@ -29,6 +29,7 @@ from common import machine, machine_line, prepare, spread, wait
 from ews import models
 from ews.core.console import finished
 from ews.core.device import bfloat16
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError, unknown
 from ews.core.files import read_json, sha256, write_json, write_text
 from ews.data.dataset import Dataset, load
@@ -115,12 +116,12 @@ def noise(folder: Path, classes: int) -> Dataset:
         arrays[f"{split}_labels"] = np.arange(count, dtype=np.int64) % classes
     info: dict[str, Any] = {"name": "noise", "classes": [str(number) for number in range(classes)], "image_size": SIDE}
     info |= {"train": TRAIN, "test": classes, "validation": VALIDATION, "mean": [0.5] * 3, "std": [0.29] * 3}
-    write_json(folder / "dataset.json", info | {"source": {}, "files": _saved(folder, arrays)})
+    write_sealed(folder / "dataset.json", info | {"source": {}, "files": _saved(folder, arrays)})
     extra = folder_of(folder)
     extra.mkdir()
     few = {"images": arrays["train_images"][:EXTRA], "labels": arrays["train_labels"][:EXTRA]}
     source = {"file": "noise", "sha256": "0" * 64}
-    write_json(
+    write_sealed(
         extra / "extra.json", {"dataset": "noise", "images": EXTRA, "source": source, "files": _saved(extra, few)}
     )
     return load(folder)

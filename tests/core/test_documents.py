@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ews.core.documents import Document, read_document, read_sealed, seal_of, write_document, write_sealed
+from ews.core.documents import Document, read_document, read_sealed, seal_of, write_sealed
 from ews.core.errors import EwsError
 
 
@@ -22,9 +22,12 @@ AGAIN = "Measure again."
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    for write, read in ((write_document, read_document), (write_sealed, read_sealed)):
-        write(tmp_path / "result.json", RESULT)
-        assert read(tmp_path / "result.json", Result, remedy=AGAIN) == RESULT
+    path = tmp_path / "result.json"
+    path.write_text(RESULT.model_dump_json())
+    assert read_document(path, Result, remedy=AGAIN) == RESULT
+    for content in (RESULT, RESULT.model_dump(mode="json")):
+        write_sealed(path, content)
+        assert read_sealed(path, Result, remedy=AGAIN) == RESULT
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -60,10 +63,33 @@ def test_without_a_seal_or_a_file(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     with pytest.raises(EwsError, match=r"no such file\. Measure again\."):
         read_sealed(path, Result, remedy=AGAIN)
-    write_document(path, RESULT)
-    with pytest.raises(EwsError, match="has no 'sha256' of its content"):
+    path.write_text(RESULT.model_dump_json())
+    with pytest.raises(EwsError, match="has no 'checksum' of its content"):
         read_sealed(path, Result, remedy=AGAIN)
 
 
 def test_the_seal_is_that_of_the_content_alone() -> None:
     assert seal_of({"a": 1, "b": [2]}) == seal_of({"b": [2], "a": 1}) != seal_of({"a": 1, "b": [3]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"error": 1e999, "counts": []}', "the number 1e999 is too large"),
+        ('{"error": NaN, "counts": []}', "NaN is no number of JSON"),
+        ('{"error": 1.0, "counts": [], "error": 2.0}', "the key 'error' stands twice"),
+        ('{"error": 1.0, "counts"', "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_what_is_no_json_is_refused_with_what_to_do(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(text, encoding="utf-8")
+    for read in (read_document, read_sealed):
+        with pytest.raises(EwsError, match=rf"result\.json: .*{message}.* Measure again\."):
+            read(path, Result, remedy=AGAIN)
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match=r"cannot be read \(.*\)\. Measure again\."):
+        read_sealed(tmp_path, Result, remedy=AGAIN)

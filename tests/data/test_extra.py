@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.spoil import spoilt
 
 from ews.core.errors import EwsError
 from ews.data import arrays_pickle
@@ -268,6 +269,20 @@ def test_converted_images_can_be_loaded(kind: str, dataset: Dataset, tmp_path: P
     assert again == info and load(dataset).checksum == extra.checksum
     with pytest.raises(EwsError, match="another file, or a damaged one"):
         convert(source, dataset=dataset, out=folder_of(dataset.folder), expected="0" * 64)
+
+
+def test_every_field_and_byte_is_vouched_for(dataset: Dataset, tmp_path: Path) -> None:
+    folder = folder_of(dataset.folder)
+    convert(write(tmp_path / "source.pickle", content()), dataset=dataset, out=folder, expected=None)
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        whole = path.read_bytes()
+        for what, changed in spoilt(path):
+            path.write_bytes(changed)
+            with pytest.raises(EwsError, match=rf"{path.name}: .*Make it again"):
+                load(dataset)
+                pytest.fail(what)
+        path.write_bytes(whole)
+    load(dataset)
 
 
 def test_what_does_not_fit_the_dataset_is_refused(dataset: Dataset, tmp_path: Path) -> None:

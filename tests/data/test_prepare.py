@@ -1,7 +1,6 @@
 """The prepared folder: same bytes each time, nothing damaged is loaded, one command with readable errors."""
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from helpers.runs import reseal
+from helpers.spoil import spoilt
 
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, write_json
+from ews.core.files import exclusive
 from ews.data.data_command import code_of, main
 from ews.data.dataset import Dataset, load
 from ews.data.prepare import moments, prepare
@@ -179,17 +180,17 @@ def test_a_pickle_in_place_of_an_array_is_not_opened(copy: Path, tmp_path: Path)
 )
 def test_arrays_that_do_not_fit_are_refused(copy: Path, name: str, array: np.ndarray) -> None:
     np.save(copy / f"{name}.npy", array)
-    info = json.loads((copy / "dataset.json").read_text())
-    info["files"][f"{name}.npy"] = hashlib.sha256((copy / f"{name}.npy").read_bytes()).hexdigest()
-    write_json(copy / "dataset.json", info)
+    changed = hashlib.sha256((copy / f"{name}.npy").read_bytes()).hexdigest()
+    reseal(copy / "dataset.json", lambda info: info["files"].update({f"{name}.npy": changed}))
     with pytest.raises(EwsError, match=rf"{name}\.npy: damaged"):
         load(copy)
 
 
 def test_an_unfinished_or_edited_folder_is_refused(copy: Path) -> None:
-    info = json.loads((copy / "dataset.json").read_text())
+    whole = (copy / "dataset.json").read_text()
     for key in ("train", "classes", "mean", "files", "name"):
-        write_json(copy / "dataset.json", {name: value for name, value in info.items() if name != key})
+        (copy / "dataset.json").write_text(whole)
+        reseal(copy / "dataset.json", lambda info, key=key: info.pop(key))
         with pytest.raises(EwsError, match=rf"dataset\.json: {key}: Field required"):
             load(copy)
     (copy / "dataset.json").unlink()
@@ -313,3 +314,34 @@ def test_how_a_folder_is_read_stands_in_the_manifest_and_all_bad_images_are_prin
         main([*words, "--out", str(tmp_path / "other")])
     assert len(capsys.readouterr().out.splitlines()) == 11
     assert not (tmp_path / "other/dataset.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mean", [0.25, 0.25, 0.25]),
+        ("std", [0.25, 0.25, 0.25]),
+        ("classes", list("9876543210")),
+        ("name", "renamed"),
+        ("source", {"name": "elsewhere"}),
+    ],
+)
+def test_the_identity_covers_what_a_run_depends_on(copy: Path, key: str, value: object) -> None:
+    before = load(copy).checksum
+    reseal(copy / "dataset.json", lambda info: info.update({key: value}))
+    assert (load(copy).checksum == before) == (key in ("name", "source"))
+
+
+def test_every_field_of_the_description_is_vouched_for(copy: Path) -> None:
+    path = copy / "dataset.json"
+    whole = path.read_bytes()
+    tried = 0
+    for what, content in spoilt(path):
+        path.write_bytes(content)
+        with pytest.raises(EwsError, match=r"dataset\.json: .*(again|build the dataset)"):
+            load(copy)
+            pytest.fail(what)
+        tried += 1
+    path.write_bytes(whole)
+    load(copy)
+    assert tried > 50

@@ -1,11 +1,11 @@
 """Prepared datasets of made-up arrays, for tests that need no real images."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ews.core.documents import write_sealed
 from ews.core.files import sha256
 
 
@@ -35,5 +35,5 @@ def write_dataset(
         **{"validation": len(arrays["validation"]), "mean": list(mean), "std": list(std), "source": {}},
         "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
     }
-    (folder / "dataset.json").write_text(json.dumps(info))
+    write_sealed(folder / "dataset.json", info)
     return folder

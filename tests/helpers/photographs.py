@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from ews.core.files import sha256, write_json
+from ews.core.documents import write_sealed
+from ews.core.files import sha256
 
 
 def _photographs(side: int) -> np.ndarray:
@@ -54,7 +55,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "train_labels.npy", np.arange(9, dtype=np.int64) % 3)
     np.save(folder / "validation.npy", np.zeros(0, np.int64))
     files = {path.name: sha256(path) for path in sorted(folder.glob("*.npy"))}
-    write_json(
+    write_sealed(
         folder / "dataset.json",
         {
             "name": "small",

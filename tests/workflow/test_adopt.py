@@ -13,7 +13,7 @@ import pytest
 from helpers.workflow import Project, copy, jobs, tiny
 
 from ews.core import files
-from ews.core.documents import seal_of
+from ews.core.documents import SEAL, seal_of
 from ews.core.errors import EwsError
 from ews.pipeline.remote.adopt.adopt_command import main
 from ews.pipeline.remote.adopt.judge import judge
@@ -44,8 +44,8 @@ def here(measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
 def change(path: Path, **values: Any) -> None:
     """Change a file as one does who knows how it vouches for itself."""
     content = json.loads(path.read_text()) | values
-    if "sha256" in content:
-        content["sha256"] = seal_of({key: value for key, value in content.items() if key != "sha256"})
+    if SEAL in content:
+        content[SEAL] = seal_of({key: value for key, value in content.items() if key != SEAL})
     path.write_text(json.dumps(content))
 
 

@@ -12,6 +12,7 @@ rule measure:
         records="results/{study}/records.json",
         metrics="results/{study}/metrics.json",
         images="results/{study}/images.csv",
+        sums="results/{study}/SHA256SUMS",
     log:
         "logs/report/{study}/measure.log",
     conda:
@@ -37,6 +38,7 @@ rule table:
     input:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
+        sums="results/{study}/SHA256SUMS",
         records="results/{study}/records.json",
         images="results/{study}/images.csv",
         reported=paths.REPORTED,
@@ -67,6 +69,7 @@ rule figure:
     input:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
+        sums="results/{study}/SHA256SUMS",
         records=planned(studies.study_records, "study"),
         teachers=planned(studies.study_teachers, "study"),
         evaluations=planned(studies.study_evaluations, "study"),
@@ -98,6 +101,7 @@ for kind in studies.OWN:
         input:
             study="results/{study}/study.json",
             measurements="results/{study}/measurements.csv",
+            sums="results/{study}/SHA256SUMS",
             evaluations=planned(studies.study_evaluations, "study"),
         output:
             report(

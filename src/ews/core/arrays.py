@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
-from ews.core.documents import Document, read_document
+from ews.core.documents import Document, read_sealed
 from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
 
@@ -152,7 +152,7 @@ def of_dataset(folder: Path | str) -> list[Path]:
         EwsError: its ``dataset.json`` is missing or damaged.
     """
     about = Path(folder) / "dataset.json"
-    described = read_document(about, _Files, remedy="Prepare the dataset again.")
+    described = read_sealed(about, _Files, remedy="Prepare the dataset again.")
     return [about, *(about.with_name(name) for name in described.files)]
 
 

@@ -49,13 +49,14 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_limited(path: Path | str, limit: int, *, missing: str = "") -> str:
+def read_limited(path: Path | str, limit: int, *, missing: str = "", remedy: str = "") -> str:
     """Read a text file in UTF-8 that has at most ``limit`` bytes.
 
     Args:
         path: the file.
         limit: bytes; no more than one beyond is read.
         missing: what to do where it is not there, a sentence.
+        remedy: what to do where it cannot be read, a sentence.
 
     Raises:
         EwsError: missing, unreadable, larger, or not UTF-8; the message names the file, and the line.
@@ -66,7 +67,8 @@ def read_limited(path: Path | str, limit: int, *, missing: str = "") -> str:
     except FileNotFoundError:
         raise EwsError(f"{path}: no such file.{missing and ' '}{missing}") from None
     except (OSError, ValueError) as error:  # a folder, no permission, a name with a null character
-        raise EwsError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+        reason = getattr(error, "strerror", None) or error
+        raise EwsError(f"{path}: cannot be read ({reason}).{remedy and ' '}{remedy}") from None
     if len(content) > limit:
         raise EwsError(f"{path}: larger than {limit:,} bytes, the most that is read. Is it the right file?")
     try:
@@ -74,7 +76,8 @@ def read_limited(path: Path | str, limit: int, *, missing: str = "") -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise EwsError(
-            f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x}). Save it as UTF-8 and run again."
+            f"{path}, line {line}: not UTF-8 (byte 0x{content[error.start]:02x}). "
+            f"{remedy or 'Save it as UTF-8 and run again.'}"
         ) from None
 
 
@@ -84,18 +87,22 @@ JSON_LEVELS = 64
 """How deep its objects and lists may stand in each other."""
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path | str, *, remedy: str = "Delete it and run again.") -> Any:
     """Read a JSON file: each key of an object once, no number that Python cannot hold, within the bounds above.
+
+    Args:
+        path: the file.
+        remedy: what to do where it is wrong, a sentence.
 
     Raises:
         EwsError: the file is missing or is not such JSON; the message names it.
     """
-    text = read_limited(path, JSON_BYTES)
+    text = read_limited(path, JSON_BYTES, remedy=remedy)
     try:
         value = json.loads(text, parse_constant=_constant, parse_float=_finite, object_pairs_hook=_once)
         _check_levels(value)
     except (ValueError, RecursionError) as error:  # no JSON, an endless number, endless brackets
-        raise EwsError(f"{path}: not valid JSON ({error}). Delete it and run again.") from None
+        raise EwsError(f"{path}: not valid JSON ({error}). {remedy}") from None
     return value
 
 

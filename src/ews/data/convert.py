@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import read_npz, write_npy
-from ews.core.documents import write_document
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256
 from ews.core.fingerprint import check_fingerprint, fingerprint
@@ -92,7 +92,7 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
             source=ExtraSource(file=source.name, sha256=digest),
             files=files,
         )
-        write_document(out / INFO, info)
+        write_sealed(out / INFO, info)
     return info
 
 

@@ -1,6 +1,5 @@
 """Reading a prepared dataset: what training, evaluation and corruptions import."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ews.core.documents import Document, read_document
+from ews.core.arrays import read_npy
+from ews.core.documents import Document, read_sealed, seal_of
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.data.split import stratified
@@ -120,9 +120,11 @@ class Dataset:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 over the files' names and checksums: the data's identity, whatever its source."""
-        text = "".join(f"{name}={checksum}\n" for name, checksum in sorted(self.info.files.items()))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256 of all that a training run or a measurement depends on: the data's identity, 64 hex digits.
+
+        That is the files, classes, moments and sizes; neither the dataset's name nor where its images came from.
+        """
+        return seal_of(self.info.model_dump(mode="json", exclude={"name", "source"}))
 
     def training_indices(self, count: int | None = None) -> NDArray[np.int64]:
         """Return sorted positions of training images, none of them a validation image.
@@ -183,7 +185,7 @@ def load(folder: Path | str, *, verify: bool = True) -> Dataset:
             f"{folder}: no prepared dataset here ({INFO} is missing). `snakemake --cores all data`, or `ews data "
             "prepare`, builds it."
         )
-    info = read_document(folder / INFO, DatasetInfo, remedy=REMEDY)
+    info = read_sealed(folder / INFO, DatasetInfo, remedy=REMEDY)
     counts = {"train": info.train, "test": info.test, "validation": info.validation}
     size, classes = info.image_size, len(info.classes)
     arrays = {name: _array(folder / f"{name}.npy", info.files.get(f"{name}.npy"), verify) for name in ARRAYS}
@@ -204,21 +206,16 @@ def _array(path: Path, expected: str | None, verify: bool) -> NDArray[Any]:
     if expected is None:
         raise _damaged(path, f"is not listed in {INFO}")
     if not path.is_file():
-        raise EwsError(f"{path}: missing. Build the dataset again.")
+        raise EwsError(f"{path}: missing. {REMEDY}")
     if verify and (got := sha256(path)) != expected:
         raise _damaged(path, f"its SHA-256 is {got}, {INFO} says {expected}")
-    dimensions = ARRAYS[path.stem][1]
     try:
-        # An empty file cannot be mapped, and the labels are small: only images are.
-        array: NDArray[Any] = np.load(path, mmap_mode="r" if dimensions == 4 else None, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise _damaged(path, str(error)) from None
+        array = read_npy(path, mapped=ARRAYS[path.stem][1] == 4)
+    except EwsError as error:
+        raise EwsError(f"{error} {REMEDY}") from None
     array.flags.writeable = False
     return array
 
 
 def _damaged(path: Path, problem: str) -> EwsError:
-    return EwsError(
-        f"{path}: damaged: {problem}. Delete {path.parent}; `snakemake --cores all data`, or `ews data prepare`, "
-        "builds the dataset again."
-    )
+    return EwsError(f"{path}: damaged: {problem}. {REMEDY}")

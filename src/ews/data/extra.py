@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ews.core.documents import Document, read_document
+from ews.core.arrays import read_npy
+from ews.core.documents import Document, read_sealed
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
@@ -64,13 +65,13 @@ def load(dataset: Dataset) -> Extra:
     folder = folder_of(dataset.folder)
     if not (folder / INFO).is_file():
         raise EwsError(f"{folder}: no extra images here ({INFO} is missing), and the method needs them; {HOW}.")
-    info = read_document(folder / INFO, ExtraInfo, remedy=f"Make it again: {HOW}.")
+    info = read_sealed(folder / INFO, ExtraInfo, remedy=f"Make it again: {HOW}.")
     arrays = []
     for name in (IMAGES, LABELS):
         path = folder / name
         if not path.is_file() or sha256(path) != info.files.get(name):
             raise EwsError(f"{path}: missing or damaged: not the file that {INFO} describes. Make it again: {HOW}.")
-        arrays.append(np.load(path, mmap_mode="r" if name == IMAGES else None, allow_pickle=False))
+        arrays.append(read_npy(path, mapped=name == IMAGES))
     images, labels = arrays
     check_extra(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(folder))
     return Extra(images=images, labels=labels, checksum=sha256(folder / INFO))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import write_npy
-from ews.core.documents import write_document
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256
 from ews.data.dataset import INFO, DatasetInfo, SourceInfo
@@ -149,7 +149,7 @@ def _write(
         out.mkdir(parents=True, exist_ok=True)
         (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
         info = describe({f"{name}.npy": write_npy(out / f"{name}.npy", array) for name, array in arrays.items()})
-        write_document(out / INFO, info)
+        write_sealed(out / INFO, info)
     except OSError as error:
         raise EwsError(
             f"{out}: cannot be written ({error.strerror}). Check the disk's room and the permissions."

@@ -18,9 +18,9 @@ from tqdm import tqdm
 from ews.core import finished
 from ews.core import partial as partial_work
 from ews.core.arrays import read_npy, writing
-from ews.core.documents import Document, read_document, write_document
+from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
-from ews.core.files import sha256, write_json
+from ews.core.files import sha256
 from ews.images.workers import run_all
 
 # What is done is noted this often: a break costs that much work, and each note a wait for the disk.
@@ -119,19 +119,19 @@ def write(
             record = {**about, "sha256": sha256(made)}
             if managed:
                 with finished.finishing(out, about, keep=True) as whole:
-                    write_json(whole / out.with_suffix(".json").name, record)
+                    write_sealed(whole / out.with_suffix(".json").name, record)
                     # Linked, not moved: if this process is killed here, nothing is lost.
                     finished.link(made, whole / out.name)
             else:
                 # The record first: with it and the old file, or none, nothing passes for whole.
-                write_json(out.with_suffix(".json"), record)
+                write_sealed(out.with_suffix(".json"), record)
                 made.replace(out)
 
 
 def _is_whole(out: Path, about: dict[str, Any]) -> bool:
     """Say whether the file is there, as its record says, and the record is of what is to be made."""
     try:
-        record = read_document(out.with_suffix(".json"), _Record, remedy=REMEDY)
+        record = read_sealed(out.with_suffix(".json"), _Record, remedy=REMEDY)
     except EwsError:
         return False
     return record.model_extra == about and out.is_file() and record.sha256 == sha256(out)
@@ -168,7 +168,7 @@ def _fits(path: Path, shape: tuple[int, ...]) -> bool:
 
 def _state(folder: Path) -> _State | None:
     try:
-        return read_document(folder / STATE, _State, remedy=REMEDY)
+        return read_sealed(folder / STATE, _State, remedy=REMEDY)
     except EwsError:
         return None
 
@@ -177,7 +177,7 @@ def _note(folder: Path, made: Path, identity: dict[str, Any], done: int) -> None
     """Write down that the first ``done`` pieces are done, once they are on the disk."""
     with made.open("r+b") as file:
         os.fsync(file.fileno())
-    write_document(folder / STATE, _State(identity=identity, done=done))
+    write_sealed(folder / STATE, _State(identity=identity, done=done))
 
 
 def _write_piece(

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from ews import models
 from ews.attacks.norms import spelled
 from ews.core import files
-from ews.core.documents import Document, read_document, write_document
+from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
 from ews.data.dataset import load as load_data
 from ews.methods.method_registry import METHODS
@@ -39,14 +39,14 @@ from ews.pipeline.study.cell import ArchitectureCell, Cell
 WEIGHTS = run_files.LAST
 MODEL = "model.json"
 INFO = "model_info.json"
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
 AGAIN = "Export it again with `ews export`."
 
 
 class Exported(Document):
     """The content of model.json: what is needed to build the network, and what it was trained as."""
 
-    format: Literal[2] = FORMAT
+    format: Literal[3] = FORMAT
     architecture: ArchitectureCell
     classes: list[str]
     mean: list[float]
@@ -76,7 +76,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", checked: boo
     if not isinstance(folder, str | Path):
         raise EwsError(f"load: {folder!r} is no path; give the folder that `ews export` wrote.")
     folder = Path(folder)
-    about = read_document(folder / MODEL, Exported, remedy=AGAIN)
+    about = read_sealed(folder / MODEL, Exported, remedy=AGAIN)
     path = folder / WEIGHTS
     if not path.is_file() or files.sha256(path) != about.sha256:
         raise EwsError(f"{path}: missing, damaged, or not the weights that {MODEL} names. {AGAIN}")
@@ -133,7 +133,7 @@ def export(
     files.write_json(
         out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
     )
-    write_document(
+    write_sealed(
         out / MODEL,
         Exported(
             architecture=finished.record.cell.architecture,

@@ -91,8 +91,9 @@ class Line(Row):
 
 def test_rows_are_read_as_their_type_says(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
-    path.write_text("name,count\na,3\nb,\n")
-    assert read_rows(path, Line, remedy="Again.") == (Line(name="a", count=3), Line(name="b"))
+    path.write_text("name,count\na,3\nb,\nc\x0bd,4\n")
+    read = read_rows(path, Line, remedy="Again.")
+    assert read == (Line(name="a", count=3), Line(name="b"), Line(name="c\x0bd", count=4))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,8 @@ def test_rows_are_read_as_their_type_says(tmp_path: Path) -> None:
         ("name,count\na,1\nb\n", "row 3 does not have the header's number of fields"),
         ("name,colour\na,red\n", "unknown columns colour; valid: name, count"),
         ("count\n3\n", "row 2: name: Field required"),
+        ("name,count,count\na,1,2\n", "a column stands twice in its header"),
+        ('name,count\n"a"b,1\n', "not a table"),
     ],
 )
 def test_rows_of_something_else_are_named(tmp_path: Path, text: str, message: str) -> None:

@@ -1,13 +1,14 @@
 """The contact sheet: the right picture in each place, from files or made now, in the same bytes each time."""
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.runs import reseal
 from PIL import Image
 
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.corruptions import BENCHMARK, EXTRA, NAMES, corrupt
@@ -37,7 +38,7 @@ def tile(picture: np.ndarray, row: int, column: int) -> np.ndarray:
 
 def change(record: Path, **values: object) -> None:
     """Change values of a JSON file."""
-    record.write_text(json.dumps({**json.loads(record.read_text()), **values}))
+    reseal(record, lambda content: content.update(values))
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_what_is_stored_is_what_is_drawn(dataset: Path, stored: Path, tmp_path: 
 def test_of_a_published_set_nothing_is_made_up(dataset: Path, stored: Path, tmp_path: Path) -> None:
     for name in ("fog", "spatter"):
         record = {"source": "official", "sha256": sha256(stored / f"{name}.npy")}
-        (stored / f"{name}.json").write_text(json.dumps(record))
+        write_sealed(stored / f"{name}.json", record)
     picture = sheet(tmp_path / "x.png", "--data", dataset, "--corrupted", stored)
     assert len(picture) == 3 * LINE + 2 * (SCALED + GAP)
     expected = np.load(stored / "fog.npy")[np.linspace(0, 59, 19).astype(int)[NAMES.index("fog")]]

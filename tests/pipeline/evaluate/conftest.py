@@ -12,7 +12,8 @@ from helpers.ruler import GREY, RULER
 from helpers.runs import a_cell, finish
 from safetensors.torch import save_file
 
-from ews.core.files import sha256, write_json
+from ews.core.documents import write_sealed
+from ews.core.files import sha256
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
 from ews.models.architecture_registry import ARCHITECTURES
@@ -83,7 +84,7 @@ def data(tmp_path: Path, labels: np.ndarray, wrong: list[int]) -> Path:
         "source": {},
         "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
     }
-    (folder / "dataset.json").write_text(json.dumps(info))
+    write_sealed(folder / "dataset.json", info)
     return folder
 
 
@@ -95,7 +96,7 @@ def corrupted(data: Path, labels: np.ndarray) -> Path:
     for name, step in (("fog", 2), ("snow", 1), ("frost", 0)):
         blocks = [grey(confuse(labels, range(step * severity))) for severity in range(1, 6)]
         np.save(folder / f"{name}.npy", np.concatenate(blocks))
-        write_json(folder / f"{name}.json", {"sha256": sha256(folder / f"{name}.npy"), "source": "a test"})
+        write_sealed(folder / f"{name}.json", {"sha256": sha256(folder / f"{name}.npy"), "source": "a test"})
     np.save(folder / "labels.npy", np.tile(labels, 5))
     return folder
 

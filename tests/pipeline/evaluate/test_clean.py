@@ -1,6 +1,5 @@
 """Clean error against a hand count, and what is refused."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +74,7 @@ def test_a_folder_without_a_record_is_refused(clean, run):
 
 def test_a_record_that_is_none_is_refused(clean, run):
     (run / "record.json").write_text('{"cell": {}}')
-    with pytest.raises(EwsError, match=r"record\.json: has no 'sha256'.*train this run again"):
+    with pytest.raises(EwsError, match=r"record\.json: has no 'checksum'.*train this run again"):
         clean()
 
 
@@ -104,10 +103,9 @@ def test_weights_of_another_network_are_refused(clean, run):
 
 
 def test_other_data_than_the_run_was_trained_on_is_refused(clean, data):
-    info = json.loads((data / "dataset.json").read_text())
     np.save(data / "train_labels.npy", np.array([3, 2, 1, 0]))
-    info["files"]["train_labels.npy"] = sha256(data / "train_labels.npy")
-    (data / "dataset.json").write_text(json.dumps(info))
+    changed = sha256(data / "train_labels.npy")
+    reseal(data / "dataset.json", lambda info: info["files"].update({"train_labels.npy": changed}))
     with pytest.raises(EwsError, match=r"was trained on data of checksum.*--data"):
         clean()
 

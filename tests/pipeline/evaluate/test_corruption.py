@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from helpers.runs import reseal
+from helpers.spoil import spoilt
 
 from ews.core.errors import EwsError
-from ews.core.files import read_json, write_json
+from ews.core.files import read_json
 from ews.data.dataset import load
 from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.corrupt.stored import read_record
+from ews.pipeline.evaluate.corruption.corruption import evaluate
 
 
 def test_rows_are_the_hand_count_in_the_order_asked_for(corruption):
@@ -137,7 +141,7 @@ def test_a_record_without_a_checksum_is_refused(corruption, corrupted, content):
 
 
 def change(path, **values):
-    write_json(path, read_json(path) | values)
+    reseal(path, lambda content: content.update(values))
 
 
 @pytest.mark.parametrize(
@@ -187,3 +191,22 @@ def test_a_folder_that_is_not_there_is_named(corruption, corrupted):
 def test_files_of_two_folders_are_refused(corruption, corrupted, tmp_path):
     with pytest.raises(EwsError, match="files of 2 folders"):
         corruption("fog", more=["--corrupted", str(corrupted / "fog.npy"), str(tmp_path / "fog.npy")])
+
+
+def test_every_field_of_a_set_s_record_is_vouched_for(data, corrupted):
+    path = corrupted / "fog.json"
+    reseal(path, lambda content: content.update(seed=0, profile="cifar", corruption="fog"))
+    images = load(data).info.files["test_images.npy"]
+    for what, content in spoilt(path):
+        path.write_bytes(content)
+        with pytest.raises(EwsError, match=r"fog\.json: .*snakemake --cores all corruptions"):
+            read_record(corrupted, "fog", images_sha256=images)
+            pytest.fail(what)
+
+
+@pytest.mark.parametrize("imagenet", [False, True])
+def test_the_result_says_whether_the_classes_are_imagenets(corruption, run, monkeypatch, imagenet):
+    if imagenet:
+        monkeypatch.setattr(f"{evaluate.__module__}.are_imagenets", lambda classes: len(classes) == 4)
+    corruption("fog")
+    assert read_json(run / "corruption.json")["result"]["imagenet"] is imagenet

@@ -14,8 +14,9 @@ from helpers.runs import a_cell, finish
 from helpers.science import build_network
 from safetensors.torch import save_file
 
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, sha256, write_json
+from ews.core.files import exclusive, sha256
 from ews.corruptions import corrupt
 from ews.corruptions import corrupted_batches as streams
 from ews.corruptions.corrupted_batches import batches
@@ -50,7 +51,7 @@ def data(tmp_path: Path) -> Path:
     counts = {"train": 4, "test": COUNT, "validation": 0, "image_size": 32}
     pixels = {"mean": [0.5] * 3, "std": [0.25] * 3, "source": {}, "classes": list("abcd"), "name": "noisy"}
     sums = {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays}
-    write_json(folder / "dataset.json", {**counts, **pixels, "files": sums})
+    write_sealed(folder / "dataset.json", {**counts, **pixels, "files": sums})
     return folder
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.runs import a_cell
+from helpers.runs import a_cell, reseal
 
 from ews.core.errors import EwsError
 from ews.core.files import sha256
@@ -38,10 +38,8 @@ def bigger(data, run, write_run):
         -40, 41, (len(images), 16, 16, 3)
     )
     np.save(data / "test_images.npy", np.clip(images, 0, 255).astype(np.uint8))
-    info = json.loads((data / "dataset.json").read_text())
-    info["image_size"] = 16
-    info["files"] |= {name: sha256(data / name) for name in ("train_images.npy", "test_images.npy")}
-    (data / "dataset.json").write_text(json.dumps(info))
+    changed = {name: sha256(data / name) for name in ("train_images.npy", "test_images.npy")}
+    reseal(data / "dataset.json", lambda info: info.update(image_size=16, files=info["files"] | changed))
     write_run(run, data, shifts={"model.safetensors": 0.3})
     return data
 
@@ -204,6 +202,7 @@ def test_what_was_measured_stands_beside(evaluate, run, bigger):
     evaluate("snow", seed=9)
     about = json.loads((run / "perturbation.json").read_text())
     assert about["run"] == FinishedRun.open(run).identity and about["data"] == load(bigger).checksum
+    assert about["result"]["imagenet"] is False
     assert about["options"] == {"test_images": None, "names": ["snow"], "seed": 9, "profile": "cifar"}
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from helpers.ruler import GREY
 
+from ews.core.documents import SEAL, write_sealed
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.corruptions import EXTRA, corrupt
@@ -44,7 +45,7 @@ def data(tmp_path: Path) -> Path:
         **{"validation": len(VALIDATION), "mean": [0.5] * 3, "std": [0.25] * 3, "source": {}},
         "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
     }
-    (folder / "dataset.json").write_text(json.dumps(info))
+    write_sealed(folder / "dataset.json", info)
     return folder
 
 
@@ -100,9 +101,10 @@ def test_none_of_the_benchmark_s_corruptions_can_be_asked_for(run, data):
 def test_a_dataset_without_validation_images_is_named(run, data):
     np.save(data / "validation.npy", np.array([], dtype=np.int64))
     info = json.loads((data / "dataset.json").read_text())
+    info.pop(SEAL)
     info["validation"] = 0
     info["files"]["validation.npy"] = sha256(data / "validation.npy")
-    (data / "dataset.json").write_text(json.dumps(info))
+    write_sealed(data / "dataset.json", info)
     from helpers.runs import a_cell, finish
 
     architecture = {"name": "ruler", "parameters": {"network": "ruler"}, "dynamic": None}

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from helpers.runs import RECIPE, a_cell, a_record, method, write_csv
 
-from ews.core.documents import SEAL, seal_of
+from ews.core.documents import SEAL, seal_of, write_sealed
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.methods.method_registry import METHODS
@@ -61,7 +61,7 @@ class Tree:
     def rewrite(self) -> None:
         """Write the manifest again after a change."""
         self.study.parent.mkdir(parents=True, exist_ok=True)
-        self.study.write_text(json.dumps(self.manifest))
+        write_sealed(self.study, self.manifest)
 
     def evaluations(self, *kinds: str) -> None:
         """Ask for these evaluations alone, of those that were asked for."""
@@ -278,7 +278,10 @@ def _run(folder: Path, plan: Plan, entry: Content, rank: int) -> None:
         for place, name in enumerate(plan.corruptions)
         for severity in range(1, 6)
     ]
-    _json(folder / "corruption.json", {"result": {"rows": rows, "corruptions": {}}})
+    _json(
+        folder / "corruption.json",
+        {"result": {"imagenet": plan.profile == "imagenet", "rows": rows, "corruptions": {}}},
+    )
     epochs = [
         {
             "epoch": epoch + 1,

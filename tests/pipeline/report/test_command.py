@@ -27,9 +27,9 @@ def test_three_steps_write_every_file(tree: Tree) -> None:
     _run("table", *measured)
     _run("figures", *measured, "--runs", tree.runs)
     assert {path.name for path in tree.out.iterdir()} == {
-        "study.json", "measurements.csv", "records.json", "metrics.json", "caption.txt", "table.csv", "table.md",
-        "table.tex", "table.html", "training.svg", "corruption.svg", "severity.svg", "sweep.svg", "cost.svg",
-        "controller.svg", "kept.svg",
+        "study.json", "measurements.csv", "SHA256SUMS", "records.json", "metrics.json", "caption.txt", "table.csv",
+        "table.md", "table.tex", "table.html", "training.svg", "corruption.svg", "severity.svg", "sweep.svg",
+        "cost.svg", "controller.svg", "kept.svg",
     }  # fmt: skip
 
 

@@ -174,7 +174,7 @@ def test_severities_are_means_over_the_corruptions(grow: Grow) -> None:
         for name, base in (("fog", 10), ("snow", 20))
         for s in range(1, 6)
     ]
-    tree.write(0, "corruption", {"rows": rows, "corruptions": {}})
+    tree.write(0, "corruption", {"imagenet": False, "rows": rows, "corruptions": {}})
     study = _study(tree)
     points = training_logs.severities(study, study.results.labels[0], ("fog", "snow"))
     assert points == {s: [15.0 + s] for s in range(1, 6)}
@@ -187,7 +187,7 @@ def test_no_panel_is_cut_to_the_errors_of_the_first(grow: Grow, draw: Callable[[
         rows = [
             {"corruption": name, "severity": s, "error": lift + s, "n": 100} for name in BENCHMARK for s in range(1, 6)
         ]
-        tree.write(place, "corruption", {"rows": rows, "corruptions": {}})
+        tree.write(place, "corruption", {"imagenet": False, "rows": rows, "corruptions": {}})
     first, second = draw(_study(tree)).axes
     highest = max(np.max(line.get_ydata()) for line in second.lines if len(line.get_ydata()) > 2)
     assert highest > 90

@@ -53,7 +53,7 @@ def keep(tree: Any, place: int, clean: np.ndarray, corrupted: np.ndarray) -> Non
         for number, name in enumerate(BENCHMARK)
         for severity in range(5)
     ]
-    tree.write(place, "corruption", {"rows": rows, "corruptions": {}})
+    tree.write(place, "corruption", {"imagenet": False, "rows": rows, "corruptions": {}})
 
 
 def compared(tree: Any) -> dict[str, paired_images.Difference]:

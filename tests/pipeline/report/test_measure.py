@@ -52,7 +52,11 @@ def test_every_metric_of_a_cell(grow: Grow) -> None:
     tree = grow(**SMALL)
     clean = {"last": {"error": 7.5, "correct": 925, "n": 1000}, "best": {"error": 7.0, "correct": 930, "n": 1000}}
     tree.write(3, "clean", clean)
-    tree.write(3, "corruption", {"rows": rows(lambda place, severity: place + 2.0 * severity), "corruptions": {}})
+    tree.write(
+        3,
+        "corruption",
+        {"imagenet": False, "rows": rows(lambda place, severity: place + 2.0 * severity), "corruptions": {}},
+    )
     (tree.folder(3) / "epochs.csv").write_text(f"{EPOCHS}1,0.1,1.0,0.5,0.25,a\n2,0.1,0.5,0.125,0.0625,b\n")
     tree.seal()
     own = _values(_measure(tree)[1], "ews", 1)
@@ -129,8 +133,10 @@ def test_normalised_errors_are_of_the_fifteen() -> None:
     """On ImageNet's constants the mCE takes the place of the plain mean of the 15, not of that of all."""
     scoring = EVALUATIONS["corruption"].scoring()
     options = CorruptionOptions(names=(*BENCHMARK, "saturate"), seed=0, profile="imagenet")
-    assert tuple(scoring.headline(options)) == ("mCE", "error on 16 corruptions")
+    plain = scoring.headline(options)
+    assert [scoring.divided.get(name, name) for name in plain] == ["mCE", "error on 16 corruptions"]
     findings = CorruptionFindings(
+        imagenet=True,
         rows=tuple(
             CorruptionError(corruption=name, severity=severity, error=40.0 if name == "saturate" else 20.0, n=10)
             for name in options.names
@@ -222,16 +228,20 @@ def _epochs(text: str) -> Callable[[Tree], object]:
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("clean.json", lambda tree: (tree.folder(2) / "clean.json").unlink(), "no such file. Delete it and evaluate"),
+        ("clean.json", lambda tree: (tree.folder(2) / "clean.json").unlink(), "no such file. To measure again, delete"),
         ("clean.json", lambda tree: (tree.folder(2) / "clean.json").write_text("{"), "not valid JSON"),
-        ("clean.json", lambda tree: (tree.folder(2) / "clean.json").write_text("[]"), "has no 'sha256'"),
+        ("clean.json", lambda tree: (tree.folder(2) / "clean.json").write_text("[]"), "has no 'checksum'"),
         ("clean.json", _spoiled(error=101.0), r"result.last.error: .*less than or equal to 100"),
         ("clean.json", _spoiled(error="1"), r"result.last.error: .*valid number"),
         ("clean.json", _spoiled(n=0), r"result.last.n: .*greater than or equal to 1"),
         ("clean.json", lambda tree: tree.write(2, "clean", {"best": None}), "result.last: Field required"),
-        ("corruption.json", lambda tree: (tree.folder(2) / "corruption.json").unlink(), "no such file. Delete it and"),
+        (
+            "corruption.json",
+            lambda tree: (tree.folder(2) / "corruption.json").unlink(),
+            "no such file. To measure again, delete",
+        ),
         ("epochs.csv", lambda tree: (tree.folder(2) / "epochs.csv").unlink(), "missing, though record.json names it"),
-        ("epochs.csv", _epochs(EPOCHS), "holds no epoch. Delete it and train"),
+        ("epochs.csv", _epochs(EPOCHS), "holds no epoch. To train this run again, delete"),
         ("epochs.csv", _epochs(f"{EPOCHS}1,0.1,1,inf,0.1,a\n"), r"row 2: train_error: .*finite number, not 'inf'"),
         ("epochs.csv", _epochs(f"{EPOCHS}1,0.1,1,12.5,0.1,a\n"), "row 2: train_error: .*less than or equal to 1"),
         ("epochs.csv", _epochs(f"{EPOCHS}1,0.1,1\n"), "number of fields"),

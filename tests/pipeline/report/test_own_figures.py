@@ -12,6 +12,7 @@ from helpers.runs import described, mimicked
 from helpers.workflow import ROOT
 from matplotlib.figure import Figure
 
+from ews.core import sums
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
@@ -203,6 +204,8 @@ def test_a_figure_is_drawn_on_demand_alone(grown: Tree, tmp_path: Path) -> None:
     study = study_rows.load(grown.study)
     found, _ = measure(study, inputs=Inputs(grown.runs), reported=reported.load())
     measurements.write(grown.out / "measurements.csv", found)
+    vouched = [grown.study, grown.out / "measurements.csv"]
+    sums.write(grown.out, vouched)
     common = ["--study", str(grown.study), "--runs", str(grown.runs)]
     common += ["--measurements", str(grown.out / "measurements.csv")]
     for kind in figures.OF_EVALUATIONS:
@@ -211,6 +214,7 @@ def test_a_figure_is_drawn_on_demand_alone(grown: Tree, tmp_path: Path) -> None:
     main(["figures", *common, "--out-dir", str(tmp_path / "usual")])
     assert not {"mimicry.svg", "filters.svg"} & {path.name for path in (tmp_path / "usual").iterdir()}
     grown.evaluations("clean", "corruption")
+    sums.write(grown.out, vouched)
     with pytest.raises(EwsError, match=r"study 'made_up' does not ask for the evaluation 'mimicry'"):
         main(["figures", *common, "--out-dir", str(tmp_path / "none"), "--evaluation", "mimicry"])
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -35,6 +36,7 @@ def study(grow: Callable[..., "Tree"]) -> Callable[..., "Tree"]:  # noqa: F821
         dataset: str = "digits",
         names: tuple[str, ...] = PERTURBATIONS,
         imagenet: bool = False,
+        classes: bool = True,
         architecture="resnet8",
     ):
         profile = "imagenet" if imagenet else "cifar"
@@ -43,6 +45,9 @@ def study(grow: Callable[..., "Tree"]) -> Callable[..., "Tree"]:  # noqa: F821
         for place, entry in enumerate(tree.entries):
             level = 1 + entry["cell"]["seed"] + 10 * (entry["label"]["method"] == "vanilla")
             flips(tree, place, names, level=level)
+            if not classes:
+                for name in ("corruption.json", "perturbation.json"):
+                    tree.change(place, name, lambda content: content["result"].update(imagenet=False))
         return tree
 
     return make
@@ -53,7 +58,8 @@ def flips(tree: "Tree", place: int, names: tuple[str, ...], *, level: float) -> 
         {"perturbation": name, "frames": 31, "compared": "previous", "flip_probability": level + number, "n": 1000}
         for number, name in enumerate(names)
     ]
-    tree.write(place, "perturbation", {"rows": rows})
+    imagenet = tree.entries[place]["corrupted"]["profile"] == "imagenet"
+    tree.write(place, "perturbation", {"imagenet": imagenet, "rows": rows})
 
 
 def measured(tree) -> Numbers:
@@ -114,6 +120,28 @@ def test_the_table_of_imagenet_has_the_papers_metrics_and_says_by_what_they_are_
     assert "Flip rate, in percent of AlexNet's flip probability, per perturbation" in texts["table.md"]
     header = texts["table.csv"].splitlines()[0].split(",")
     assert {"mCE", "mFR", "corruption error", "mFP", "flip rate: snow"} <= set(header)
+
+
+def test_with_imagenets_constants_and_other_classes_nothing_is_divided_by_alexnets(study) -> None:
+    """Own classes at 224 pixels: the plain means, in numbers, table, caption and figures."""
+    tree = study(dataset="mine", imagenet=True, classes=False)
+    numbers = measured(tree)
+    assert numbers["vanilla", 0, "mFP"].value == pytest.approx(11 + 4.5)
+    assert not {"mFR", "mCE", "flip rate: scale"} & {metric for _, _, metric in numbers}
+    texts = written(tree)
+    assert "corruption error (%)" in texts["table.md"] and "mFP (%)" in texts["table.md"]
+    assert "Corruption error: plain mean, not normalised by another network's errors" in texts["caption.txt"]
+    for text in texts.values():
+        assert not re.search("mCE|AlexNet|flip rate|Table 2 of the paper", text)
+    plan, nothing = study_rows.load(tree.study), reported.Reported(numbers={}, settings={})
+    found, _ = measure(plan, inputs=Inputs(tree.runs), reported=reported.load())
+    assert table_data.build(plan, found, nothing).headline == ["clean error", "corruption error", "mFP"]
+
+
+def test_one_row_without_alexnets_numbers_leaves_all_with_the_plain_means(study) -> None:
+    tree = study(dataset="imagenet", imagenet=True)
+    tree.change(0, "corruption.json", lambda content: content["result"].update(imagenet=False))
+    assert "corruption error (%)" in written(tree)["table.md"]
 
 
 def test_the_papers_numbers_stand_beside_with_their_footnotes(study) -> None:

@@ -1,7 +1,6 @@
 """Numbers that others published, below the tables of the studies that they fit; and what captions say of recipes."""
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError
 from ews.pipeline.report import measure, published, reported, study_rows, sweeps, table, training_captions
 from ews.pipeline.report.inputs import Inputs
@@ -183,7 +183,7 @@ def test_variants_are_explained_and_are_no_sweep(grow: Grow) -> None:
     assert training_captions.variants(study_rows.load(tree.study)) == ""
     manifest = _with_variants(grow, values, names)
     assert training_captions.variants(manifest) == (
-        "Variants: narrow: ews.width=0.5, ews.weight=2.0; wide: ews.width=0.9, ews.weight=1.0."
+        "Variants: narrow: ews.weight=2.0, ews.width=0.5; wide: ews.weight=1.0, ews.width=0.9."
     )
     assert training_captions.changed(manifest) == ""
     found = sweeps.find(manifest)
@@ -201,7 +201,7 @@ def _planned(folder: Path, **keys: Any) -> study_rows.Manifest:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["studies"]["mine"] = {"dataset": "digits", "seed": 0, "evaluations": ["clean"], **keys}
     path = folder / "study.json"
-    path.write_text(json.dumps(manifest(validate(raw), "mine").model_dump(mode="json")))
+    write_sealed(path, manifest(validate(raw), "mine"))
     return study_rows.load(path)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.runs import adversarial_result, attacked_weights, described, mimicked
 
+from ews.core.documents import SEAL
 from ews.core.errors import EwsError
 from ews.pipeline.artifacts import run as artifacts
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
@@ -22,7 +23,7 @@ AGAIN = {"error": 0.0, "changed": 0, "distance": 0.0, "lowest": 0.0, "highest": 
 THREAT = {"epsilon": 0.1, "step_size": 0.02, "steps": 20, "restarts": 1, "batch_size": 250}
 HARDWARE = {"device": "cpu", "cpu": "Made-up CPU", "gpu": None, "threads": 2}
 FILES = ("record.json", "epochs.csv", "controller.csv", "kept.csv", *(f"{kind}.json" for kind in EVALUATIONS))
-OTHER = {"record.json": "train", "epochs.csv": "train", "controller.csv": "train", "kept.csv": "train"}
+OTHER = dict.fromkeys(("record.json", "epochs.csv", "controller.csv", "kept.csv"), "train this run")
 
 
 @pytest.fixture
@@ -34,10 +35,12 @@ def whole(grow: Callable[..., Tree]) -> Tree:
     tree.ask("adaptive", THREAT | {"weights": [1.0]})
     made = {"names": ["snow"], "seed": 0, "profile": "cifar"}
     tree.ask("mimicry", made | {"severity": 3, "images": 200, "steps": 20})
+    held_out = {"images": None, "names": ["spatter"], "seed": 0, "profile": "cifar"}
+    tree.ask("validation", held_out)
     tree.ask("filters", {"bins": 4, "reach": 2.0, "near_zero": 0.1})
     for place in range(2):
         flips = {"perturbation": "snow", "frames": 31, "compared": "previous", "flip_probability": 21.5, "n": 1000}
-        tree.write(place, "perturbation", {"rows": [flips]})
+        tree.write(place, "perturbation", {"imagenet": False, "rows": [flips]})
         attacked = attacked_weights(clean=20.0, pgd=50.0, autoattack=54.5, first=52.0, n=1000, chosen=1000, fooled=320)
         tree.write(place, "adversarial", adversarial_result(attacked))
         error, share = {"error": 20.0, "n": 1000}, {"percent": 7.5, "n": 1000}
@@ -48,6 +51,8 @@ def whole(grow: Callable[..., Tree]) -> Tree:
         tree.write(place, "adaptive", {"last": last, "best": None, "seed": 0, "hardware": HARDWARE, "versions": {}})
         rows = [mimicked("snow", 41.5)]
         tree.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
+        errors = [{"corruption": "spatter", "error": 31.5}]
+        tree.write(place, "validation", {"clean": 20.0, "corrupted": 31.5, "rows": errors, "n": 144})
         tree.write(place, "filters", {"last": [described("stem", 40.5, 0)], "best": None})
     return tree
 
@@ -66,11 +71,11 @@ def figures(tree: Tree) -> None:
 def flip(path: Path) -> None:
     """Change the last digit of the file that is not one of its own checksum."""
     text = path.read_text()
-    rest = text if path.suffix == ".csv" else json.dumps({**json.loads(text), "sha256": ""})
+    rest = text if path.suffix == ".csv" else json.dumps({**json.loads(text), SEAL: ""})
     place = max(found.start() for found in re.finditer(r"(?<=[.,])\d", rest))
     changed = rest[:place] + str((int(rest[place]) + 1) % 10) + rest[place + 1 :]
     if path.suffix != ".csv":
-        changed = json.dumps({**json.loads(changed), "sha256": json.loads(text)["sha256"]})
+        changed = json.dumps({**json.loads(changed), SEAL: json.loads(text)[SEAL]})
     assert changed != text
     path.write_text(changed)
 
@@ -95,7 +100,7 @@ def test_a_changed_digit_of_a_run_is_refused(whole: Tree, name: str) -> None:
         with pytest.raises(EwsError) as refused:
             command(whole)
         assert str(whole.folder(1) / name) in str(refused.value) and "\n" not in str(refused.value)
-        assert f"{OTHER.get(name, 'evaluate')} this run again" in str(refused.value)
+        assert f"To {OTHER.get(name, 'measure')} again, delete" in str(refused.value)
 
 
 def test_a_changed_byte_of_predictions_is_refused(whole: Tree) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ews.core.documents import read_document, write_document
+from ews.core.documents import read_sealed, write_sealed
 from ews.core.errors import EwsError
 from ews.methods.adversarial_objective_spec import AdversarialParameters
 from ews.methods.awp.awp_spec import AwpParameters
@@ -435,8 +435,8 @@ def test_a_manifest_names_every_cell(params: Params) -> None:
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path, params: Params) -> None:
     content = manifest(params, "comparison_adversarial_digits")
-    write_document(tmp_path / "study.json", content)
-    assert read_document(tmp_path / "study.json", Manifest, remedy="") == content
+    write_sealed(tmp_path / "study.json", content)
+    assert read_sealed(tmp_path / "study.json", Manifest, remedy="") == content
 
 
 def test_awnet_is_a_network_with_a_router_and_two_teachers(with_study: AddStudy) -> None:

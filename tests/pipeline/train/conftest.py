@@ -12,6 +12,7 @@ import torch
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.augment.augmentation_specs import Crop
+from ews.core.documents import SEAL, write_sealed
 from ews.core.files import sha256
 from ews.data.dataset import Dataset, load
 from ews.methods.method_registry import METHODS
@@ -169,7 +170,7 @@ def write_dataset(folder: Path, *, train: int, validation: int) -> Path:
         "source": {},
         "files": {f"{name}.npy": sha256(folder / f"{name}.npy") for name in arrays},
     }
-    (folder / "dataset.json").write_text(json.dumps(info))
+    write_sealed(folder / "dataset.json", info)
     write_extra(folder)
     return folder
 
@@ -189,7 +190,7 @@ def write_extra(dataset: Path, *, count: int = 7) -> None:
         "source": {"file": "blobs.npz", "sha256": "0" * 64},
         "files": sums,
     }
-    (folder / "extra.json").write_text(json.dumps(about))
+    write_sealed(folder / "extra.json", about)
 
 
 @pytest.fixture(scope="session")
@@ -251,7 +252,7 @@ def digests() -> Callable[[Path], dict[str, Any]]:
         record = json.loads((out / "record.json").read_text())
         for cost in ("wall_clock_seconds", "epoch_seconds", "peak_memory_bytes"):
             del record[cost]
-        del record["counts"]["starts"], record["files"]["timing.csv"], record["sha256"]
+        del record["counts"]["starts"], record["files"]["timing.csv"], record[SEAL]
         return found | {"record": record}
 
     return read

@@ -11,6 +11,7 @@ from helpers import accelerator_jobs as jobs
 from helpers.accelerator import on_accelerator
 from helpers.methods import alone
 
+from ews.core.documents import SEAL
 from ews.pipeline.evaluate.evaluate_command import main as measure
 from ews.pipeline.study.cell import Cell
 
@@ -105,7 +106,7 @@ def test_evaluated_there(
                 on_accelerator(jobs.evaluate, words)
             result = json.loads((out / f"{kind}.json").read_text())
             arrays = dict(np.load(out / f"{kind}.npz", allow_pickle=False))
-            for name in ("files", "sha256"):
+            for name in ("files", SEAL):
                 result.pop(name)
             result["result"].pop("hardware", None)
             found.append((result, {name: array.tolist() for name, array in arrays.items()}))

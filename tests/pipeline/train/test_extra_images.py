@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers.runs import reseal
 
 from ews.augment.augmentation_specs import Crop
 from ews.core.errors import EwsError
@@ -256,7 +257,7 @@ def test_a_state_of_other_extra_images_is_not_continued(
         train(make_cell("rst"), tmp_path, dataset=dataset)
     monkeypatch.undo()
     info = dataset.folder.with_name("blobs-extra") / "extra.json"
-    info.write_text(json.dumps({**json.loads(info.read_text()), "source": {"file": "other.npz", "sha256": "1" * 64}}))
+    reseal(info, lambda content: content.update(source={"file": "other.npz", "sha256": "1" * 64}))
     out = train(make_cell("rst"), tmp_path, dataset=dataset)
     assert "other extra images" in capsys.readouterr().err
     record = json.loads((out / "record.json").read_text())

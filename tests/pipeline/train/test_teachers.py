@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ews.core.console import finished
-from ews.core.documents import seal_of
+from ews.core.documents import SEAL, seal_of
 from ews.core.files import sha256
 from ews.data.dataset import Dataset
 from ews.models.architecture_registry import ARCHITECTURES
@@ -130,9 +130,9 @@ def edit(teacher: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     """Change a record and seal it again, as if another run had written it."""
     path = teacher / "record.json"
     record = json.loads(path.read_text())
-    del record["sha256"]
+    del record[SEAL]
     change(record)
-    path.write_text(json.dumps({**record, "sha256": seal_of(record)}))
+    path.write_text(json.dumps({**record, SEAL: seal_of(record)}))
 
 
 def recorded(run: Path) -> Cell:

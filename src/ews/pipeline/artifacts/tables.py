@@ -101,11 +101,21 @@ def read_rows(path: Path, kind: type[R], *, remedy: str) -> tuple[R, ...]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise EwsError(f"{path}: no such file. {remedy}") from None
-    except UnicodeDecodeError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise EwsError(f"{path}: not a text file ({error}). {remedy}") from None
+    try:
+        return _parsed(path, text, kind, remedy)
+    except csv.Error as error:
+        raise EwsError(f"{path}: not a table ({error}). {remedy}") from None
+
+
+def _parsed(path: Path, text: str, kind: type[R], remedy: str) -> tuple[R, ...]:
     found = []
-    reader = csv.DictReader(text.splitlines())
-    columns = [name for name in reader.fieldnames or () if name not in kind.model_fields]
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    names = reader.fieldnames or ()
+    if len(set(names)) < len(names):
+        raise EwsError(f"{path}: a column stands twice in its header. {remedy}")
+    columns = [name for name in names if name not in kind.model_fields]
     if columns and kind.model_config.get("extra") == "forbid":
         raise EwsError(f"{path}: unknown columns {', '.join(columns)}; valid: {', '.join(kind.model_fields)}. {remedy}")
     for number, fields in enumerate(reader, start=2):

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from ews.core import finished
 from ews.core.arrays import check_output, of_dataset, write_npy
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError, unknown
-from ews.core.files import sha256, write_json
+from ews.core.files import sha256
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.core.partial import partial
 from ews.corruptions import NAMES
@@ -92,10 +93,10 @@ def extract(
         if managed:
             with finished.finishing(out, identity, keep=True) as folder:
                 record["sha256"] = write_npy(folder / out.name, array)
-                write_json(folder / about.name, record)
+                write_sealed(folder / about.name, record)
         else:
             record["sha256"] = write_npy(out, array)
-            write_json(about, record)
+            write_sealed(about, record)
     return record
 
 

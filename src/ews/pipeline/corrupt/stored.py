@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ConfigDict
 
 from ews.core import files
-from ews.core.documents import Document, read_document
+from ews.core.documents import Document, read_sealed
 from ews.core.errors import EwsError
 
 BUILD = "`snakemake --cores all corruptions` makes it."
@@ -62,7 +62,7 @@ def read_record(
     path = folder / f"{name}.json"
     if not path.is_file():
         raise EwsError(f"{path}: missing, so that {name}.npy cannot be checked. Delete {name}.npy. {BUILD}")
-    record = read_document(path, SetRecord, remedy=f"Delete it and {name}.npy. {BUILD}")
+    record = read_sealed(path, SetRecord, remedy=f"Delete it and {name}.npy. {BUILD}")
     asked = {"corruption": name, "images_sha256": images_sha256, "seed": seed, "profile": profile}
     for key, value in asked.items():
         found = getattr(record, key)

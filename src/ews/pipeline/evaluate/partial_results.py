@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from ews.core import machine
+from ews.core.arrays import read_npz
+from ews.core.errors import EwsError
 from ews.pipeline.artifacts.evaluation import write_arrays
 from ews.pipeline.evaluate.predict import Predictions
 from ews.pipeline.evaluate.subject import Subject
@@ -24,10 +26,9 @@ def put(folder: Path, name: str, arrays: Mapping[str, np.ndarray], *, identity: 
 def get(folder: Path, name: str, *, identity: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
     """Return a part's arrays; None where there are none, or damaged ones, or they depend on something else."""
     try:
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except Exception:
-        return None  # none there, or damaged: what a flipped bit in an archive raises depends on where it is
+        arrays = read_npz(folder / f"{name}.npz")
+    except EwsError:
+        return None
     of = arrays.pop(IDENTITY, np.array(""))
     return arrays if str(of) == _text(identity) else None
 

@@ -1,7 +1,7 @@
 """From an evaluation's findings to the numbers of tables: what each kind says of its metrics, as pure functions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Generic, TypeVar
 
@@ -50,6 +50,8 @@ class Scoring(Generic[O, F]):
     Attributes:
         scores: every metric of the findings, in the order of the measurements.
         headline: the metrics of the main table, for options that all rows have.
+        divided: by metric of :attr:`headline` or :attr:`singles` the one that takes its place where every row has that:
+            the same divided by another network's published number.
         singles: metrics of single corruptions and the like, for tables of their own; they stay out of metrics.json.
         further: beginnings of metrics that stand in the table of further metrics, in its order.
         explain: sentences that say what the metrics of :attr:`further` are: (options, images by metric as text, e.g.
@@ -65,6 +67,7 @@ class Scoring(Generic[O, F]):
 
     scores: Callable[[F, O], Mapping[str, Score]]
     headline: Callable[[O], Sequence[str]]
+    divided: Mapping[str, str] = field(default_factory=dict)
     singles: Callable[[O], Sequence[str]] = lambda _: ()
     further: Sequence[str] = ()
     explain: Callable[[O, Mapping[str, str]], Sequence[str]] = lambda _, counts: ()

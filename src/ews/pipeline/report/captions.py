@@ -85,7 +85,8 @@ def _definitions(results: Results) -> list[str]:
         metric = name.removesuffix(SELECTED)
         for kind, options in results.options.items():
             scoring = EVALUATIONS[kind].scoring()
-            if metric in scoring.headline(options):
+            plain = scoring.headline(options)
+            if metric in plain or metric in [scoring.divided.get(one) for one in plain]:
                 numbers = " or ".join(f"{n:,}" for n in images)
                 subset = " (a stratified subset)" if options.test_images else ""
                 sentences.append(scoring.define(metric, options, f"{numbers} test images{subset}".strip()))

@@ -4,11 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core import sums
 from ews.core.finished import MANAGED, let_go
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.report import reported, study_rows
 from ews.pipeline.report.inputs import Inputs
+
+REMAKE = "Make the numbers again with `ews report measure ...`, or let snakemake do it."
 
 
 def main(argv: Sequence[str]) -> None:
@@ -48,8 +51,11 @@ def main(argv: Sequence[str]) -> None:
         measure.save(
             study, found, measured_runs, out=arguments.out, records=arguments.records, metrics=arguments.metrics
         )
+        written = [arguments.study, arguments.out, arguments.records, arguments.metrics]
         if arguments.images:
             paired_images.write(arguments.images, differences)
+            written.append(arguments.images)
+        sums.write(arguments.out.parent, written)
         if arguments.managed:
             # That the workflow begins this step says that it has seen the ends of those before.
             for entry in study.entries:
@@ -58,8 +64,9 @@ def main(argv: Sequence[str]) -> None:
     elif arguments.command == "table":
         from ews.pipeline.report import measurements, paired_images, table
 
-        measured = measurements.read(arguments.measurements, study)
         path = arguments.records or arguments.measurements.with_name("records.json")
+        _vouched(arguments, path, *([arguments.images] if arguments.images else []))
+        measured = measurements.read(arguments.measurements, study)
         records = table.read_records(path, study)
         differences = paired_images.read(arguments.images, study) if arguments.images else []
         texts = table.tables(
@@ -69,6 +76,7 @@ def main(argv: Sequence[str]) -> None:
     else:
         from ews.pipeline.report import figures, measurements
 
+        _vouched(arguments)
         measured = measurements.read(arguments.measurements, study)
         figures.save(
             study,
@@ -78,6 +86,12 @@ def main(argv: Sequence[str]) -> None:
             suffix=arguments.format,
             only=arguments.evaluation,
         )
+
+
+def _vouched(arguments: argparse.Namespace, *others: Path) -> None:
+    """Hold the files that ``ews report measure`` wrote, and the manifest that it read, to their checksums."""
+    measured: Path = arguments.measurements
+    sums.verify(measured.parent, [arguments.study, measured, *others], remedy=REMAKE)
 
 
 def _add(parser: argparse.ArgumentParser, *names: str) -> None:

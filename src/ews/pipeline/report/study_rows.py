@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
-from ews.core.documents import read_document
+from ews.core.documents import read_sealed
 from ews.pipeline.evaluate.evaluation_specs import Options
 from ews.pipeline.report.reported import Trained
 from ews.pipeline.study import manifest as study
@@ -145,4 +145,4 @@ def load(path: Path | str) -> Manifest:
     Raises:
         EwsError: missing, of another content, or two cells have the same label and seed; a line per key that is wrong.
     """
-    return read_document(path, Manifest, remedy=REMAKE)
+    return read_sealed(path, Manifest, remedy=REMAKE)

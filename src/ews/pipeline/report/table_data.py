@@ -1,6 +1,6 @@
 """What a table says, before any layout: per row and metric the mean, the spread, the comparison and the best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ews.core.errors import EwsError
@@ -105,14 +105,10 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
     singles, asked = {}, {}
     for kind in manifest.evaluations:
         scoring = EVALUATIONS[kind].scoring()
-        # Of data sets with other constants than ImageNet's no row is normalised: then all stand with the plain mean.
-        options = manifest.options(kind)
-        fitting = [
-            one for one in options if all(name in row for name in scoring.headline(one) for row in by_row.values())
-        ]
-        asked[kind] = (fitting or options)[0]
-        main += scoring.headline(asked[kind])
-        if own := list(scoring.singles(asked[kind])):
+        asked[kind] = manifest.options(kind)[0]
+        # Where a row has no number that is divided by another network's, all stand with the plain one.
+        main += _shown(scoring.headline(asked[kind]), scoring.divided, by_row.values())
+        if own := _shown(scoring.singles(asked[kind]), scoring.divided, by_row.values()):
             singles[kind] = own
     for label, row in by_row.items():
         for metric in main:
@@ -135,6 +131,14 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
         for label, row in by_row.items()
     }
     return Results(list(by_row), values, main, singles, asked, baselines, last)
+
+
+def _shown(
+    metrics: Iterable[str], divided: Mapping[str, str], rows: Collection[Mapping[str, list[Measurement]]]
+) -> list[str]:
+    """Return the metrics, each replaced by its divided one if all rows have all of these."""
+    found = [divided.get(name, name) for name in metrics]
+    return found if all(name in row for name in found for row in rows) else list(metrics)
 
 
 def _others(

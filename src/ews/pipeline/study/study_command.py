@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ews.core.documents import write_document
+from ews.core.documents import write_sealed
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
 from ews.data.sources import read_manifest
@@ -80,7 +80,7 @@ def _answer(arguments: argparse.Namespace, params: Params) -> None:
                 "the settings are not what the workflow planned with: a file of them changed since, or other "
                 "--configfile or --config were given. Run snakemake again."
             )
-        write_document(arguments.out, content)
+        write_sealed(arguments.out, content)
     else:
         planned = all_cells(params)
         found = trainings(planned.values()) | {results: entry.cell for results, entry in planned.items()}

@@ -6,6 +6,7 @@ from contextlib import closing
 import numpy as np
 
 from ews.core.errors import EwsError
+from ews.data.imagenet import are_imagenets
 from ews.pipeline.artifacts.run_files import LAST
 from ews.pipeline.evaluate import partial_results
 from ews.pipeline.evaluate.corruption.corrupted_images import Images, Made, Stored
@@ -77,7 +78,11 @@ def evaluate(subject: Subject, options: CorruptionOptions, making: Making) -> Ev
                 print(f"{name}: {mean:.2f} % error (mean over severities)", file=sys.stderr, flush=True)
     shape = (len(names), len(SEVERITIES), len(labels))
     return Evaluation(
-        CorruptionFindings(rows=tuple(rows), corruptions={name: images.about(name) for name in names}),
+        CorruptionFindings(
+            imagenet=are_imagenets(subject.dataset.classes),
+            rows=tuple(rows),
+            corruptions={name: images.about(name) for name in names},
+        ),
         arrays={
             "prediction": np.array(predictions).reshape(shape),
             "confidence": np.array(confidences).reshape(shape),

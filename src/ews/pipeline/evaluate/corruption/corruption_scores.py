@@ -11,7 +11,7 @@ from ews.pipeline.evaluate.scores import Arrays, Score, Scoring, Wrong, listing,
 
 CORRUPTION = "corruption error"
 PER_CORRUPTION = "error: "
-# Normalised by AlexNet's published numbers, and so for data sets with the constants of ImageNet alone.
+# Divided by AlexNet's published errors, and so of ImageNet's own classes alone, with the constants of ImageNet-C.
 MCE = "mCE"
 
 # The 15 corruptions that "corruption error" is defined over (Hendrycks and Dietterich 2019), in their order;
@@ -72,16 +72,11 @@ def _scores(findings: CorruptionFindings, options: CorruptionOptions) -> Mapping
     single = {name: summary(list(table[name].values())) for name in ordered(options.names)}
     # As many severities for each: the mean of the corruptions' means is the mean over all of their cells.
     scores = {metric: summary([single[name] for name in members]) for metric, members in means(options.names).items()}
-    if MCE in _headline(options):
+    if findings.imagenet and options.profile == "imagenet" and CORRUPTION in scores:
         errors = {name: [single[name].error] for name in BENCHMARK}
         relative = mce(errors, {name: [alexnet.ERRORS[name]] for name in BENCHMARK})
         scores[MCE] = Score(relative, scores[CORRUPTION].n)
     return scores | {PER_CORRUPTION + name: score for name, score in single.items()}
-
-
-def _headline(options: CorruptionOptions) -> tuple[str, ...]:
-    normalised = options.profile == "imagenet"
-    return tuple(MCE if normalised and metric == CORRUPTION else metric for metric in means(options.names))
 
 
 def _define(metric: str, options: CorruptionOptions, count: str) -> str:
@@ -118,7 +113,8 @@ def _wrong(arrays: Arrays, options: CorruptionOptions) -> Mapping[str, Wrong]:
 
 SCORING = Scoring(
     scores=_scores,
-    headline=_headline,
+    headline=lambda options: tuple(means(options.names)),
+    divided={CORRUPTION: MCE},
     singles=lambda options: [PER_CORRUPTION + name for name in ordered(options.names)],
     define=_define,
     wrong=_wrong,

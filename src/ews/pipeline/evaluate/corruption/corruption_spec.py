@@ -76,8 +76,12 @@ class CorruptedImages(Document):
 
 
 class CorruptionFindings(Findings):
-    """A row per corruption and severity, in the order of the options, and what the images were, by corruption."""
+    """A row per corruption and severity, in the order of the options, and what the images were, by corruption.
 
+    ``imagenet``: whether the classes are ImageNet's own 1,000, so that AlexNet's published errors are of them.
+    """
+
+    imagenet: bool
     rows: tuple[CorruptionError, ...]
     corruptions: dict[str, CorruptedImages]
 

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 from torch import nn
 
+from ews.data.imagenet import are_imagenets
 from ews.perturbations import NOISE, frames
 from ews.perturbations.perturbed_batches import batches
 from ews.pipeline.artifacts.run_files import LAST
@@ -65,7 +66,8 @@ def evaluate(subject: Subject, options: PerturbationOptions, making: Making) -> 
         )
         print(f"{name}: {probabilities[name]:.2f} % flips", file=sys.stderr, flush=True)
     print(f"mean: {mean_flip_probability(probabilities):.2f} % flips", file=sys.stderr, flush=True)
-    return Evaluation(PerturbationFindings(rows=tuple(rows)), arrays=arrays)
+    findings = PerturbationFindings(imagenet=are_imagenets(subject.dataset.classes), rows=tuple(rows))
+    return Evaluation(findings, arrays=arrays)
 
 
 def _measure(subject: Subject, network: nn.Module, *, name: str, profile: str, seed: int, workers: int) -> Predictions:

@@ -7,7 +7,7 @@ from ews.pipeline.evaluate.perturbation import stability
 from ews.pipeline.evaluate.perturbation.perturbation_spec import NAMES, PerturbationFindings, PerturbationOptions
 from ews.pipeline.evaluate.scores import Score, Scoring, listing, summary
 
-# Normalised by AlexNet's published numbers, and so for data sets with the constants of ImageNet alone.
+# Divided by AlexNet's published numbers, and so of ImageNet's own classes alone, with the constants of ImageNet-P.
 MFR = "mFR"
 MFP = "mFP"
 PER_PERTURBATION = "flip probability: "
@@ -26,21 +26,12 @@ def _scores(findings: PerturbationFindings, options: PerturbationOptions) -> Map
     probabilities = {name: score.error for name, score in flips.items()}
     metric, images = mean_name(options.names), summary(list(flips.values())).n
     scores = {metric: Score(stability.mean_flip_probability(probabilities), images)}
-    if options.profile == "imagenet":
+    if findings.imagenet and options.profile == "imagenet":
         rates = stability.flip_rates(probabilities, alexnet.FLIP_PROBABILITIES)
         if metric == MFP:
             scores[MFR] = Score(stability.mean_flip_rate(probabilities, alexnet.FLIP_PROBABILITIES), images)
         scores |= {PER_RATE + name: Score(rate, flips[name].n) for name, rate in rates.items()}
     return scores | {PER_PERTURBATION + name: score for name, score in flips.items()}
-
-
-def _headline(options: PerturbationOptions) -> tuple[str, ...]:
-    plain = mean_name(options.names)
-    return (MFR,) if options.profile == "imagenet" and plain == MFP else (plain,)
-
-
-def _singles(options: PerturbationOptions) -> list[str]:
-    return [(PER_RATE if _headline(options) == (MFR,) else PER_PERTURBATION) + name for name in options.names]
 
 
 def _define(metric: str, options: PerturbationOptions, count: str) -> str:
@@ -57,4 +48,10 @@ def _define(metric: str, options: PerturbationOptions, count: str) -> str:
     return f"{name}: {flips}, {plain} over {names}, on {sequences}."
 
 
-SCORING = Scoring(scores=_scores, headline=_headline, singles=_singles, define=_define)
+SCORING = Scoring(
+    scores=_scores,
+    headline=lambda options: (mean_name(options.names),),
+    divided={MFP: MFR, **{PER_PERTURBATION + name: PER_RATE + name for name in NAMES}},
+    singles=lambda options: [PER_PERTURBATION + name for name in options.names],
+    define=_define,
+)

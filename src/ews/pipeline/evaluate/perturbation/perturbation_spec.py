@@ -69,8 +69,12 @@ class Flips(Document):
 
 
 class PerturbationFindings(Findings):
-    """A row per perturbation, in the order of the options, of the last epoch's weights."""
+    """A row per perturbation, in the order of the options, of the last epoch's weights.
 
+    ``imagenet``: whether the classes are ImageNet's own 1,000, so that AlexNet's published flips are of them.
+    """
+
+    imagenet: bool
     rows: tuple[Flips, ...]
 
 

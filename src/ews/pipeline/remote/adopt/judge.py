@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ews.core import files
-from ews.core.documents import read_document
+from ews.core.documents import read_sealed
 from ews.core.errors import EwsError
 from ews.data import dataset, extra
 from ews.pipeline.artifacts import run_files
@@ -150,7 +150,7 @@ def _published(entry: Planned, data: Path) -> dict[str, str]:
     found = {}
     for name in section_of(entry.settings, "corruption", CorruptionSection).names:
         try:
-            found[name] = read_document(folder / f"{name}.json", SetRecord, remedy="").sha256
+            found[name] = read_sealed(folder / f"{name}.json", SetRecord, remedy="").sha256
         except EwsError:
             found[name] = f"nothing: make it first, `snakemake --cores 1 {folder / name}.npy`"
     return found
