@@ -74,7 +74,7 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
     digest = sha256(source)
     if expected is not None and digest != expected:
         raise EwsError(f"{source}: its SHA-256 is {digest}, not {expected}: another file, or a damaged one.")
-    images, labels = _arrays(read_npz(source) if source.suffix == ".npz" else arrays_pickle.read(source), source)
+    images, labels = _arrays(_read(source), source)
     check_extra(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(source))
     tests = {image.tobytes() for image in dataset.test_images}
     leaked = sum(image.tobytes() in tests for image in images)
@@ -94,6 +94,13 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
         )
         write_document(out / INFO, info)
     return info
+
+
+def _read(source: Path) -> dict[str, Any]:
+    """Read a file as what its first bytes say: an .npz is a zip."""
+    with source.open("rb") as file:
+        packed = file.read(4).startswith(b"PK")
+    return read_npz(source) if packed or source.suffix == ".npz" else arrays_pickle.read(source)
 
 
 def _arrays(content: dict[str, Any], source: Path) -> tuple[NDArray[Any], NDArray[Any]]:

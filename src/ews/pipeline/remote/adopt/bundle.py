@@ -1,6 +1,7 @@
 """What lies in an archive or a folder of runs, copied beside the runs' own folder, one file at a time."""
 
 import re
+import shutil
 from pathlib import Path
 
 from ews.core.errors import EwsError
@@ -26,9 +27,11 @@ def unpack(source: Path, into: Path) -> dict[str, Files]:
         by run (``dataset/.../seed0``), the copies by their name in the run's folder.
 
     Raises:
-        EwsError: not an archive, a damaged or dishonest one, no run in it, or the same file twice.
+        EwsError: not an archive, a damaged or dishonest one, no run in it, the same file twice, or more than the disk
+            has room for.
     """
     found: dict[str, Files] = {}
+    room = shutil.disk_usage(into).free
     for name, content in members(source):
         parts = name.split("/")
         place = next((place for place in range(len(parts) - 1, -1, -1) if SEED.fullmatch(parts[place])), None)
@@ -40,7 +43,13 @@ def unpack(source: Path, into: Path) -> dict[str, Files]:
             raise EwsError(f"{source}: holds {run}/{file} twice; pack each run once.")
         files[file] = into / run / file
         files[file].parent.mkdir(parents=True, exist_ok=True)
-        files[file].write_bytes(content())
+        whole = content()
+        room -= len(whole)
+        if room < 0:
+            raise EwsError(
+                f"{source}: the runs in it are larger than the room on the disk of {into.parent}. Make room."
+            )
+        files[file].write_bytes(whole)
     if not found:
         raise EwsError(
             f"{source}: no run in it: nothing lies in a folder dataset/architecture/augmentation/method/seedK. Pack "
