@@ -124,7 +124,7 @@ def test_what_is_none_is_told_by_its_name(content: bytes, words: str, tmp_path: 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_zip_whose_method_knows_no_bounds_is_refused(method: int, tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(zipped(FILES, method))
-    with pytest.raises(EwsError, match="compressed by method .*compressed as zip programs do"):
+    with pytest.raises(EwsError, match=r"compressed by method .*compressed as zip programs do"):
         read(tmp_path / "x.zip")
 
 
@@ -182,7 +182,7 @@ def test_a_negative_size_is_no_endless_loop(tmp_path: Path) -> None:
         header.type, header.size = kind, -512
         (tmp_path / "x.tar").write_bytes(packed(FILES)[:12288] + header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
         began = time.monotonic()
-        with pytest.raises(EwsError, match="refused|damaged"):
+        with pytest.raises(EwsError, match=r"refused|damaged"):
             read(tmp_path / "x.tar")
         assert time.monotonic() - began < 5
 
@@ -192,8 +192,8 @@ def test_a_cut_archive_is_never_a_smaller_one(kind: str, tmp_path: Path) -> None
     """Also where it is cut between two members."""
     whole = PACKERS[kind](FILES)
     for length in sorted({*range(0, len(whole), max(1, len(whole) // 40)), *range(512, len(whole) - 1024, 512)}):
-        if kind == "tar" and length >= len(packed(FILES).rstrip(b"\0")) + 1024:
-            continue  # What is cut is padding.
+        if kind == "tar" and length >= 12288 + 512:
+            continue  # Three headers, their contents and an end mark: what is cut is padding.
         (tmp_path / "x").write_bytes(whole[:length])
         with pytest.raises(EwsError):
             read(tmp_path / "x")

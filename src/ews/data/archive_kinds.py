@@ -62,7 +62,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def is_tar(start: bytes) -> bool:
-    """Tell whether the first 512 bytes of a file are those of a tar with something in it: a header with its checksum."""
+    """Tell whether the first 512 bytes of a file are a tar's first header, with a right checksum."""
     if len(start) < BLOCK or start == END:
         return False
     try:

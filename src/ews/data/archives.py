@@ -45,8 +45,8 @@ def members(archive: Path, bounds: Bounds = BOUNDS) -> Listing:
 
     What the archive is its first bytes say: a tar, plain or compressed (gz, bz2, xz), a zip (an .npz is one), or one
     file compressed alone, which is named as the archive without its last suffix. Names are relative, with ``/`` between
-    the parts. Folders and hidden files (a part that starts with a dot, as macOS adds them) are left out. The function is
-    valid until the next member. What has checksums is checked when the last member has been asked for.
+    the parts. Folders and hidden files (a part that starts with a dot, as macOS adds them) are left out. The function
+    is valid until the next member. What has checksums is checked when the last member has been asked for.
 
     Args:
         archive: the file or folder.
