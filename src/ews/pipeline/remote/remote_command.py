@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
-from ews.pipeline.remote.tasks import read
+from ews.pipeline.remote.tasks import check_places, read
 from ews.pipeline.remote.work import work as do
 
 
@@ -54,7 +54,7 @@ def work(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--seconds", type=float, help="end after so long; the next time resumes from there")
     arguments = parser.parse_args(argv)
-    tasks = [task for task in read(arguments.plan).tasks if arguments.match.search(task.name)]
+    tasks = tuple(task for task in read(arguments.plan).tasks if arguments.match.search(task.name))
     if not tasks:
         pattern = arguments.match.pattern
         raise EwsError(f"{arguments.plan}: no task has {pattern!r} (--match) in its name; --list prints all of them.")
@@ -65,6 +65,7 @@ def work(argv: Sequence[str]) -> None:
         value = getattr(arguments, option)
         if value is not None and value < least:
             raise EwsError(f"--{option} {value}: must be at least {least}.")
+    check_places(tasks, arguments.runs)
     # Asked to end, as by a batch system: those that are running are asked, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     workers = arguments.workers
