@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 
 from ews.core.errors import EwsError
+from ews.core.redaction import redacted
 
 
 def finished(main: Callable[[], None]) -> None:
@@ -20,12 +21,12 @@ def finished(main: Callable[[], None]) -> None:
         # Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except EwsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(redacted(f"error: {error}"), file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(redacted(f"error: {error.filename}: {error.strerror}"), file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

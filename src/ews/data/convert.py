@@ -46,13 +46,19 @@ def locate(name: str, *, mirror: Path | None, page: str) -> Path:
     Raises:
         EwsError: nowhere; the message says where to get it and where to put it.
     """
-    mirrors = [mirror, Path(os.environ["EWS_MIRROR"]) if os.environ.get("EWS_MIRROR") else None]
-    places = [Path(name), *(place / name for place in mirrors if place is not None), DOWNLOADS / name]
+    named = [str(mirror or ""), os.environ.get("EWS_MIRROR", "")]
+    # An address is no place to look: this file is fetched by hand.
+    folders = [Path(text.removeprefix("file://")).expanduser() for text in named if text and not _is_address(text)]
+    places = [Path(name), *(folder / name for folder in folders), DOWNLOADS / name]
     for place in places:
         if place.is_file():
             return place
     where = f"Download it in a browser from the link on {page}, then" if page else "Get it, and"
     raise EwsError(f"{name}: not found in {', '.join(map(str, places))}. {where} put it into {DOWNLOADS}.")
+
+
+def _is_address(text: str) -> bool:
+    return text.lower().startswith(("http:/", "https:/"))
 
 
 def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) -> ExtraInfo:
