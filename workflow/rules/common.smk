@@ -2,23 +2,32 @@
 import os
 import sys
 
-from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The package beside this workflow is the one that runs, installed or not, here and in the jobs.
 SOURCE = os.path.abspath(os.path.join(str(workflow.current_basedir), "..", "..", "src"))
 sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
+
+
+def refuse(message):
+    """End with a message alone: what Snakemake would put around it speaks of its own files, not of the mistake."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
 try:
     from ews.core.errors import EwsError
+    from ews.core.redaction import redacted
     from ews.pipeline import commands
     from ews.pipeline.artifacts import run_files
-    from ews.pipeline.workflow import data, paths, run_rules, studies
+    from ews.pipeline.workflow import data, paths, run_rules, studies, target_hints
     from ews.pipeline.workflow.workflow_plan import Plan
 except ImportError as error:
-    raise WorkflowError(
+    refuse(
         f"A package is missing here ({error}). Run `python3 bootstrap.py setup` and activate .venv, or see environment.yml."
-    ) from None
+    )
 
 ENVIRONMENT = "../envs/ews.yaml"
 RUNS = paths.RUNS
@@ -26,7 +35,16 @@ RUNS = paths.RUNS
 try:
     PLAN = Plan.of(config)
 except EwsError as error:
-    raise WorkflowError(str(error)) from None
+    refuse(redacted(error))
+
+
+def hint(target):
+    """Say what is meant by a target that no rule makes."""
+    names = [rule.name for rule in workflow.rules if not rule.output]
+    return target_hints.hint(target, targets=names, studies=PLAN.studies, datasets=PLAN.params.datasets)
+
+
+target_hints.install(logger, hint)
 
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
 if PLAN.params.mirror:
@@ -40,7 +58,7 @@ def planned(function, *names, **constants):
         try:
             return function(PLAN, *(getattr(wildcards, name) for name in names), **constants)
         except EwsError as error:
-            raise WorkflowError(str(error)) from None
+            refuse(redacted(error))
 
     return of
 

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--dataset", required=True, help="name of the dataset")
     parser.add_argument("--source", required=True, help="its source in the manifest")
     parser.add_argument("--validation", required=True, type=float, help="part of the training images set apart")
-    parser.add_argument("--manifest", required=True, type=Path, help="path of sources.yaml")
+    parser.add_argument("--manifest", type=Path, help="the only sources.yaml to read (default: docs/data.md)")
     parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
     parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")

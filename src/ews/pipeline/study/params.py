@@ -9,20 +9,19 @@ from pydantic import BaseModel, ValidationError
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError, unknown
+from ews.data.sources import known_sources
 from ews.methods.method_registry import METHODS
 from ews.pipeline.study.methods import VANILLA, components
 from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study
 from ews.pipeline.study.teacher_cells import check_teachers
 
-SOURCES = Path("data/sources.yaml")
 
-
-def load(path: Path | str = "params.yaml", *, sources: Path | str = SOURCES) -> Params:
+def load(path: Path | str = "params.yaml", *, sources: Path | str | None = None) -> Params:
     """Read and validate a params.yaml.
 
     Args:
         path: the file.
-        sources: the manifest that the datasets' `source` keys refer to.
+        sources: the manifest that the datasets' `source` keys refer to; None: those that are there.
 
     Raises:
         EwsError: missing, not YAML, or invalid; every mistake in it is listed.
@@ -33,7 +32,7 @@ def load(path: Path | str = "params.yaml", *, sources: Path | str = SOURCES) -> 
         raise EwsError(f"{path}: no such file; run from the project's top folder.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise EwsError(f"{path}: not valid YAML: {error}") from None
-    return validate(raw, where=str(path), sources=read_sources(sources))
+    return validate(raw, where=str(path), sources=known_sources(sources))
 
 
 class _NoDuplicates(yaml.SafeLoader):
@@ -47,18 +46,6 @@ class _NoDuplicates(yaml.SafeLoader):
                 line = node.start_mark.line + 1
                 raise yaml.YAMLError(f"the key {key!r} stands twice in the mapping that begins in line {line}")
         return super().construct_mapping(node, deep)
-
-
-def read_sources(path: Path | str) -> set[str]:
-    """Return the names of the sources in a manifest."""
-    try:
-        manifest = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EwsError(f"{path}: no such file; it lists where each dataset comes from.") from None
-    except yaml.YAMLError as error:
-        raise EwsError(f"{path}: not valid YAML: {error}") from None
-    entries = manifest.get("sources", manifest) if isinstance(manifest, dict) else {}
-    return set(entries)
 
 
 def validate(raw: Any, *, where: str = "params.yaml", sources: Iterable[str] | None = None) -> Params:

@@ -8,12 +8,12 @@ from pathlib import Path
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
-from ews.data.sources import read_manifest
+from ews.data.sources import known_sources
 from ews.pipeline.study.attack_efforts import weak_attacks
 from ews.pipeline.study.cells import all_cells, manifest, merged, plan, trainings
 from ews.pipeline.study.idle_options import idle_options
 from ews.pipeline.study.naming import digest
-from ews.pipeline.study.params import SOURCES, load
+from ews.pipeline.study.params import load
 from ews.pipeline.study.schema import Params
 from ews.pipeline.study.sizes import Size, check_sizes
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
         raise unknown("study", arguments.study, params.studies)
     if arguments.command == "check":
         plans = {study: plan(params, study) for study in params.studies}
-        check_sizes(params, plans, {name: Size.of(source) for name, source in read_manifest(SOURCES).items()})
+        check_sizes(params, plans, {name: Size.of(source) for name, source in known_sources().items()})
         cells = merged(plans)
         taught = len(trainings(cells.values())) - len({entry.run for entry in cells.values()})
         more = f", and {taught} that they learn from" if taught else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ews.core.errors import EwsError
-from ews.data.sources import Source, read_manifest
+from ews.data.sources import Source, known_sources
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import Planned, merged, plan, trainings
 from ews.pipeline.study.params import validate
@@ -35,18 +35,18 @@ class Plan:
     cells: Mapping[str, Cell]
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any], *, sources: Path | str = paths.SOURCES) -> "Plan":
+    def of(cls, raw: Mapping[str, Any], *, sources: Path | str | None = None) -> "Plan":
         """Plan what params.yaml asks for.
 
         Args:
             raw: its content, as YAML gives it.
-            sources: the manifest that the datasets refer to.
+            sources: the manifest that the datasets refer to; None: those that are there.
 
         Raises:
             EwsError: it is not valid, two different cells would share a folder, or a subset or a padding is larger than
                 its data.
         """
-        known = read_manifest(sources)
+        known = known_sources(sources)
         params = validate(dict(raw), sources=known)
         studies = {study: plan(params, study) for study in params.studies}
         evaluations = merged(studies)
