@@ -10,7 +10,6 @@ sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
 
-
 def refuse(message):
     """End with a message alone: what Snakemake would put around it speaks of its own files, not of the mistake."""
     print(f"error: {message}", file=sys.stderr, flush=True)

@@ -150,10 +150,8 @@ def test_every_mistake_is_listed_at_once(raw: dict[str, Any]) -> None:
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    sources = tmp_path / "sources.yaml"
-    sources.write_text("digits: {}\n")
     with pytest.raises(EwsError, match=re.escape(str(path))):
-        load(path, sources=sources)
+        load(path)
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
