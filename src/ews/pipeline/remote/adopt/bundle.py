@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from ews.core.errors import EwsError
-from ews.data.archives import members
+from ews.data.archives import BOUNDS, Bounds, members
 from ews.pipeline.artifacts import run_files
 
 SEED = re.compile(r"seed\d+")
@@ -13,7 +13,7 @@ ABOVE = 4  # dataset, architecture, augmentation, method
 Files = dict[str, Path]  # by name within the run's folder: "record.json", "evaluation--.../clean.json"
 
 
-def unpack(source: Path, into: Path) -> dict[str, Files]:
+def unpack(source: Path, into: Path, bounds: Bounds = BOUNDS) -> dict[str, Files]:
     """Copy the files of runs out of a tar (gz, bz2, xz), zip or folder.
 
     A file is a run's if it lies in a folder like ``.../dataset/architecture/augmentation/method/seed0``, whatever is
@@ -22,6 +22,7 @@ def unpack(source: Path, into: Path) -> dict[str, Files]:
     Args:
         source: the archive or folder.
         into: an empty folder on the disk where the runs are to lie.
+        bounds: how much an archive may hold.
 
     Returns:
         by run (``dataset/.../seed0``), the copies by their name in the run's folder.
@@ -32,7 +33,7 @@ def unpack(source: Path, into: Path) -> dict[str, Files]:
     """
     found: dict[str, Files] = {}
     room = shutil.disk_usage(into).free
-    for name, content in members(source):
+    for name, content in members(source, bounds):
         parts = name.split("/")
         place = next((place for place in range(len(parts) - 1, -1, -1) if SEED.fullmatch(parts[place])), None)
         if place is None or place < ABOVE or len(parts) - place not in (2, 3) or parts[-1] == run_files.STATE:
