@@ -96,7 +96,7 @@ def test_plans(plans: list[Any], tmp_path: Path) -> None:
             check_places(found, tmp_path / "runs")
         except EwsError as error:
             refused += 1
-            assert str(error).startswith(f"{path}: ")
+            assert str(error).startswith(str(path)) and len(str(error)) < 20_000
         else:
             for task in found:
                 check(task.command)
