@@ -30,6 +30,10 @@ _LEVEL = WithJsonSchema(
 # A change of a pixel: a number in [0, 1], or in grey levels, as `8/255`.
 Level = Annotated[float, BeforeValidator(_of_range), Field(ge=0, le=1), _LEVEL]
 StepSize = Annotated[float, BeforeValidator(_of_range), Field(gt=0, le=1), _LEVEL]
+_DISTANCE = WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": f"^{PATTERN}$"}]})
+# A change of an image in some norm: in the maximum norm that of a pixel, and then at most 1.
+Distance = Annotated[float, BeforeValidator(_of_range), Field(ge=0), _DISTANCE]
+StepLength = Annotated[float, BeforeValidator(_of_range), Field(gt=0), _DISTANCE]
 
 
 class Section(BaseModel):

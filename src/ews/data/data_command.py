@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.option_types import validation_share
 from ews.data.prepare import prepare
 from ews.data.reader_registry import READERS
 from ews.data.sources import find
+from ews.images.picture_faults import listed_in_full
 
 
 def code_of(kind: str) -> str:
@@ -21,7 +23,9 @@ def main(argv: Sequence[str]) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--dataset", required=True, help="name of the dataset")
     parser.add_argument("--source", required=True, help="its source in the manifest")
-    parser.add_argument("--validation", required=True, type=float, help="part of the training images set apart")
+    parser.add_argument(
+        "--validation", required=True, type=validation_share, help="part of the training images set apart"
+    )
     parser.add_argument("--manifest", type=Path, help="the only sources.yaml to read (default: docs/data.md)")
     parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
     parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
@@ -30,15 +34,16 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     kind = find(arguments.manifest, arguments.source).kind
     check_fingerprint(arguments.fingerprint, code_of(kind), where=str(arguments.out))
-    info = prepare(
-        dataset=arguments.dataset,
-        source=arguments.source,
-        validation=arguments.validation,
-        manifest=arguments.manifest,
-        downloads=arguments.downloads,
-        out=arguments.out,
-        mirror=arguments.mirror,
-    )
+    with listed_in_full():
+        info = prepare(
+            dataset=arguments.dataset,
+            source=arguments.source,
+            validation=arguments.validation,
+            manifest=arguments.manifest,
+            downloads=arguments.downloads,
+            out=arguments.out,
+            mirror=arguments.mirror,
+        )
     print(
         f"{arguments.out}: {info.train} training images ({info.validation} of them for validation), "
         f"{info.test} test images, {len(info.classes)} classes, {info.image_size}x{info.image_size} pixels"

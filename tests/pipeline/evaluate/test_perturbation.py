@@ -181,7 +181,7 @@ def test_a_killed_evaluation_goes_on_with_the_next_perturbation(evaluate, run, m
     assert again == rows
     for name, array in arrays.items():
         np.testing.assert_array_equal(others[name], array)
-    assert not list(run.glob(".perturbation*"))
+    assert not list(run.glob(".perturbation*.partial"))
 
 
 def test_partial_work_with_another_seed_is_not_resumed(evaluate, monkeypatch):
@@ -211,7 +211,7 @@ def test_what_was_measured_stands_beside(evaluate, run, bigger):
     ("names", "more", "said"),
     [
         (["snow", "tilt", "snow"], [], "--names .*stands twice"),
-        (["snow"], ["--workers", "-1"], "-1 workers: valid is 0 "),
+        (["snow"], ["--workers", "-1"], "--workers -1: must be a whole number of at least 0"),
     ],
 )
 def test_bad_arguments_are_refused(evaluate, run, names, more, said):

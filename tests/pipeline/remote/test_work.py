@@ -197,8 +197,8 @@ def test_learning_from_what_is_not_trained_is_refused(quickstart: Plan, tmp_path
     ("options", "message"),
     [
         (["--match", "b"], r"no task has 'b'"),
-        (["--jobs", "0"], "--jobs 0: must be at least 1"),
-        (["--workers", "-1"], "--workers -1: must be at least 0"),
+        (["--jobs", "0"], "--jobs 0: must be a whole number of at least 1"),
+        (["--workers", "-1"], "--workers -1: must be a whole number of at least 0"),
     ],
 )
 def test_options_that_are_wrong_are_told(

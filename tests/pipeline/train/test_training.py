@@ -290,7 +290,7 @@ def test_a_second_process_is_refused(make_cell: MakeCell, data: Path, tmp_path: 
 def test_a_negative_number_of_workers_is_refused(make_cell: MakeCell, data: Path, tmp_path: Path) -> None:
     cell = make_cell().model_dump_json()
     words = ["--cell", cell, "--data", str(data), "--out", str(tmp_path / "out"), "--threads", "1", "--workers", "-1"]
-    with pytest.raises(EwsError, match="-1 workers: valid is 0"):
+    with pytest.raises(EwsError, match="--workers -1: must be a whole number of at least 0"):
         main(words)
     assert not (tmp_path / "out").exists()
 
@@ -313,8 +313,8 @@ def test_the_fingerprint_of_planning_is_accepted(make_cell: MakeCell, data: Path
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "record.json").read_text())["code"] == code
-    # A log gets plain lines, one per epoch.
-    assert done.stderr.count("\n") == 1 and "\r" not in done.stderr
+    # A log gets plain lines, one for the start and one per epoch.
+    assert done.stderr.count("\n") == 2 and "\r" not in done.stderr
 
 
 def test_uses_follow_the_cell(make_cell: MakeCell) -> None:

@@ -4,6 +4,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.finished import MANAGED
+from ews.core.option_types import WORKERS
 from ews.corruptions import NAMES, PROFILES
 from ews.pipeline.corrupt.generate_corrupted import write_corrupted, write_labels
 
@@ -15,9 +17,10 @@ def generate(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, required=True, help="any integer; the same seed gives the same bytes")
     parser.add_argument("--profile", choices=PROFILES, required=True, help="whose constants")
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
+        "--workers", type=WORKERS, default=1, help="processes, 0: only this one; changes no byte of the result"
     )
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+    parser.add_argument("--managed", action="store_true", help=MANAGED)
     write_corrupted(**vars(parser.parse_args(argv)))
 
 

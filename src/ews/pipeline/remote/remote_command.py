@@ -8,13 +8,12 @@ plan.json``, as often as it takes: what is done is not done again. Then ``ews re
 import argparse
 import os
 import re
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
+from ews.core.option_types import JOBS, THREADS, WORKERS, seconds
 from ews.pipeline.remote.tasks import check_places, read
 from ews.pipeline.remote.work import work as do
 
@@ -47,12 +46,14 @@ def work(argv: Sequence[str]) -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="(default: %(default)s)")
     parser.add_argument("--logs", type=Path, default=Path("logs/elsewhere"), help="(default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="tasks at a time; GPUs are shared out among them")
-    parser.add_argument("--threads", type=int, default=1, help="of torch, for each task (default: %(default)s)")
+    parser.add_argument("--jobs", type=JOBS, default=1, help="tasks at a time; GPUs are shared out among them")
+    parser.add_argument("--threads", type=THREADS, default=1, help="of torch, for each task (default: %(default)s)")
     parser.add_argument(
-        "--workers", type=int, help="that make images, for each task; 0: the task itself; default: all cores shared out"
+        "--workers",
+        type=WORKERS,
+        help="that make images, for each task; 0: the task itself; default: all cores shared out",
     )
-    parser.add_argument("--seconds", type=float, help="end after so long; the next time resumes from there")
+    parser.add_argument("--seconds", type=seconds, help="end after so long; the next time resumes from there")
     arguments = parser.parse_args(argv)
     tasks = tuple(task for task in read(arguments.plan).tasks if arguments.match.search(task.name))
     if not tasks:
@@ -61,13 +62,7 @@ def work(argv: Sequence[str]) -> None:
     if arguments.list:
         print("\n".join(task.name for task in tasks))
         return
-    for option, least in (("jobs", 1), ("threads", 1), ("workers", 0)):
-        value = getattr(arguments, option)
-        if value is not None and value < least:
-            raise EwsError(f"--{option} {value}: must be at least {least}.")
     check_places(tasks, arguments.runs)
-    # Asked to end, as by a batch system: those that are running are asked, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     workers = arguments.workers
     if workers is None:
         workers = max(1, len(os.sched_getaffinity(0)) // arguments.jobs)

@@ -6,7 +6,8 @@ from ews.pipeline.evaluate import evaluation_uses as measured_by
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.remote.tasks import Measuring, Tasks, Training
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import OFFICIAL, plan, trainings
+from ews.pipeline.study.cells import OFFICIAL, trainings
+from ews.pipeline.study.plans import plan_one
 from ews.pipeline.study.schema import Params
 from ews.pipeline.train import training_uses as trained_by
 
@@ -17,7 +18,7 @@ def tasks(params: Params, study: str) -> Tasks:
     Each has the code's fingerprint, so that other code refuses it before an hour is spent. Evaluations on published
     corrupted sets are left out: these sets are at home.
     """
-    entries = plan(params, study)
+    entries = plan_one(params, study).cells(study)
     evaluations: dict[tuple[str, str, str], Measuring] = {}
     for kind in params.studies[study].evaluations:
         for entry in entries:

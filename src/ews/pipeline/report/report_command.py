@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.finished import MANAGED, let_go
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.report import reported, study_rows
 from ews.pipeline.report.inputs import Inputs
@@ -20,6 +22,8 @@ def main(argv: Sequence[str]) -> None:
     measuring.add_argument("--records", type=Path, required=True, help="records.json: the runs' records")
     measuring.add_argument("--metrics", type=Path, required=True, help="metrics.json: means, for `dvc metrics`")
     measuring.add_argument("--images", type=Path, help="images.csv: rows compared image by image (default: not made)")
+
+    measuring.add_argument("--managed", action="store_true", help=MANAGED)
 
     tabling = commands.add_parser("table", help="write table.{csv,md,tex,html} and caption.txt")
     _add(tabling, "study", "measurements", "reported", "out-dir")
@@ -46,6 +50,11 @@ def main(argv: Sequence[str]) -> None:
         )
         if arguments.images:
             paired_images.write(arguments.images, differences)
+        if arguments.managed:
+            # That the workflow begins this step says that it has seen the ends of those before.
+            for entry in study.entries:
+                for asked in entry.asked:
+                    let_go(runs.place(entry, run_files.result(asked.kind)))
     elif arguments.command == "table":
         from ews.pipeline.report import measurements, paired_images, table
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from ews.core.device import leased
 from ews.core.errors import EwsError
 from ews.core.fingerprint import check_fingerprint
+from ews.core.finished import MANAGED
+from ews.core.option_types import THREADS, WORKERS
 from ews.data.dataset import load
-from ews.images.workers import check_workers
 from ews.pipeline.study.cell import read_cell
 from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import fit
@@ -22,10 +23,10 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--data", required=True, type=Path, help="dataset folder")
     parser.add_argument("--out", required=True, type=Path, help="run folder")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
-    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--threads", required=True, type=THREADS, help="CPU threads")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=WORKERS,
         help="processes that augment (default: with CUDA one per usable core, else none); no effect on results",
     )
     parser.add_argument(
@@ -35,11 +36,11 @@ def main(argv: Sequence[str]) -> None:
         metavar="ROLE=RUN",
         help="folder of the finished run that plays a role in the cell's method; once for each role",
     )
+    parser.add_argument("--managed", action="store_true", help=MANAGED)
     arguments = parser.parse_args(argv)
     cell = read_cell(arguments.cell)
     code = training_uses.code(cell)
     check_fingerprint(arguments.fingerprint, code, where=arguments.out)
-    check_workers(arguments.workers or 0)
     with leased(threads=arguments.threads) as device:
         # On a CPU the workers would take the cores from the network.
         automatic = len(os.sched_getaffinity(0)) if device.type == "cuda" else 0
@@ -52,6 +53,7 @@ def main(argv: Sequence[str]) -> None:
             threads=arguments.threads,
             workers=automatic if arguments.workers is None else arguments.workers,
             teachers=read_teachers(arguments.teacher),
+            managed=arguments.managed,
         )
 
 
