@@ -63,9 +63,15 @@ def test_as_a_module_with_parameters_and_sources_of_its_own(project: Project, tm
 
     folder = elsewhere(project, tmp_path / "other", change)
     own_source(folder)
-    (folder / "Snakefile").write_text(MODULE.format(workflow=project.folder / "workflow/Snakefile"))
+    # The settings of the workflow around it are its own.
+    (folder / "outer.yaml").write_text("own: 1\n")
+    text = MODULE.format(workflow=project.folder / "workflow/Snakefile")
+    (folder / "Snakefile").write_text(f'configfile: "outer.yaml"\n{text}\nassert config == {{"own": 1}}, config\n')
     planned = jobs(project.snakemake("-n", cwd=folder).stdout)
     assert planned["ews_train_cell"] == 3 and planned["mine"] == 1
+    (folder / "Snakefile").write_text(text.replace("    snakefile:", "    config: {'seeds': [0]}\n    snakefile:"))
+    done = project.snakemake("-n", cwd=folder, check=False)
+    assert done.returncode == 1 and "error: `config:` of a module is not read here" in done.stdout
 
 
 @pytest.mark.slow

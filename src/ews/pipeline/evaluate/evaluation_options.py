@@ -66,7 +66,7 @@ def _value(word: str) -> Any:
     """Read a number, or take the text: `8/255` and names stay what they are."""
     try:
         found = json.loads(word)
-    except ValueError:
+    except (ValueError, RecursionError):  # endless brackets are text too
         return word
     return found if isinstance(found, int | float) and not isinstance(found, bool) else word
 

@@ -22,17 +22,17 @@ def plan(argv: Sequence[str]) -> None:
     """Run ``ews remote plan``: write what a study asks for."""
     # Only planning needs what reads params.yaml.
     from ews.pipeline.remote.remote_tasks import tasks
-    from ews.pipeline.study.params import load
+    from ews.pipeline.study.settings import Settings, add_options
 
     parser = _parser("plan", "Write what a study asks for.")
     parser.add_argument("study")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="(default: %(default)s)")
+    add_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="the plan, JSON")
     arguments = parser.parse_args(argv)
-    params = load(arguments.params)
-    if arguments.study not in params.studies:
-        raise unknown("study", arguments.study, params.studies)
-    write_document(arguments.out, tasks(params, arguments.study))
+    with Settings.of(arguments).planning() as params:
+        if arguments.study not in params.studies:
+            raise unknown("study", arguments.study, params.studies)
+        write_document(arguments.out, tasks(params, arguments.study))
 
 
 def work(argv: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ ROOT = Path(ews.__file__).resolve().parents[2]
 """The project's folder: the workflow runs the package beside it."""
 
 RUNS = run_files.RUNS
+SETTINGS = "EWS_PARAMS"  # environment variable: the file with the settings that the workflow planned with
 REPORTED = "src/ews/pipeline/report/reported.yaml"
 TEMPLATE = "src/ews/pipeline/report/table.html"
 DATASET = "dataset.json"
