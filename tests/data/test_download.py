@@ -12,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.server import describe
 
 from ews.core.errors import EwsError
 from ews.data import download
 from ews.data.download import fetch
 from ews.data.sources import Source
+from ews.data.transfer import Patience
 
 BODY = np.random.default_rng(1).bytes(3_000_000)
+
+QUICK = Patience(backoff=0.01, slowest=1000.0)
 
 Sources = Callable[..., Source]
 
@@ -30,7 +34,7 @@ def source(server, source_of: Sources) -> Source:
 
 
 def get(source: Source, folder: Path, mirror: str | None = None) -> Path:
-    return fetch(source, downloads=folder, mirror=mirror, backoff=0.01)
+    return fetch(source, downloads=folder, mirror=mirror, patience=QUICK)
 
 
 def left(folder: Path) -> set[str]:
@@ -71,12 +75,12 @@ def test_a_server_without_ranges_that_always_breaks_is_given_up(
     server.ranges, server.plan = False, [step] * 50
     with pytest.raises(EwsError, match="could not be fetched"):
         get(source, tmp_path)
-    assert len(server.seen) <= download.ATTEMPTS + 1
+    assert len(server.seen) <= QUICK.attempts + 1
     assert left(tmp_path) == {"set.tar.gz.part"}
 
 
 def test_many_breaks_that_each_bring_something_are_no_reason_to_give_up(source: Source, server, tmp_path: Path) -> None:
-    server.plan = ["break 150000"] * (3 * download.ATTEMPTS)
+    server.plan = ["break 150000"] * (3 * QUICK.attempts)
     assert get(source, tmp_path).read_bytes() == BODY
 
 
@@ -214,6 +218,90 @@ def test_a_disk_that_fills_up_is_told(source: Source, tmp_path: Path) -> None:
     (tmp_path / "set.tar.gz.part").symlink_to("/dev/full")
     with pytest.raises(EwsError, match="disk is full"):
         get(source, tmp_path)
+
+
+HASTY = Patience(silence=0.3, answer=0.6, window=0.3, slowest=10_000.0, attempts=2, backoff=0.01, longest=0.05)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ("hang", "no answer in time; gave up after 2 attempts"),
+        ("headers", "no answer in time; gave up after 2 attempts"),
+        ("drip", r"too slow: \d+ bytes in 0 s\. What has arrived is kept"),
+        ("stall 2000000", r"broke off at \d+ of 3000000 bytes \(Read timed out"),
+        ("redirect", "Exceeded 30 redirects"),
+        ("away", "No connection adapters were found"),
+        ("page", r"sends a web page \(text/html\) instead of the file"),
+        ("gzip", r"wrong size: expected 3000000 bytes, the server offers \d+, compressed \(gzip\) on the way"),
+        ("nonsense", "connection failed or broke off at 0 of 3000000 bytes"),
+        ("status 401", "401 .*wants a user's name and password"),
+        ("status 403", "403 .*or does not give the file to you"),
+        ("status 404", "404 Not Found"),
+        ("status 410", "410 Gone"),
+        ("status 500", "500 Internal Server Error; gave up after 2 attempts"),
+        ("break 100", "broke off at 100 of 3000000 bytes.*; gave up after 2 attempts"),
+        ("silent 0", "broke off at 0 of 3000000 bytes; gave up after 2 attempts"),
+    ],
+)
+def test_whatever_a_server_does_ends_in_one_sentence_soon(
+    source: Source, server, tmp_path: Path, step: str, message: str
+) -> None:
+    server.plan, server.ranges = [step] * 100, False
+    began = time.monotonic()
+    with pytest.raises(EwsError, match=message) as caught:
+        fetch(source, downloads=tmp_path, patience=HASTY)
+    assert "EWS_MIRROR" in str(caught.value) and time.monotonic() - began < 20
+    assert not (tmp_path / "set.tar.gz").exists()
+
+
+def test_what_came_too_slowly_is_resumed(server, tmp_path: Path) -> None:
+    server.body = b"x" * 3000
+    slow = describe(server.body, url=[f"{server.address}/set.tar.gz"])
+    server.plan = ["drip"]
+    with pytest.raises(EwsError, match="too slow"):
+        fetch(slow, downloads=tmp_path, patience=HASTY)
+    reached = (tmp_path / "set.tar.gz.part").stat().st_size
+    assert reached
+    assert fetch(slow, downloads=tmp_path, patience=HASTY).read_bytes() == server.body
+    assert server.seen == [None, f"bytes={reached}-"]
+
+
+def test_a_little_at_each_attempt_is_given_up(source: Source, server, tmp_path: Path) -> None:
+    """A server that sends some bytes and then nothing for a while, each time."""
+    server.plan = ["stall 1"] * 100
+    began = time.monotonic()
+    with pytest.raises(EwsError, match="gave up after 2 attempts"):
+        fetch(source, downloads=tmp_path, patience=HASTY)
+    assert len(server.seen) == 2 and time.monotonic() - began < 10
+
+
+SECRETS = [("s3cr3t-word", "s3cr3t-word"), ("s3cr/et@w0rd", "s3cr%2Fet%40w0rd"), ("pass word", "pass%20word")]
+STEPS = ["good", "status 500", "status 403", "status 404", "redirect", "page", "hang", "nonsense", "more", "dead"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("secret", "spelled"), SECRETS)
+def test_the_password_of_a_mirror_is_shown_nowhere(
+    source: Source, server, tmp_path: Path, step: str, secret: str, spelled: str,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    host = "127.0.0.1:9" if step == "dead" else server.address.removeprefix("http://")
+    monkeypatch.setenv("EWS_MIRROR", f"http://user:{spelled}@{host}/folder")
+    server.plan = [] if step in ("good", "dead") else [step] * 100
+    alone = source.model_copy(update={"url": [f"http://{host}/set.tar.gz?access_token=t0ken-in-query"]})
+    message = ""
+    try:
+        fetch(alone, downloads=tmp_path, patience=HASTY)
+    except EwsError as error:
+        message = str(error)
+        assert "http://***@" in message and error.__cause__ is None
+    assert bool(message) == (step != "good")
+    out, err = capfd.readouterr()
+    for text in (message, out, err):
+        assert secret not in text and spelled not in text and "t0ken-in-query" not in text
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert secret.encode() not in kept and spelled.encode() not in kept
 
 
 def start(source: Source, folder: Path) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ from helpers.spoil import spoilt
 
 from ews.core.errors import EwsError
 from ews.data import arrays_pickle
+from ews.data.archives import Bounds
 from ews.data.convert import convert, locate, main
 from ews.data.dataset import Dataset, DatasetInfo
 from ews.data.extra import folder_of, load
@@ -283,6 +284,24 @@ def test_every_field_and_byte_is_vouched_for(dataset: Dataset, tmp_path: Path) -
                 pytest.fail(what)
         path.write_bytes(whole)
     load(dataset)
+
+
+@pytest.mark.parametrize("name", ["source.pickle", "source", "source.tar"])
+def test_an_npz_is_told_by_its_first_bytes(name: str, dataset: Dataset, tmp_path: Path) -> None:
+    made = content(label_type="uint8")
+    with (tmp_path / name).open("wb") as file:
+        np.savez(file, images=made["data"], labels=made["extrapolated_targets"])
+    convert(tmp_path / name, dataset=dataset, out=folder_of(dataset.folder), expected=None)
+    assert np.array_equal(load(dataset).images, made["data"])
+
+
+def test_an_npz_that_expands_beyond_its_bounds_is_refused(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ews.data.convert.BOUNDS", Bounds(small=2**20))
+    np.savez_compressed(tmp_path / "source.npz", images=np.zeros((2000, 32, 32, 3), np.uint8), labels=np.zeros(9))
+    with pytest.raises(EwsError, match="bytes that expand to more than 1,048,576"):
+        convert(tmp_path / "source.npz", dataset=dataset, out=folder_of(dataset.folder), expected=None)
 
 
 def test_what_does_not_fit_the_dataset_is_refused(dataset: Dataset, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A local server with bad manners, small archives, and sources that describe them."""
 
+import contextlib
+import gzip
 import hashlib
 import io
 import tarfile
@@ -22,7 +24,9 @@ class Server:
 
     Behaviours: ``break N`` (promise all, send N bytes, hang up), ``short N`` (claim that N bytes are all),
     ``silent N`` (no length, N bytes, hang up), ``status CODE``, ``stall N`` (send N bytes, then wait for ``release``),
-    ``shifted`` (answer a range with another one), ``more`` (send too much, no length).
+    ``shifted`` (answer a range with another one), ``more`` (send too much, no length), ``hang`` (no answer), ``drip``
+    and ``headers`` (a byte, a header now and then, for good), ``redirect`` (to the same place), ``away`` (to no web
+    address), ``page`` (a web page), ``gzip`` (compressed on the way), ``nonsense`` (not the protocol).
     """
 
     body: bytes = b""
@@ -39,6 +43,16 @@ def server() -> Iterator[Server]:
     state = Server()
 
     class Handler(BaseHTTPRequestHandler):
+        def slowly(self, step: str) -> None:
+            """Answer in a way that never ends by itself."""
+            beginning = {"drip": f"HTTP/1.0 200 OK\r\nContent-Length: {len(state.body)}\r\n\r\n"}
+            beginning |= {"headers": "HTTP/1.0 200 OK\r\n", "nonsense": "220 ready\r\n" * 9, "hang": ""}
+            self.wfile.write(beginning[step].encode())
+            pieces = {"drip": b"x", "headers": b"X-More: 1\r\n"}
+            with contextlib.suppress(OSError):
+                while step != "nonsense" and not state.release.wait(0.02):
+                    self.wfile.write(pieces.get(step, b""))
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -47,6 +61,23 @@ def server() -> Iterator[Server]:
             state.seen.append(asked)
             step, _, number = (state.plan.pop(0) if state.plan else "good").partition(" ")
             body, start = state.body, 0
+            if step in ("hang", "drip", "headers", "nonsense"):
+                self.slowly(step)
+                return
+            if step in ("redirect", "away"):
+                self.send_response(302)
+                self.send_header("Location", self.path if step == "redirect" else "ftp://host/x")
+                self.end_headers()
+                return
+            if step in ("page", "gzip"):
+                content = b"<html>Please log in</html>" if step == "page" else gzip.compress(body)
+                self.send_response(200)
+                name, value = ("Content-Type", "text/html") if step == "page" else ("Content-Encoding", "gzip")
+                self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+                return
             if step == "status":
                 self.send_error(int(number))
                 return

@@ -33,12 +33,14 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run snakemake in the copy, on the copy's package; its output is in ``stdout``."""
+    def snakemake(
+        self, *arguments: str, check: bool = True, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run snakemake in the copy or another folder, on the copy's package; its output is in ``stdout``."""
         command = ["--cores", "2", *arguments]
         with tempfile.TemporaryDirectory() as folder:
             said = Path(folder) / "said"
-            status = snakemake(said, self.folder, self.environment, *command)
+            status = snakemake(said, cwd or self.folder, self.environment, *command)
             done = subprocess.CompletedProcess(command, status, said.read_text(encoding="utf-8"))
         assert not check or done.returncode == 0, done.stdout
         return done

@@ -2,25 +2,33 @@
 import os
 import sys
 
-from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The package beside this workflow is the one that runs, installed or not, here and in the jobs.
 SOURCE = os.path.abspath(os.path.join(str(workflow.current_basedir), "..", "..", "src"))
 sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
 
+
+def refuse(message):
+    """End with a message alone: what Snakemake would put around it speaks of its own files, not of the mistake."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
 try:
     from ews.core.errors import EwsError
+    from ews.core.redaction import redacted
     from ews.pipeline import commands
     from ews.pipeline.artifacts import run_files
     from ews.pipeline.study.params import WHERE
     from ews.pipeline.study.settings import Settings
-    from ews.pipeline.workflow import data, paths, run_rules, studies
+    from ews.pipeline.workflow import data, paths, run_rules, studies, target_hints
     from ews.pipeline.workflow.workflow_plan import Plan
 except ImportError as error:
-    raise WorkflowError(
+    refuse(
         f"A package is missing here ({error}). Run `python3 bootstrap.py setup` and activate .venv, or see environment.yml."
-    ) from None
+    )
 
 ENVIRONMENT = "../envs/ews.yaml"
 RUNS = paths.RUNS
@@ -32,18 +40,31 @@ GIVEN = Settings(
     entries=tuple(workflow.config_settings.config_args or ()),
     replace=workflow.config_settings.replace_workflow_config,
 )
+if workflow.modifier.is_module and workflow.modifier.skip_configfile:
+    refuse(
+        "`config:` of a module is not read here: put the parameters into params.yaml in the folder that you work in."
+    )
 try:
     CONTENT = GIVEN.read()
     with CONTENT.located(WHERE):
         PLAN = Plan.of(CONTENT.value)
 except EwsError as error:
-    raise WorkflowError(str(error)) from None
-config.clear()
-config.update(CONTENT.value)
+    refuse(redacted(error))
+# Of this workflow alone: as a module of another one it leaves that one's as they are.
+config = CONTENT.value
 if not GIVEN.replace:
     workflow.configfiles.insert(0, str(GIVEN.params))  # for reports
 # A step that needs settings reads what was read here: params.yaml, or, where something lies over it, a file of the whole.
 os.environ[paths.SETTINGS] = str(GIVEN.file(CONTENT))
+
+
+def hint(target):
+    """Say what is meant by a target that no rule makes."""
+    names = [rule.name for rule in workflow.rules if not rule.output]
+    return target_hints.hint(target, targets=names, studies=PLAN.studies, datasets=PLAN.params.datasets)
+
+
+target_hints.install(logger, hint)
 
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
 if PLAN.params.mirror:
@@ -57,7 +78,7 @@ def planned(function, *names, **constants):
         try:
             return function(PLAN, *(getattr(wildcards, name) for name in names), **constants)
         except EwsError as error:
-            raise WorkflowError(str(error)) from None
+            refuse(redacted(error))
 
     return of
 

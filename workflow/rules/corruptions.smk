@@ -83,7 +83,6 @@ rule official_corruption:
                     data="data/{wildcards.dataset}",
                     source="{params.source}",
                     name="{wildcards.corruption}",
-                    manifest=paths.SOURCES,
                     code="{params.code}",
                     out="{output.images}",
                 )

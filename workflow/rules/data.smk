@@ -24,7 +24,6 @@ rule dataset:
                 dataset="{wildcards.dataset}",
                 source="{params.source}",
                 validation="{params.validation}",
-                manifest=paths.SOURCES,
                 code="{params.code}",
                 out="data/{wildcards.dataset}",
             )

@@ -5,7 +5,7 @@ rule measure:
     input:
         records=planned(studies.study_records, "study"),
         evaluations=planned(studies.study_evaluations, "study"),
-        reported=paths.REPORTED,
+        reported=paths.shipped(paths.REPORTED),
     output:
         study="results/{study}/study.json",
         measurements="results/{study}/measurements.csv",
@@ -41,9 +41,9 @@ rule table:
         sums="results/{study}/SHA256SUMS",
         records="results/{study}/records.json",
         images="results/{study}/images.csv",
-        reported=paths.REPORTED,
+        reported=paths.shipped(paths.REPORTED),
         # No module, so that the fingerprint does not know it.
-        template=paths.TEMPLATE,
+        template=paths.shipped(paths.TEMPLATE),
     output:
         "results/{study}/caption.txt",
         "results/{study}/table.csv",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from ews.core.errors import EwsError
+from ews.core.redaction import redacted
 
 ENDS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 """Signals that ask a process to end: from the keyboard, a closed terminal, a batch system before its time limit."""
@@ -73,12 +74,12 @@ def finished(main: Callable[[], None]) -> None:
         # Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except EwsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(redacted(f"error: {error}"), file=sys.stderr)
         raise SystemExit(1) from None
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(redacted(f"error: {error.filename}: {error.strerror}"), file=sys.stderr)
         raise SystemExit(1) from None
     except Stopped as stopped:
         with contextlib.suppress(OSError):  # the terminal may be gone

@@ -15,10 +15,13 @@ from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data import arrays_pickle
+from ews.data.archives import Bounds, members
 from ews.data.dataset import Dataset, load
 from ews.data.extra import IMAGES, INFO, LABELS, ExtraInfo, ExtraSource, check_extra, folder_of
 
 DOWNLOADS = Path("data/.downloads")
+# The array of the 500,000 published images takes 1.5 GB.
+BOUNDS = Bounds(member=2**34)
 # How the published file (Carmon et al. 2019) and files of one's own name their two arrays.
 NAMES = (("data", "extrapolated_targets"), ("images", "labels"), ("image", "label"))
 
@@ -46,13 +49,19 @@ def locate(name: str, *, mirror: Path | None, page: str) -> Path:
     Raises:
         EwsError: nowhere; the message says where to get it and where to put it.
     """
-    mirrors = [mirror, Path(os.environ["EWS_MIRROR"]) if os.environ.get("EWS_MIRROR") else None]
-    places = [Path(name), *(place / name for place in mirrors if place is not None), DOWNLOADS / name]
+    named = [str(mirror or ""), os.environ.get("EWS_MIRROR", "")]
+    # An address is no place to look: this file is fetched by hand.
+    folders = [Path(text.removeprefix("file://")).expanduser() for text in named if text and not _is_address(text)]
+    places = [Path(name), *(folder / name for folder in folders), DOWNLOADS / name]
     for place in places:
         if place.is_file():
             return place
     where = f"Download it in a browser from the link on {page}, then" if page else "Get it, and"
     raise EwsError(f"{name}: not found in {', '.join(map(str, places))}. {where} put it into {DOWNLOADS}.")
+
+
+def _is_address(text: str) -> bool:
+    return text.lower().startswith(("http:/", "https:/"))
 
 
 def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) -> ExtraInfo:
@@ -74,7 +83,7 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
     digest = sha256(source)
     if expected is not None and digest != expected:
         raise EwsError(f"{source}: its SHA-256 is {digest}, not {expected}: another file, or a damaged one.")
-    images, labels = _arrays(read_npz(source) if source.suffix == ".npz" else arrays_pickle.read(source), source)
+    images, labels = _arrays(_read(source), source)
     check_extra(images, labels, size=dataset.image_size, classes=len(dataset.classes), where=str(source))
     tests = {image.tobytes() for image in dataset.test_images}
     leaked = sum(image.tobytes() in tests for image in images)
@@ -94,6 +103,16 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
         )
         write_sealed(out / INFO, info)
     return info
+
+
+def _read(source: Path) -> dict[str, Any]:
+    """Read a file as what its first bytes say: an .npz is a zip."""
+    with source.open("rb") as file:
+        packed = file.read(4).startswith(b"PK")
+    if packed:
+        for _ in members(source, BOUNDS):
+            pass  # More than the bounds allow is refused here, and nothing is read of it.
+    return read_npz(source) if packed or source.suffix == ".npz" else arrays_pickle.read(source)
 
 
 def _arrays(content: dict[str, Any], source: Path) -> tuple[NDArray[Any], NDArray[Any]]:

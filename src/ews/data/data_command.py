@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--validation", required=True, type=validation_share, help="part of the training images set apart"
     )
-    parser.add_argument("--manifest", required=True, type=Path, help="path of sources.yaml")
+    parser.add_argument("--manifest", type=Path, help="the only sources.yaml to read (default: docs/data.md)")
     parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
     parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")

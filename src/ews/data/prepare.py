@@ -25,7 +25,7 @@ def prepare(
     dataset: str,
     source: str,
     validation: float,
-    manifest: Path,
+    manifest: Path | None,
     downloads: Path,
     out: Path,
     mirror: str | None = None,
@@ -36,7 +36,7 @@ def prepare(
         dataset: its name, recorded in ``dataset.json``.
         source: a source of the manifest.
         validation: the part of the training images set apart by class, 0 to less than 1.
-        manifest: path of ``sources.yaml``.
+        manifest: path of ``sources.yaml``; None: those that are there, :func:`ews.data.sources.manifests`.
         downloads: where archives are cached.
         out: the folder to write, e.g. ``data/digits``.
         mirror: a folder or a URL that has the archive; see :func:`ews.data.download.fetch`.

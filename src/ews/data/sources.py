@@ -6,12 +6,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+import ews
 from ews.core.errors import EwsError, did_you_mean, listed, shown, unknown
 from ews.core.places import key_path
 from ews.core.values import Line, LongLine
 from ews.core.yaml_files import read_yaml
 from ews.data.reader_registry import READERS
 
+MANIFEST = Path("data/sources.yaml")
+"""The manifest of the working folder."""
+SHIPPED = Path(ews.__file__).resolve().parents[2] / MANIFEST
+"""The manifest beside this package's own checkout; an installed package has none."""
 EMBEDDED = frozenset({"digits"})  # kinds that need no archive
 DIGITS_OF = {"md5": 32, "sha256": 64}  # hex digits of each algorithm that a checksum may name
 READING = ("image_size", "test_split", "allow_empty_classes")  # how image folders are read
@@ -126,15 +131,35 @@ def read_manifest(path: Path | str) -> dict[str, Source]:
     return sources
 
 
-def find(manifest: Path | str, name: str, *, where: str = "") -> Source:
-    """Return one source of a manifest.
+def manifests() -> list[Path]:
+    """Return the manifests that are there: the one shipped beside this package, and the working folder's own."""
+    found = [path for path in (SHIPPED, MANIFEST) if path.is_file()]
+    same = len(found) == 2 and found[0].samefile(found[1])
+    return [MANIFEST] if same or not found else found
+
+
+def known_sources(manifest: Path | str | None = None) -> dict[str, Source]:
+    """Read a manifest, or all that are there: of a source that several describe the working folder's own counts.
+
+    Raises:
+        EwsError: a manifest is missing or faulty; see :func:`read_manifest`.
+    """
+    sources: dict[str, Source] = {}
+    for path in manifests() if manifest is None else [manifest]:
+        sources |= read_manifest(path)
+    return sources
+
+
+def find(manifest: Path | str | None, name: str, *, where: str = "") -> Source:
+    """Return one source of a manifest; None: of those that are there, see :func:`known_sources`.
 
     Raises:
         EwsError: the manifest is faulty, or has no such source; the message lists those it has.
     """
-    sources = read_manifest(manifest)
+    sources = known_sources(manifest)
     if name not in sources:
-        raise unknown("source", name, sources, where=where or str(manifest))
+        places = manifests() if manifest is None else [manifest]
+        raise unknown("source", name, sources, where=where or " and ".join(map(str, places)))
     return sources[name]
 
 

@@ -85,9 +85,9 @@ def evaluate(
     return ["evaluate", kind, *options(places), *asked, *options({"fingerprint": code, **how})]
 
 
-def prepare(*, dataset: str, source: str, validation: str, manifest: str, code: str, out: str) -> Words:
+def prepare(*, dataset: str, source: str, validation: str, code: str, out: str) -> Words:
     """Return the command that brings a source of the manifest into the format of datasets."""
-    given = {"dataset": dataset, "source": source, "validation": validation, "manifest": manifest}
+    given = {"dataset": dataset, "source": source, "validation": validation}
     return ["data", "prepare", *options({**given, "fingerprint": code, "out": out})]
 
 
@@ -107,9 +107,9 @@ def corrupted_labels(*, data: str, out: str) -> Words:
     return ["corrupt", "labels", *options({"data": data, "out": out})]
 
 
-def official(*, data: str, source: str, name: str, manifest: str, code: str, out: str) -> Words:
+def official(*, data: str, source: str, name: str, code: str, out: str) -> Words:
     """Return the command that takes one published corrupted set out of its archive."""
-    given = {"data": data, "source": source, "name": name, "manifest": manifest}
+    given = {"data": data, "source": source, "name": name}
     return ["corrupt", "official", *options({**given, "fingerprint": code, "out": out})]
 
 

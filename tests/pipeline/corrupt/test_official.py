@@ -5,6 +5,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from ews.core.files import sha256
 from ews.corruptions import NAMES
 from ews.data.cifar_c import read
 from ews.data.dataset import load
+from ews.data.download import fetch
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
+from ews.data.transfer import Patience
 from ews.pipeline.corrupt import official
 from ews.pipeline.corrupt.official import decode, extract
 from ews.pipeline.evaluate.corruption.corrupted_images import Stored
@@ -101,7 +104,7 @@ def setting(
     cifar_files: Files,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Setting:
-    monkeypatch.setattr("ews.data.download.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("ews.pipeline.corrupt.official.fetch", partial(fetch, patience=Patience(longest=0.01)))
     return Setting(tmp_path, server, make_tar, cifar_files)
 
 

@@ -99,6 +99,9 @@ def test_another_command_gets_the_same_from_a_file_of_the_whole(
     assert path == settings.file(content) and path != Settings(base, entries=("b=[1]",)).file(
         content.__class__({"b": [1]}, "", {})
     )
+    secret = Settings(base, entries=("mirror=http://user:s3cr3t@host",))
+    kept = read_yaml(secret.file(secret.read()), missing="").value
+    assert kept["mirror"] is None and kept["a"] == content.value["a"]
     again = read_yaml(path, missing="").value
     assert again == content.value and list(again) == list(content.value)
 

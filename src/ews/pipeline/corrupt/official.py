@@ -35,7 +35,7 @@ def extract(
     *,
     data: Path,
     source: str,
-    manifest: Path,
+    manifest: Path | None,
     downloads: Path,
     name: str,
     out: Path,
@@ -50,7 +50,7 @@ def extract(
     Args:
         data: the prepared dataset whose test images were corrupted, e.g. ``data/cifar10``.
         source: a source of kind ``cifar_c`` in the manifest: that of the dataset's own source and ``_c``.
-        manifest: path of ``sources.yaml``.
+        manifest: path of ``sources.yaml``; None: those that are there, :func:`ews.data.sources.manifests`.
         downloads: where archives are cached.
         name: a corruption, or ``"labels"``.
         out: the file to write, e.g. ``data/cifar10-c-official/fog.npy``: uint8 [5 N, H, W, 3] for N
@@ -69,7 +69,7 @@ def extract(
         raise unknown("corruption", name, (*NAMES, LABELS), where="--name")
     entry = find(manifest, source)
     if entry.kind != KIND:
-        raise EwsError(f"{manifest}: {source}: is of kind {entry.kind}, not {KIND}: no published corrupted set.")
+        raise EwsError(f"source {source}: is of kind {entry.kind}, not {KIND}: no published corrupted set.")
     dataset = load(data)
     check_output(out, inputs=of_dataset(data))
     _check_source(source, dataset)
@@ -197,7 +197,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--data", required=True, type=Path, help="the dataset's folder, e.g. data/cifar10")
     parser.add_argument("--source", required=True, help=f"the set's source in the manifest, of kind {KIND}")
     parser.add_argument("--name", required=True, help=f"a corruption, e.g. fog, or {LABELS}")
-    parser.add_argument("--manifest", required=True, type=Path, help="path of sources.yaml")
+    parser.add_argument("--manifest", type=Path, help="the only sources.yaml to read (default: docs/data.md)")
     parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
     parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
     parser.add_argument("--out", required=True, type=Path, help="file to write, .npy")

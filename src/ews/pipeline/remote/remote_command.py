@@ -14,7 +14,7 @@ from pathlib import Path
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.option_types import JOBS, THREADS, WORKERS, seconds
-from ews.pipeline.remote.tasks import read
+from ews.pipeline.remote.tasks import check_places, read
 from ews.pipeline.remote.work import work as do
 
 
@@ -55,13 +55,14 @@ def work(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--seconds", type=seconds, help="end after so long; the next time resumes from there")
     arguments = parser.parse_args(argv)
-    tasks = [task for task in read(arguments.plan).tasks if arguments.match.search(task.name)]
+    tasks = tuple(task for task in read(arguments.plan).tasks if arguments.match.search(task.name))
     if not tasks:
         pattern = arguments.match.pattern
         raise EwsError(f"{arguments.plan}: no task has {pattern!r} (--match) in its name; --list prints all of them.")
     if arguments.list:
         print("\n".join(task.name for task in tasks))
         return
+    check_places(tasks, arguments.runs)
     workers = arguments.workers
     if workers is None:
         workers = max(1, len(os.sched_getaffinity(0)) // arguments.jobs)

@@ -12,7 +12,7 @@ from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError, did_you_mean, listed, shown, unknown
 from ews.core.places import Content, key_path
 from ews.core.yaml_files import read_yaml
-from ews.data.sources import read_manifest
+from ews.data.sources import known_sources
 from ews.methods.method_registry import METHODS
 from ews.pipeline.study.key_paths import check_path
 from ews.pipeline.study.methods import VANILLA, components
@@ -20,7 +20,6 @@ from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study, Variant
 from ews.pipeline.study.teacher_cells import check_teachers
 from ews.pipeline.study.tuning_checks import check_tuning
 
-SOURCES = Path("data/sources.yaml")
 WHERE = "params.yaml"
 """What messages call the settings; :meth:`~ews.core.places.Content.located` puts file and line in its place."""
 
@@ -31,12 +30,12 @@ REASON = 400
 """How many characters a reason has; that of a name which is none of the corruptions has 330."""
 
 
-def load(path: Path | str = WHERE, *, sources: Path | str = SOURCES) -> Params:
+def load(path: Path | str = WHERE, *, sources: Path | str | None = None) -> Params:
     """Read and validate a params.yaml.
 
     Args:
         path: the file.
-        sources: the manifest that the datasets' `source` keys refer to.
+        sources: the manifest that the datasets' `source` keys refer to; None: those that are there.
 
     Raises:
         EwsError: missing, not YAML, or invalid; every mistake in it is listed, with its line and column.
@@ -44,13 +43,13 @@ def load(path: Path | str = WHERE, *, sources: Path | str = SOURCES) -> Params:
     return checked(read_yaml(path, missing=MISSING), sources=sources)
 
 
-def checked(content: Content, *, sources: Path | str = SOURCES) -> Params:
+def checked(content: Content, *, sources: Path | str | None = None) -> Params:
     """Validate what was read.
 
     Raises:
         EwsError: invalid; every mistake in it is listed, with its line and column.
     """
-    known = read_manifest(sources)
+    known = known_sources(sources)
     with content.located(WHERE):
         return validate(content.value, sources=known)
 

@@ -14,7 +14,7 @@ from ews.core.files import write_text
 from ews.core.places import Content, Place
 from ews.core.yaml_files import parse_yaml, read_yaml
 from ews.pipeline.commands import Words
-from ews.pipeline.study.params import MISSING, SOURCES, WHERE, checked
+from ews.pipeline.study.params import MISSING, WHERE, checked
 from ews.pipeline.study.schema import Params
 
 PARAMS = Path(WHERE)
@@ -84,15 +84,17 @@ class Settings:
         """
         if not (self.configfiles or self.entries):
             return self.params
-        # In the order that they were given in, which is that of sweeps and rows. JSON is YAML.
-        text = json.dumps(content.value, indent=1, allow_nan=False) + "\n"
+        # In the order that they were given in, which is that of sweeps and rows. JSON is YAML. A mirror, in which a
+        # password may stand, concerns no step that reads settings.
+        value = {key: None if key == "mirror" else section for key, section in content.value.items()}
+        text = json.dumps(value, indent=1, allow_nan=False) + "\n"
         path = MERGED / f"params-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
         if not path.exists():
             write_text(path, text)
         return path
 
     @contextlib.contextmanager
-    def planning(self, *, sources: Path | str = SOURCES) -> Iterator[Params]:
+    def planning(self, *, sources: Path | str | None = None) -> Iterator[Params]:
         """Read and validate; yield what that gives, and name file and line in errors of the block that plans with it.
 
         Raises:

@@ -8,12 +8,11 @@ from pathlib import Path
 from ews.core.documents import write_sealed
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
-from ews.data.sources import read_manifest
+from ews.data.sources import known_sources
 from ews.pipeline.study.attack_efforts import weak_attacks
 from ews.pipeline.study.cells import manifest, merged, trainings
 from ews.pipeline.study.idle_options import idle_options
 from ews.pipeline.study.naming import digest
-from ews.pipeline.study.params import SOURCES
 from ews.pipeline.study.plans import all_cells, plan_all, plan_one
 from ews.pipeline.study.schema import Params
 from ews.pipeline.study.settings import Settings, add_options
@@ -53,7 +52,7 @@ def _answer(arguments: argparse.Namespace, params: Params) -> None:
         raise unknown("study", arguments.study, params.studies)
     if arguments.command == "check":
         plans = plan_all(params)
-        sizes = {name: Size.of(source) for name, source in read_manifest(SOURCES).items()}
+        sizes = {name: Size.of(source) for name, source in known_sources().items()}
         check_sizes(params, plans.everything, sizes)
         cells = merged(plans.everything)
         taught = len(trainings(cells.values())) - len({entry.run for entry in cells.values()})

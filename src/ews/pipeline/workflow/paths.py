@@ -1,9 +1,14 @@
-"""Where the workflow's files lie, below the project's top folder."""
+"""Where files lie: what belongs to the user below the working folder, what is shipped beside the package."""
 
+from pathlib import Path
+
+import ews
 from ews.pipeline.artifacts import run_files
 
+ROOT = Path(ews.__file__).resolve().parents[2]
+"""The project's folder: the workflow runs the package beside it."""
+
 RUNS = run_files.RUNS
-SOURCES = "data/sources.yaml"
 SETTINGS = "EWS_PARAMS"  # environment variable: the file with the settings that the workflow planned with
 REPORTED = "src/ews/pipeline/report/reported.yaml"
 TEMPLATE = "src/ews/pipeline/report/table.html"
@@ -17,6 +22,14 @@ EXTRA_FILES = ("images.npy", "labels.npy", EXTRA)
 TABLES = ("table.csv", "table.md", "table.tex", "table.html")
 # Those of every study; a study that asks for an evaluation with a figure of its own has `<kind>.svg` beside them.
 FIGURES = ("training", "corruption", "severity", "sweep", "cost", "controller", "kept")
+
+
+def shipped(path: str) -> str:
+    """Return where a file of this project lies: as it is in the project's folder, from elsewhere its whole path.
+
+    A project that is run in its own folder, as most are, may be moved as a whole: to Snakemake its inputs are the same.
+    """
+    return path if ROOT.samefile(Path()) else str(ROOT / path)
 
 
 def record(run: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ews.core.errors import EwsError
-from ews.data.sources import Source, read_manifest
+from ews.data.sources import Source, known_sources
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import merged, trainings
 from ews.pipeline.study.params import validate
@@ -39,21 +39,19 @@ class Plan:
     plans: Plans = field(default_factory=Plans)
 
     @classmethod
-    def of(
-        cls, raw: Mapping[str, Any], *, sources: Path | str = paths.SOURCES, results: Path | str = RESULTS
-    ) -> "Plan":
+    def of(cls, raw: Mapping[str, Any], *, sources: Path | str | None = None, results: Path | str = RESULTS) -> "Plan":
         """Plan what params.yaml asks for.
 
         Args:
             raw: its content, as YAML gives it.
-            sources: the manifest that the datasets refer to.
+            sources: the manifest that the datasets refer to; None: those that are there.
             results: folder in which `<study>/tuned.yaml` lie.
 
         Raises:
             EwsError: it is not valid, two different cells would share a folder, or a subset or a padding is larger than
                 its data.
         """
-        known = read_manifest(sources)
+        known = known_sources(sources)
         params = validate(dict(raw), sources=known)
         plans = plan_all(params, results)
         evaluations = merged(plans.everything)

@@ -1,0 +1,117 @@
+"""What is wrong is said in one sentence, without a word of Snakemake's files; secrets are said nowhere."""
+
+import logging
+import re
+from typing import Any
+
+import pytest
+from helpers.workflow import Project, tiny
+
+from ews.pipeline.workflow.target_hints import TargetHint, hint, install
+
+SECRET = "s3cr3t-word"
+
+
+def said(output: str) -> list[str]:
+    """The lines of Snakemake's output less its header."""
+    header = re.compile(r"^(Using |Assuming |SNAKEMAKE|=+$|  [A-Z]|Building DAG|Config file |$)")
+    return [line for line in output.splitlines() if not header.match(line)]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "results/runs/digits/a/b/c/seed0/clean.json",
+            "error: results/runs/digits/a/b/c/seed0: no study in params.yaml",
+        ),
+        ("tabel1", "error: unknown target 'tabel1'. Did you mean 'table1'? Valid: all, "),
+    ],
+)
+def test_a_target_that_is_none(project: Project, target: str, message: str) -> None:
+    done = project.snakemake("-n", target, check=False)
+    assert done.returncode == 1
+    first, *more = said(done.stdout)
+    assert first.startswith(message)
+    assert not re.search(r"Traceback|\.smk|\.py", "\n".join(more))
+
+
+def test_a_mistake_in_parameters_is_the_first_thing_said(project: Project) -> None:
+    def mistake(content: dict[str, Any]) -> None:
+        tiny(content)
+        content["mirror"] = f"http://user:{SECRET}@host"
+        content["methods"]["ews"]["width"] = 1.7
+
+    project.params(mistake)
+    done = project.snakemake(check=False)
+    assert done.returncode == 1
+    first = r"error: params\.yaml(, line \d+, column \d+)?: methods\.ews\.width = 1\.7"
+    assert re.match(first, said(done.stdout)[0])
+    assert ".smk" not in done.stdout and SECRET not in done.stdout
+
+
+NAMES = {"targets": ["table1", "data", "quickstart"], "studies": ["quickstart"], "datasets": ["digits"]}
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("quickstat", "unknown target 'quickstat'. Did you mean 'quickstart'? Valid: data, quickstart, table1."),
+        ("x", "unknown target 'x'. Valid: "),
+        ("results/quickstrat/table.md", "results: unknown folder 'quickstrat'. Did you mean 'quickstart'?"),
+        ("data/digts/dataset.json", "data: unknown folder 'digts'. Did you mean 'digits'?"),
+        ("results/quickstart/tables.md", ""),
+        ("data/digits-c/fgo.npy", ""),
+        ("elsewhere/x", ""),
+    ],
+)
+def test_what_is_said_of_a_target(target: str, words: str) -> None:
+    found = hint(target, **NAMES)
+    assert found.startswith(words) and bool(found) == bool(words)
+
+
+def test_other_messages_of_snakemake_stay_as_they_are() -> None:
+    logger = logging.Logger("made-up")
+    install(logger, lambda target: "first")
+    install(logger, lambda target: f"hint of {target}")
+    assert len(logger.filters) == 1 and isinstance(logger.filters[0], TargetHint)
+    message = "MissingRuleException:\nNo rule to produce tabel1 (if you use input functions ...)."
+
+    def filtered(text: str, **more: object) -> str:
+        record = logging.LogRecord("made-up", logging.ERROR, "", 0, text, None, None)
+        record.__dict__.update(more)
+        assert logger.filter(record)
+        return record.getMessage()
+
+    assert filtered(message, exception="MissingRuleException") == f"error: hint of tabel1\n{message}"
+    assert filtered(message) == message
+    assert filtered("100 % of x", exception="WorkflowError") == "100 % of x"
+    assert filtered("Other words", exception="MissingRuleException") == "Other words"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["environment", "params"])
+def test_no_output_has_the_password_of_a_mirror(project: Project, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = f"http://user:{SECRET}@127.0.0.1:9/folder"
+
+    def plan(content: dict[str, Any]) -> None:
+        tiny(content)
+        content["recipes"]["cifar10_jpeg"]["standard"]["train_images"] = 64
+        content["studies"]["tiny"] |= {"dataset": "cifar10_jpeg", "method": "vanilla", "evaluations": ["clean"]}
+        content["mirror"] = mirror if by == "params" else None
+
+    project.params(plan)
+    if by == "environment":
+        monkeypatch.setenv("EWS_MIRROR", mirror)
+    # As a server that is not there would be asked for minutes.
+    project.edit("src/ews/data/transfer.py", "attempts: int = 5", "attempts: int = 1")
+    outputs = [project.snakemake("-n", "-p", "tiny").stdout]
+    done = project.snakemake("-p", "--verbose", "--show-failed-logs", "tiny", check=False)
+    assert done.returncode != 0
+    outputs.append(done.stdout)
+    (log,) = project.folder.glob("logs/data/*.log")
+    assert "http://***@127.0.0.1:9" in log.read_text()
+    for path in project.folder.rglob("*"):
+        if path.is_file() and path.name != "params.yaml":
+            assert SECRET.encode() not in path.read_bytes(), path
+    assert not [line for text in outputs for line in text.splitlines() if SECRET in line]
