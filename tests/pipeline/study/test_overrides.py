@@ -70,7 +70,7 @@ def test_an_unknown_teacher_is_told_of_where_it_stands(with_study: AddStudy, pla
         ("recipes.digits.standard", {"epochs": 3}, "recipes.digits.standard.epochs, "),
         ("recipes.digits", 3, "recipes.digits.standard.epochs, "),
         ("architectures.resnet8", None, "architectures.resnet8.network, "),
-        ("evaluation.corruption", {"names": ["fog"]}, "evaluation.corruption.stored, evaluation.corruption.names."),
+        ("evaluation.corruption", {"names": ["fog"]}, "evaluation.corruption.stored, evaluation.corruption.names, "),
     ],
 )
 def test_whole_sections_are_no_values(with_study: AddStudy, path: str, value: Any, named: str) -> None:

@@ -10,9 +10,9 @@ import yaml
 from ews.core.errors import EwsError
 from ews.data import cifar_binary, digits
 from ews.data.reader_registry import READERS
-from ews.data.sources import read_manifest
+from ews.data.sources import known_sources
 from ews.pipeline.study.cells import plan
-from ews.pipeline.study.params import SOURCES, load
+from ews.pipeline.study.params import load
 from ews.pipeline.study.schema import Params
 from ews.pipeline.study.sizes import SIDES, Size, check_sizes, check_validation
 from ews.pipeline.study.study_command import main
@@ -27,7 +27,7 @@ def test_the_sides_of_images_are_those_of_their_readers() -> None:
 
 
 def test_sizes_are_those_of_the_manifest() -> None:
-    sources = read_manifest(SOURCES)
+    sources = known_sources()
     assert Size.of(sources["digits"]).side == Size.of(sources["cifar100"]).side == 32
     folder = sources["cifar10_jpeg"].model_copy(update={"image_size": 48})
     assert Size.of(folder).side == 48
