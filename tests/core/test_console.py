@@ -16,7 +16,7 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, capsys: pytest.C
     with pytest.raises(SystemExit) as stop:
         finished(main)
     assert stop.value.code == 1
-    assert capsys.readouterr().err == f"error: {tmp_path}/file/below: Not a directory\n"
+    assert capsys.readouterr().err == f"error: {tmp_path}/file/below: Not a directory. Check the path.\n"
 
 
 def test_other_mistakes_keep_their_traceback() -> None:

@@ -1,8 +1,7 @@
 """Reading and writing ``.npy`` files, reading ``.npz`` files, and what every command that writes one checks first."""
 
-import contextlib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,7 +90,7 @@ def write_npy(path: Path | str, array: NDArray[Any]) -> str:
     Raises:
         EwsError: it cannot be written.
     """
-    with writing(path, size=array.nbytes), atomic(path) as temporary:
+    with atomic(path, size=array.nbytes) as temporary:
         with temporary.open("wb") as file:
             # Into a file of its own NumPy writes through the C library, and does not hear of what fails at its end.
             np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
@@ -154,24 +153,3 @@ def of_dataset(folder: Path | str) -> list[Path]:
     about = Path(folder) / "dataset.json"
     described = read_document(about, _Files, remedy="Prepare the dataset again.")
     return [about, *(about.with_name(name) for name in described.files)]
-
-
-@contextlib.contextmanager
-def writing(path: Path | str, *, size: int) -> Iterator[None]:
-    """Say which file could not be written, and how large it is, where the block fails for want of room or the like.
-
-    Args:
-        path: the file that is being made, by the name that it will have.
-        size: its bytes.
-
-    Raises:
-        EwsError: instead of any :class:`OSError` of the block.
-    """
-    try:
-        yield
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise EwsError(
-            f"{path}: cannot be written: {reason}. The file takes {size:,} bytes. Make room, or write elsewhere, then "
-            "run again."
-        ) from None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ews.core.arrays import read_npz, write_npy
 from ews.core.documents import write_document
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, sha256
+from ews.core.files import exclusive, sha256, staged
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data import arrays_pickle
 from ews.data.dataset import Dataset, load
@@ -81,18 +81,15 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
     if leaked:
         raise EwsError(f"{source}: {leaked} of its images are test images of {dataset.name}; remove them first.")
     with exclusive(out.parent / ".locks" / out.name):
-        out.mkdir(parents=True, exist_ok=True)
-        (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
-        files = {}
-        for name, array in ((IMAGES, images), (LABELS, labels)):
-            files[name] = write_npy(out / name, array)
-        info = ExtraInfo(
-            dataset=dataset.name,
-            images=len(images),
-            source=ExtraSource(file=source.name, sha256=digest),
-            files=files,
-        )
-        write_document(out / INFO, info)
+        with staged(out, last=INFO) as new:
+            files = {name: write_npy(new / name, array) for name, array in ((IMAGES, images), (LABELS, labels))}
+            info = ExtraInfo(
+                dataset=dataset.name,
+                images=len(images),
+                source=ExtraSource(file=source.name, sha256=digest),
+                files=files,
+            )
+            write_document(new / INFO, info)
     return info
 
 

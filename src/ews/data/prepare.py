@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ews.core.arrays import write_npy
 from ews.core.documents import write_document
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, sha256
+from ews.core.files import exclusive, sha256, staged
 from ews.data.dataset import INFO, DatasetInfo, SourceInfo
 from ews.data.download import fetch
 from ews.data.raw import Raw
@@ -143,13 +143,7 @@ def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str) -> NDArr
 def _write(
     out: Path, arrays: dict[str, NDArray[Any]], describe: Callable[[dict[str, str]], DatasetInfo]
 ) -> DatasetInfo:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
-        info = describe({f"{name}.npy": write_npy(out / f"{name}.npy", array) for name, array in arrays.items()})
-        write_document(out / INFO, info)
-    except OSError as error:
-        raise EwsError(
-            f"{out}: cannot be written ({error.strerror}). Check the disk's room and the permissions."
-        ) from None
+    with staged(out, last=INFO) as new:
+        info = describe({f"{name}.npy": write_npy(new / f"{name}.npy", array) for name, array in arrays.items()})
+        write_document(new / INFO, info)
     return info

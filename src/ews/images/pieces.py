@@ -16,9 +16,10 @@ from pydantic import ConfigDict, JsonValue, NonNegativeInt
 from tqdm import tqdm
 
 from ews.core import partial as partial_work
-from ews.core.arrays import read_npy, writing
+from ews.core.arrays import read_npy
 from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
+from ews.core.faults import reported
 from ews.core.files import sha256, write_json
 from ews.images.workers import run_all
 
@@ -89,7 +90,7 @@ def write(
             print(f"{out}: was made before", file=sys.stderr, flush=True)
             return
         identity = {**about, "images_per_piece": step}
-        with writing(out, size=size):
+        with reported(out, size=size):
             made, done = _begin(folder, identity, shape=shape, pieces=len(pieces))
         if done:
             print(f"{out}: resumes after {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
@@ -103,10 +104,10 @@ def write(
         noted = time.monotonic()
         for more, _ in enumerate(tqdm(todo, initial=done, total=len(pieces), desc=label, disable=None), start=1):
             if time.monotonic() - noted >= NOTE_SECONDS:
-                with writing(out, size=size):
+                with reported(out, size=size):
                     _note(folder, made, identity, done + more)
                 noted = time.monotonic()
-        with writing(out, size=size):
+        with reported(out, size=size):
             _note(folder, made, identity, len(pieces))
             # The record first: with it and the old file, or none, nothing passes for whole.
             write_json(out.with_suffix(".json"), {**about, "sha256": sha256(made)})
@@ -178,6 +179,6 @@ def _write_piece(
     """Make one piece and write it to its place in the file, whose data begin at ``offset``, ``row`` bytes each."""
     first, argument = piece
     rows = make(argument)
-    with writing(out, size=size), made.open("r+b") as file:
+    with reported(out, size=size), made.open("r+b") as file:
         file.seek(offset + first * row)
         file.write(rows.tobytes())

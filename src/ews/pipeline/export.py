@@ -103,7 +103,8 @@ def export(
         given: entries of model_info that only a person knows: name, authors, link, venue.
 
     Raises:
-        EwsError: the run is not whole, was trained on other data, or has no such weights.
+        EwsError: the run is not whole, was trained on other data, or has no such weights; or the folder cannot be
+            written, which then is as it was.
     """
     finished, dataset = FinishedRun.open(run), load_data(data, verify=False)
     finished.check_data(dataset)
@@ -113,25 +114,23 @@ def export(
     # Checked against the record, and built, before anything is written.
     read_network(finished, name, dataset=dataset, device=torch.device("cpu"))
     measured = _measured(results or run, finished, best=best)
-    out.mkdir(parents=True, exist_ok=True)
-    with files.atomic(out / WEIGHTS) as temporary:
-        shutil.copyfile(run / name, temporary)
-    files.write_json(
-        out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
-    )
-    write_document(
-        out / MODEL,
-        Exported(
-            architecture=finished.record.cell.architecture,
-            classes=dataset.classes,
-            mean=list(dataset.mean),
-            std=list(dataset.std),
-            image_size=dataset.image_size,
-            weights="best" if best else "last",
-            cell=finished.record.cell,
-            sha256=finished.record.files[name],
-        ),
-    )
+    info = _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
+    with files.staged(out, last=MODEL) as new:
+        shutil.copyfile(run / name, new / WEIGHTS)
+        files.write_json(new / INFO, info)
+        write_document(
+            new / MODEL,
+            Exported(
+                architecture=finished.record.cell.architecture,
+                classes=dataset.classes,
+                mean=list(dataset.mean),
+                std=list(dataset.std),
+                image_size=dataset.image_size,
+                weights="best" if best else "last",
+                cell=finished.record.cell,
+                sha256=finished.record.files[name],
+            ),
+        )
 
 
 def _measured(results: Path, run: FinishedRun, *, best: bool) -> tuple[AttackedWeights, AdversarialOptions] | None:

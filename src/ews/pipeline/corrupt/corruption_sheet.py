@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ews.core.arrays import read_npy
 from ews.core.errors import EwsError
-from ews.core.files import atomic
+from ews.core.files import write_all
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
 from ews.corruptions.profiles import profile_for
 from ews.data.dataset import Dataset, load
@@ -47,16 +47,14 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, help="of what is made now; default: that of the stored files, or 0")
     parser.add_argument("--profile", choices=PROFILES, help="default: that of the stored files, or by the images' size")
     options = parser.parse_args(words)
-    with atomic(options.out) as temporary:
-        temporary.write_bytes(
-            sheet(
-                load(options.data, verify=False),
-                corrupted=options.corrupted,
-                stored=options.stored,
-                seed=options.seed,
-                profile=options.profile,
-            )
-        )
+    picture = sheet(
+        load(options.data, verify=False),
+        corrupted=options.corrupted,
+        stored=options.stored,
+        seed=options.seed,
+        profile=options.profile,
+    )
+    write_all({options.out: picture})
 
 
 def sheet(

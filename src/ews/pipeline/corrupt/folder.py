@@ -13,8 +13,10 @@ from tqdm import tqdm
 
 from ews.core.documents import read_document, write_document
 from ews.core.errors import EwsError, unknown
-from ews.core.files import atomic, exclusive
+from ews.core.faults import reported
+from ews.core.files import exclusive
 from ews.core.fingerprint import fingerprint
+from ews.core.staging import commit, staging
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.corrupt_images import SMALLEST_SIDE, InvalidInput, check_name
 from ews.corruptions.corruption_registry import CORRUPTIONS
@@ -202,17 +204,11 @@ def _corrupt_picture(
                 continue
             clean = read_picture(images / path)[np.newaxis] if clean is None else clean
             corrupted = corrupt(clean, name=name, severity=severity, seed=seed, profile=profile, indices=[index])
-            whole = out / UNFINISHED / f"{index}-{name}-{severity}"
-            try:
-                with atomic(whole) as temporary:
-                    Image.fromarray(corrupted[0]).save(temporary, **options)
+            with reported(target), staging(out / UNFINISHED) as room:
+                whole = room / f"{index}-{name}-{severity}"
+                Image.fromarray(corrupted[0]).save(whole, **options)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                whole.replace(target)
-            except OSError as problem:
-                raise EwsError(
-                    f"{target}: cannot be written: {problem.strerror or problem}. Make room, or write elsewhere, "
-                    "then run again."
-                ) from None
+                commit([(whole, target)])
 
 
 def _severity(text: str) -> int:

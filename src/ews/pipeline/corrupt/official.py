@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ews.core.arrays import check_output, of_dataset, write_npy
 from ews.core.errors import EwsError, unknown
-from ews.core.files import write_json
+from ews.core.files import staged, write_json
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.corruptions import NAMES
 from ews.data.archives import members
@@ -72,8 +72,9 @@ def extract(
         "severities": list(range(1, SEVERITIES + 1)),
         "source": "official",
     }
-    record["sha256"] = write_npy(out, array)
-    write_json(out.with_suffix(".json"), record)
+    with staged(out.parent, last=out.with_suffix(".json").name) as new:
+        record["sha256"] = write_npy(new / out.name, array)
+        write_json(new / out.with_suffix(".json").name, record)
     return record
 
 

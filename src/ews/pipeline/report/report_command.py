@@ -42,10 +42,14 @@ def main(argv: Sequence[str]) -> None:
         found, measured_runs = measure.measure(study, inputs=runs, reported=reported.load(arguments.reported))
         differences = paired_images.compare(study, inputs=runs) if arguments.images else []
         measure.save(
-            study, found, measured_runs, out=arguments.out, records=arguments.records, metrics=arguments.metrics
+            study,
+            found,
+            measured_runs,
+            out=arguments.out,
+            records=arguments.records,
+            metrics=arguments.metrics,
+            more={arguments.images: paired_images.differences_csv(differences)} if arguments.images else None,
         )
-        if arguments.images:
-            paired_images.write(arguments.images, differences)
     elif arguments.command == "table":
         from ews.pipeline.report import measurements, paired_images, table
 
