@@ -83,21 +83,28 @@ def lease_gpu(devices: int, folder: Path | None = None) -> Iterator[int]:
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     # Lock by the name that is the same in every process; indices are relative to the visible ones.
     names = visible if len(visible) >= devices else [str(index) for index in range(devices)]
-    # By the user's number: a container's user may have no name.
-    folder = folder or Path(tempfile.gettempdir()) / f"ews-gpu-{os.getuid()}"
+    folder = folder or _leases()
     with reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for place in count():
         for index in range(devices):
             path = folder / f"{names[index]}.{place}.lock"
             lock = FileLock(path)
-            try:
-                with reported(path):
+            with reported(path):
+                try:
                     lock.acquire(timeout=0)
-            except Timeout:
-                continue
+                except Timeout:
+                    continue
             try:
                 yield index
             finally:
                 lock.release()
             return
+
+
+def _leases() -> Path:
+    """Return the folder of this user's leases: by number, since a container's user may have no name."""
+    try:
+        return Path(tempfile.gettempdir()) / f"ews-gpu-{os.getuid()}"
+    except FileNotFoundError:
+        raise EwsError("no folder for temporary files can be written: set TMPDIR to one that can.") from None
