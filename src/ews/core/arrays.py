@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
+from ews.core.places import check_places
 
 SUFFIX = ".npy"
 
@@ -128,12 +129,9 @@ def check_output(out: Path | str, *, inputs: Iterable[Path | str] = (), option: 
         raise EwsError(f"{option} {out}: must end in {SUFFIX}.")
     if out.is_dir():
         raise EwsError(f"{option} {out}: is a folder; name a file that ends in {SUFFIX}.")
-    taken = {Path(path).resolve(): path for path in inputs}
+    read = [Path(path) for path in inputs]
     for written in (out, out.with_suffix(".json")):
-        if written.resolve() in taken:
-            raise EwsError(
-                f"{option} {out}: would overwrite {taken[written.resolve()]}, from which it is made. Name another file."
-            )
+        check_places(written, inputs={"": read}, option=option)
 
 
 class _Files(Document):

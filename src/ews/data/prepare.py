@@ -12,6 +12,7 @@ from ews.core.arrays import write_npy
 from ews.core.documents import write_document
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256, staged
+from ews.core.places import check_places
 from ews.data.dataset import INFO, DatasetInfo, SourceInfo
 from ews.data.download import fetch
 from ews.data.raw import Raw
@@ -51,6 +52,8 @@ def prepare(
     if not 0 <= validation < 1:
         raise EwsError(f"datasets.{dataset}.validation: {validation} given; valid: 0 to less than 1.")
     entry = find(manifest, source, where=f"datasets.{dataset}.source")
+    if entry.folder is not None:
+        check_places(out, inputs={f"{manifest}: {source}.folder": [Path(entry.folder).expanduser()]})
     # Beside the folder, not in it: the folder holds data and nothing else.
     with exclusive(out.parent / ".locks" / out.name):
         archive = _archive(entry, downloads, mirror)

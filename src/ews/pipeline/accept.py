@@ -20,6 +20,7 @@ import torch
 from ews.core.device import leased
 from ews.core.errors import EwsError, unknown
 from ews.core.machine import hardware
+from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Acceptance, Repeated
@@ -213,14 +214,12 @@ def tell_snakemake(folders: Sequence[Path]) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Run ``ews accept``."""
-    parser = argparse.ArgumentParser(
-        prog="ews accept", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="ews accept", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", help="of params.yaml; the runs that it learns from are accepted with it")
     parser.add_argument("--reason", required=True, help="why the change of code touches no result; kept in the records")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="(default: %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
-    parser.add_argument("--runs", type=Path, default=Path(run_files.RUNS), help="(default: %(default)s)")
+    parser.add_argument("--params", type=Reads(), default=Path("params.yaml"), help="(default: %(default)s)")
+    parser.add_argument("--data", type=Reads(), default=Path("data"), help="folder of datasets (default: %(default)s)")
+    parser.add_argument("--runs", type=Writes(), default=Path(run_files.RUNS), help="(default: %(default)s)")
     parser.add_argument("--check-only", action="store_true", help="repeat the first epochs, and stamp nothing")
     arguments = parser.parse_args(argv)
     if not arguments.reason.strip():

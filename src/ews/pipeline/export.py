@@ -9,7 +9,6 @@ which is what RobustBench's ``benchmark()`` takes::
     logits = model(images)
 """
 
-import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from ews import models
 from ews.core import files
 from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
+from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load as load_data
 from ews.methods.method_registry import METHODS
 from ews.models.network import Head, Network
@@ -208,12 +208,12 @@ def architecture_name(architecture: ArchitectureCell) -> str:
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and export."""
-    parser = argparse.ArgumentParser(prog="ews export", description="Export a trained network.")
-    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset it was trained on")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser = Parser(prog="ews export", description="Export a trained network.")
+    parser.add_argument("--run", required=True, type=Reads(), help="folder of a finished run")
+    parser.add_argument("--data", required=True, type=Reads(), help="folder of the dataset it was trained on")
+    parser.add_argument("--out", required=True, type=Writes(), help="folder to write")
     parser.add_argument("--best", action="store_true", help="weights that validation images selected, not the last")
-    parser.add_argument("--results", type=Path, help="folder with adversarial.json (default: the run's)")
+    parser.add_argument("--results", type=Reads(), help="folder with adversarial.json (default: the run's)")
     for name in ("name", "authors", "link", "venue"):
         parser.add_argument(f"--{name}", help=f"`{name}` of {INFO}")
     arguments = parser.parse_args(argv)

@@ -1,7 +1,6 @@
 """The contact sheet: every corruption at every severity in one picture, to be looked at."""
 
 import io
-from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ews.core.arrays import read_npy
 from ews.core.errors import EwsError
 from ews.core.files import write_all
+from ews.core.places import Parser, Reads, Writes
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
 from ews.corruptions.profiles import profile_for
 from ews.data.dataset import Dataset, load
@@ -28,15 +28,15 @@ LARGEST = 10**6  # bytes; above that the sheet gets a palette of 256 colours
 
 def main(words: Sequence[str]) -> None:
     """Run ``ews corrupt sheet``."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="ews corrupt sheet",
         allow_abbrev=False,
         description="Draw corruptions x severities of some test images. What is stored is read from its file, the rest "
         "is made now, with the same seed and constants; of a published set only what is stored is drawn.",
     )
-    parser.add_argument("--data", type=Path, required=True, help="the dataset's folder")
-    parser.add_argument("--out", type=Path, required=True, help="picture to write, .png")
-    parser.add_argument("--corrupted", type=Path, help="folder of <name>.npy and <name>.json")
+    parser.add_argument("--data", type=Reads(), required=True, help="the dataset's folder")
+    parser.add_argument("--out", type=Writes(), required=True, help="picture to write, .png")
+    parser.add_argument("--corrupted", type=Reads(), help="folder of <name>.npy and <name>.json")
     parser.add_argument(
         "--stored",
         nargs="*",

@@ -16,6 +16,7 @@ from ews.core.errors import EwsError, unknown
 from ews.core.faults import reported
 from ews.core.files import exclusive
 from ews.core.fingerprint import fingerprint
+from ews.core.places import Reads
 from ews.core.staging import commit, staging
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.corrupt_images import SMALLEST_SIDE, InvalidInput, check_name
@@ -63,7 +64,7 @@ def main(words: Sequence[str]) -> None:
         "Corrupt a folder of pictures of any size: <out>/<name>/<severity>/<path in the folder>, the layout of\n"
         "ImageNet-C. Run again after a break, it resumes where it stopped.",
     )
-    parser.add_argument("--images", type=Path, required=True, help="folder, searched to any depth")
+    parser.add_argument("--images", type=Reads(), required=True, help="folder, searched to any depth")
     parser.add_argument("--severities", type=_severity, nargs="+", default=list(SEVERITIES), help="default: 1 2 3 4 5")
     parser.add_argument("--format", choices=ENCODINGS, default="png", help="jpeg: quality 85, as ImageNet-C")
     options = parser.parse_args(words)

@@ -17,6 +17,7 @@ from ews.core.arrays import check_output, of_dataset, write_npy
 from ews.core.errors import EwsError, unknown
 from ews.core.files import staged, write_json
 from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.places import Caches, Parser, Reads, ReadsText, Writes
 from ews.corruptions import NAMES
 from ews.data.archives import members
 from ews.data.cifar_c import KIND
@@ -165,15 +166,17 @@ def decode(archive: Path, stem: str, content: bytes, *, kinds: str, shape: tuple
 
 def main(argv: Sequence[str]) -> None:
     """Read the command line and write one file."""
-    parser = argparse.ArgumentParser(prog="ews corrupt official", description=extract.__doc__)
+    parser = Parser(prog="ews corrupt official", description=extract.__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--data", required=True, type=Path, help="the dataset's folder, e.g. data/cifar10")
+    parser.add_argument("--data", required=True, type=Reads(), help="the dataset's folder, e.g. data/cifar10")
     parser.add_argument("--source", required=True, help=f"the set's source in the manifest, of kind {KIND}")
     parser.add_argument("--name", required=True, help=f"a corruption, e.g. fog, or {LABELS}")
-    parser.add_argument("--manifest", required=True, type=Path, help="path of sources.yaml")
-    parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
-    parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
-    parser.add_argument("--out", required=True, type=Path, help="file to write, .npy")
+    parser.add_argument("--manifest", required=True, type=Reads(), help="path of sources.yaml")
+    parser.add_argument(
+        "--mirror", type=ReadsText(), help="folder or URL that has the archive; EWS_MIRROR is tried next"
+    )
+    parser.add_argument("--downloads", type=Caches(), default=Path("data/.downloads"), help="cache of archives")
+    parser.add_argument("--out", required=True, type=Writes(), help="file to write, .npy")
     parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
     options = vars(parser.parse_args(argv))
     check_fingerprint(options.pop("fingerprint"), fingerprint("ews.pipeline.corrupt.official"), where=options["out"])

@@ -1,12 +1,11 @@
 """Command line of the evaluation step: ``ews evaluate clean --run RUN --data data/digits --out FOLDER ...``."""
 
-import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from ews.core.fingerprint import check_fingerprint
 from ews.core.partial import partial
+from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, write_result
@@ -23,11 +22,11 @@ def main(argv: Sequence[str]) -> None:
     from ews.pipeline.evaluate.evaluation import Making
     from ews.pipeline.evaluate.subject import Subject
 
-    parser = argparse.ArgumentParser(prog="ews evaluate", description="Measure a trained network.")
+    parser = Parser(prog="ews evaluate", description="Measure a trained network.")
     commands = parser.add_subparsers(dest="evaluation", required=True)
     for spec in EVALUATIONS.values():
         command = commands.add_parser(spec.name, help=spec.summary)
-        _places(command, stored=spec.stored, workers=spec.workers)
+        _places(command, kind=spec.name, stored=spec.stored, workers=spec.workers)
         evaluation_options.add(command, spec.options)
     arguments = parser.parse_args(argv)
     spec = EVALUATIONS[arguments.evaluation]
@@ -70,17 +69,23 @@ def main(argv: Sequence[str]) -> None:
         write_result(arguments.out, result, found.arrays)
 
 
-def _places(parser: argparse.ArgumentParser, *, stored: bool, workers: bool) -> None:
+def _places(parser: Parser, *, kind: str, stored: bool, workers: bool) -> None:
     """Add the options on which no result depends."""
-    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset it was trained on")
-    parser.add_argument("--out", required=True, type=Path, help="folder for the results; errors in percent")
+    parser.add_argument("--run", required=True, type=Reads(), help="folder of a finished run")
+    parser.add_argument("--data", required=True, type=Reads(), help="folder of the dataset it was trained on")
+    files = (run_files.result(kind), run_files.arrays(kind))
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Writes(files=files, beside=("run",)),
+        help="folder for the results; errors in percent",
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: 1)")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     if stored:
         parser.add_argument(
             "--corrupted",
-            type=Path,
+            type=Reads(),
             nargs="*",
             default=[],
             help="folder of <corruption>.npy, <corruption>.json and labels.npy, or these files; "

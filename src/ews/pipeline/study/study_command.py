@@ -1,6 +1,5 @@
 """Look at what params.yaml plans: ``ews study {check,list,cell,manifest,schema}``."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
+from ews.core.places import Parser, Reads, Writes
 from ews.data.sources import read_manifest
 from ews.pipeline.study.attack_efforts import weak_attacks
 from ews.pipeline.study.cells import all_cells, manifest, merged, plan, trainings
@@ -20,9 +20,9 @@ from ews.pipeline.study.sizes import Size, check_sizes
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and do what it says."""
-    parser = argparse.ArgumentParser(prog="ews study", description=__doc__)
+    parser = Parser(prog="ews study", description=__doc__)
     parser.add_argument(
-        "--params", type=Path, default=Path("params.yaml"), help="the parameters (default: %(default)s)"
+        "--params", type=Reads(), default=Path("params.yaml"), help="the parameters (default: %(default)s)"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and count what it plans")
@@ -33,10 +33,10 @@ def main(argv: Sequence[str]) -> None:
     cell.add_argument("run", help="folder below results/runs")
     writing = commands.add_parser("manifest", help="write a study's manifest")
     writing.add_argument("study")
-    writing.add_argument("--out", type=Path, required=True)
+    writing.add_argument("--out", type=Writes(), required=True)
     writing.add_argument("--digest", help="of the manifest that the workflow planned; refuse to write another")
     schema = commands.add_parser("schema", help="write the JSON Schema of params.yaml")
-    schema.add_argument("--out", type=Path, required=True)
+    schema.add_argument("--out", type=Writes(), required=True)
     arguments = parser.parse_args(argv)
 
     if arguments.command == "schema":
