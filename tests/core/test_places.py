@@ -3,10 +3,10 @@
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.commands import Command, Stopped, commands
 
 from ews import cli
 from ews.core import places
@@ -33,52 +33,12 @@ NO_PLACES = {
 """Options of text that name no file and no folder; an evaluation's own options are none either."""
 
 
-class Stopped(Exception):
-    """In the place of what a command does after its words are read."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command of the command line: its words, its own options, and those of the command above."""
-
-    words: tuple[str, ...]
-    options: tuple[argparse.Action, ...]
-
-    def of(self, *kinds: type) -> list[argparse.Action]:
-        return [option for option in self.options if isinstance(option.type, kinds)]
-
-
-def commands() -> Iterator[Command]:
-    """Yield every command with all its options."""
-
-    def stop(self: Parser, *_: object, **__: object) -> None:
-        raise Stopped(self)
-
-    def below(parser: Parser, words: tuple[str, ...], above: tuple[argparse.Action, ...]) -> Iterator[Command]:
-        own = tuple(option for option in parser.options if not isinstance(option.choices, dict))
-        groups = [option for option in parser.options if isinstance(option.choices, dict)]
-        if not groups:
-            yield Command(words, (*above, *own))
-        for group in groups:
-            for word, inner in group.choices.items():
-                yield from below(inner, (*words, word), (*above, *own))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
-        patch.setattr(Parser, "parse_args", stop)
-        for name, verb in cli.VERBS.items():
-            with pytest.raises(Stopped) as stopped:
-                verb.main([])
-            assert isinstance(stopped.value.args[0], Parser), f"ews {name}: its parser is not one of ews.core.places"
-            yield from below(stopped.value.args[0], tuple(name.split()), ())
-
-
-COMMANDS = list(commands())
+COMMANDS = commands()
 WRITING = [command for command in COMMANDS if command.of(Writes)]
 
 
 def ids(command: Command) -> str:
-    return " ".join(command.words)
+    return command.name
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=ids)
@@ -88,7 +48,7 @@ def test_every_option_says_whether_it_names_what_is_read_or_written(command: Com
         if isinstance(option.type, Reads | Writes | Caches) or option.nargs == 0:
             continue
         plain = option.type is not None or option.dest in NO_PLACES or (evaluating and option.default == "==SUPPRESS==")
-        assert plain, f"ews {ids(command)}: {option.dest}: Reads(), Writes(), or no place: then name it in NO_PLACES"
+        assert plain, f"ews {command.name}: {option.dest}: Reads(), Writes(), or no place: then name it in NO_PLACES"
 
 
 def test_a_path_without_a_purpose_is_refused() -> None:
@@ -98,7 +58,7 @@ def test_a_path_without_a_purpose_is_refused() -> None:
 
 def test_what_writes_is_known() -> None:
     """A command that writes without an option for it stands here."""
-    silent = {ids(command) for command in COMMANDS} - {ids(command) for command in WRITING}
+    silent = {command.name for command in COMMANDS} - {command.name for command in WRITING}
     assert silent == {"study check", "study list", "study cell", "data extra"}
 
 
@@ -134,7 +94,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(
     ("command", "out", "read"),
-    [pytest.param(*pair, id=f"{ids(pair[0])}-{pair[1].dest}-{pair[2].dest}") for pair in pairs()],
+    [pytest.param(*pair, id=f"{pair[0].name}-{pair[1].dest}-{pair[2].dest}") for pair in pairs()],
 )
 def test_no_command_writes_over_what_it_reads(
     tmp_path: Path, command: Command, out: argparse.Action, read: argparse.Action
@@ -157,14 +117,14 @@ def test_no_command_writes_over_what_it_reads(
 def test_other_places_are_taken(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check lets pass what harms nothing."""
     passed = []
-    check = places._check
+    check = places.check_options
 
     def checked(*arguments: object) -> None:
         check(*arguments)  # type: ignore[arg-type]
         passed.append(True)
         raise Stopped
 
-    monkeypatch.setattr(places, "_check", checked)
+    monkeypatch.setattr(places, "check_options", checked)
     given = {option.dest: str(tmp_path / option.dest) for option in command.of(Reads, Writes)}
     with pytest.raises(Stopped):
         cli.main(line(command, given, tmp_path))

@@ -18,7 +18,7 @@ def give(monkeypatch: pytest.MonkeyPatch, *, pages: int, flags: int = 0) -> None
     state = SimpleNamespace(f_bavail=pages, f_frsize=PAGE, f_flag=flags)
     monkeypatch.setattr(os, "statvfs", lambda _: state)
     monkeypatch.setattr(worker_room.sys, "platform", "linux")
-    worker_room._say.cache_clear()
+    worker_room.say_once.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,22 @@
 """How a command ends: with one message where a person can mend what is wrong, quietly where its reader stopped."""
 
+import contextlib
 import errno
-import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, cast
 
 from ews.core.errors import EwsError
 from ews.core.faults import cannot_write, sentence
 
 UNREAD = 128 + signal.SIGPIPE
 """Exit status where the reader of the output has gone (``| head``): that of a program which its signal ends."""
+
+
+OUTPUTS = ("standard output", "standard error")
 
 
 def finished(main: Callable[[], None]) -> None:
@@ -25,23 +28,61 @@ def finished(main: Callable[[], None]) -> None:
     """
     _open_streams()
     try:
-        try:
-            main()
-        except SystemExit:
-            sys.stdout.flush()  # of --help
-            raise
-        # Here, not at the interpreter's end, where nobody could catch what goes wrong.
-        sys.stdout.flush()
+        with _named_streams():
+            try:
+                main()
+            except SystemExit:
+                sys.stdout.flush()  # of --help
+                raise
+            # Here, not at the interpreter's end, where nobody could catch what goes wrong.
+            sys.stdout.flush()
     except EwsError as error:
         _end(str(error))
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
     except (OSError, MemoryError, RuntimeError, BrokenExecutor) as error:
-        _check_streams()
+        if isinstance(error, OSError) and error.filename in OUTPUTS:
+            if error.errno == errno.EPIPE:
+                _end(None, status=UNREAD)
+            _end(str(cannot_write(error.filename, error)))
         text = sentence(error)
         if text is None:
             raise
         _end(text)
+
+
+class _Named:
+    """A standard stream whose errors say which one it is: the system's have no name."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream, self._name = stream, name
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as problem:
+            problem.filename = self._name
+            raise
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as problem:
+            problem.filename = self._name
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _named_streams() -> Iterator[None]:
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _Named(stream, name)) for stream, name in zip(streams, OUTPUTS, strict=True))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def _open_streams() -> None:
@@ -60,35 +101,17 @@ def _open_streams() -> None:
         sys.stderr = open(2, "w", closefd=False)
 
 
-def _check_streams() -> None:
-    """End the process if it is the output that cannot be written: what is not written yet stays in the buffer."""
-    for stream, name in ((sys.stdout, "standard output"), (sys.stderr, "standard error")):
-        problem = _settled(stream)
-        if problem is not None:
-            if problem.errno == errno.EPIPE:
-                raise SystemExit(UNREAD) from None
-            _end(str(cannot_write(name, problem)))
-
-
-def _end(text: str) -> NoReturn:
-    """End with a message and status 1; where that cannot be written either, with the status alone."""
+def _end(text: str | None, *, status: int = 1) -> NoReturn:
+    """End with a message, where there is one and it can be written, and a status."""
     try:
-        print(f"error: {text}", file=sys.stderr, flush=True)
+        if text is not None:
+            print(f"error: {text}", file=sys.stderr, flush=True)
     except OSError:
         pass
     for stream in (sys.stdout, sys.stderr):
-        _settled(stream)
-    raise SystemExit(1) from None
-
-
-def _settled(stream: TextIO) -> OSError | None:
-    """Write out what a stream holds; where that fails, return why and let it write into nothing from now on."""
-    try:
-        stream.flush()
-    except OSError as problem:
         try:
+            stream.flush()
+        except OSError:
+            # Python would try once more at its end, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        except io.UnsupportedOperation:  # no file of the system behind it
-            pass
-        return problem
-    return None
+    raise SystemExit(status) from None

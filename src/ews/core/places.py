@@ -121,7 +121,7 @@ class Parser(ArgumentParser):
             EwsError: an output is an input, lies in one or around one; or two outputs are the same.
         """
         found = super().parse_args(*arguments, **more)
-        _check(found, self.chosen(found))
+        check_options(found, self.chosen(found))
         return found
 
     def chosen(self, found: Namespace) -> Iterator[argparse.Action]:
@@ -133,7 +133,12 @@ class Parser(ArgumentParser):
                 yield action
 
 
-def _check(found: Namespace, options: Iterable[argparse.Action]) -> None:
+def check_options(found: Namespace, options: Iterable[argparse.Action]) -> None:
+    """Compare what the options of a command line write with what they read.
+
+    Raises:
+        EwsError: an output is an input, lies in one or around one; or two outputs are the same.
+    """
     given = [(option, value) for option in options if (value := getattr(found, option.dest, None))]
     read = [(option, option.type.places(value)) for option, value in given if isinstance(option.type, Reads)]
     written = [(option, option.type, value) for option, value in given if isinstance(option.type, Writes)]

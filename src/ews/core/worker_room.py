@@ -36,7 +36,7 @@ def fitting_workers(workers: int, *, shared: Path = SHARED) -> int:
         pages = 0
     fit = min(workers, max(0, (pages - PAGES) // PAGES_EACH))
     if fit < workers:
-        _say(
+        say_once(
             f"warning: {shared} has room for {fit} of {workers} worker processes ({pages * page // 1024} kB are free); "
             f"the work goes on {f'with {fit}' if fit else 'in this process'}, slower, with the same result. Give the "
             "machine more shared memory, in Docker by --shm-size=1g."
@@ -62,6 +62,6 @@ def kill_children(*, but: Iterable[BaseProcess]) -> None:
 
 
 @cache
-def _say(text: str) -> None:
+def say_once(text: str) -> None:
     """Say a line once in the life of this process."""
     print(text, file=sys.stderr, flush=True)
