@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from ews.core.errors import EwsError
 from ews.core.faults import reported
-from ews.core.staging import commit, staging
+from ews.core.staging import commit, make_folder, staging
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def exclusive(folder: Path | str) -> Iterator[None]:
     folder = Path(folder)
     lock = FileLock(folder / ".lock")
     with reported(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             lock.acquire(timeout=0)
         except Timeout:

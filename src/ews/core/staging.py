@@ -36,7 +36,7 @@ def staging(folder: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     sweep(folder)
     room, lock = _begin(folder)
     try:
@@ -44,6 +44,18 @@ def staging(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(room, ignore_errors=True)
         lock.release()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+        OSError: it cannot be made; where something else has its name, that it is no folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
 def sweep(folder: Path) -> None:

@@ -9,7 +9,6 @@ which is what RobustBench's ``benchmark()`` takes::
     logits = model(images)
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -116,7 +115,8 @@ def export(
     measured = _measured(results or run, finished, best=best)
     info = _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
     with files.staged(out, last=MODEL) as new:
-        shutil.copyfile(run / name, new / WEIGHTS)
+        # Not shutil's: where there is no room it names the file that is read.
+        (new / WEIGHTS).write_bytes((run / name).read_bytes())
         files.write_json(new / INFO, info)
         write_document(
             new / MODEL,

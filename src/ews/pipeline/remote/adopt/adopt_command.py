@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ews.core import files
 from ews.core.errors import EwsError
+from ews.core.faults import cannot_write
 from ews.core.places import Parser, Reads, Writes
 from ews.pipeline.remote.adopt.bundle import Files, unpack
 from ews.pipeline.remote.adopt.judge import Verdict, judge, record_of
@@ -107,7 +108,9 @@ def _unpacked(source: Path, runs: Path | None) -> Iterator[tuple[Path, dict[str,
         try:
             found = unpack(source, Path(folder))
         except OSError as error:
-            raise EwsError(f"{source}: cannot be unpacked into {folder}: {error.strerror or error}.") from None
+            if error.filename is not None and Path(error.filename).is_relative_to(source):
+                raise
+            raise cannot_write(runs or Path(folder), error) from None
         yield Path(folder), found
 
 
