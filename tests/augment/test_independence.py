@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from ews.augment import augmentation_workers
 from ews.augment.augmentation import Augment, Source
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.augment.augmentation_specs import Crop
-from ews.augment.augmentation_workers import Batches, ImageByImage, Views
+from ews.augment.augmentation_workers import Batches, ImageByImage, Piped, Views
 from ews.augment.augmix.augmix import Mixer
 from ews.augment.crop import draw
 from ews.core.errors import EwsError
@@ -205,6 +206,17 @@ def test_a_worker_that_ends_or_hangs_is_one_sentence(
         list(augment.loader(np.arange(8), epoch=0, batch_size=4))
     assert "\n" not in str(caught.value)
     assert set(multiprocessing.active_children()) <= before
+
+
+def test_a_batch_goes_through_a_pipe_as_bytes_and_is_pinned_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tensor alone would be sent as a name in shared memory."""
+    batch = Piped(torch.arange(3 * 128 * 64, dtype=torch.int64).to(torch.uint8).reshape(3, 128, 64))
+    sent = bytes(ForkingPickler.dumps(batch))
+    assert len(sent) > batch.batch.nbytes
+    arrived = pickle.loads(sent)
+    assert torch.equal(arrived.batch, batch.batch)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
+    assert torch.equal(arrived.pin_memory().batch, batch.batch + 1)
 
 
 SMALL = """
