@@ -214,6 +214,10 @@ def test_a_folder_in_place_of_an_archive(pictures: Files, tmp_path: Path) -> Non
     data: Dataset = load(build(tmp_path / "set", source="mine", manifest=manifest))
     assert data.train_images.shape == (20, 8, 8, 3)
     assert str(tmp_path) not in (tmp_path / "set" / "dataset.json").read_text()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    for out in ("in", "link", "in/train/new"):
+        with pytest.raises(EwsError, match=r"sources\.yaml: mine\.folder .*in, which is (only )?read"):
+            build(tmp_path / out, source="mine", manifest=manifest)
 
 
 @pytest.mark.parametrize("wrong", [{"train": 21}, {"test": 5}, {"classes": 3}])
