@@ -55,14 +55,15 @@ Cells = dict[str, Cell]
 
 def planned(path: Path, names: list[str]) -> dict[str, Cells]:
     """Return the different training runs of studies of a params.yaml: study -> run -> cell."""
-    from ews.pipeline.study.cells import plan, trainings
+    from ews.pipeline.study.cells import trainings
     from ews.pipeline.study.params import load as load_params
+    from ews.pipeline.study.plans import plan_one
 
     params = load_params(path)
     for name in names:
         if name not in params.studies:
             raise unknown("study", name, params.studies)
-    return {name: trainings(plan(params, name)) for name in names}
+    return {name: trainings(plan_one(params, name).cells(name)) for name in names}
 
 
 def read_cells(path: Path) -> dict[str, Cells]:

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from ews.attacks.pgd import pgd
     from ews.core.errors import EwsError
     from ews.corruptions import corrupt
+    from ews.images.conversion import to_uint8
     from ews.perturbations import perturb
     from ews.pipeline.export import load
 
-__all__ = ["EwsError", "autoattack", "corrupt", "load", "perturb", "pgd"]
+__all__ = ["EwsError", "autoattack", "corrupt", "load", "perturb", "pgd", "to_uint8"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,6 +32,8 @@ def __getattr__(name: str) -> Any:
             from ews.perturbations import perturb as found  # type: ignore[assignment]
         case "pgd":
             from ews.attacks.pgd import pgd as found  # type: ignore[assignment]
+        case "to_uint8":
+            from ews.images.conversion import to_uint8 as found  # type: ignore[assignment]
         case _:
             raise AttributeError(f"module 'ews' has no attribute {name!r}; it has {', '.join(__all__)}")
     return found

@@ -95,6 +95,12 @@ def _study(words: Sequence[str]) -> None:
     main(words)
 
 
+def _study_tune(words: Sequence[str]) -> None:
+    from ews.pipeline.tune.tune_command import main
+
+    main(words)
+
+
 def _report(words: Sequence[str]) -> None:
     from ews.pipeline.report.report_command import main
 
@@ -134,6 +140,7 @@ def _remote_adopt(words: Sequence[str]) -> None:
 # A verb of two words is looked up before one of its first word alone.
 VERBS: dict[str, Verb] = {
     "study": Verb("what params.yaml plans: studies, runs, their parameters", _study),
+    "study tune": Verb("choose a study's values by its trials on validation images", _study_tune),
     "data prepare": Verb("download a dataset and bring it into the one format", _data),
     "data extra": Verb("convert a file with extra, pseudo-labelled images", _extra),
     "corrupt folder": Verb("corrupt a folder of pictures of any size", _corrupt_folder),

@@ -75,7 +75,9 @@ def line(command: Command, given: dict[str, str], folder: Path) -> list[str]:
             value = str(next(iter(option.choices))) if option.choices else "1"
         if isinstance(option.type, ReadsText):
             value = {"cell": "@{}", "teacher": "role={}"}.get(option.dest, "{}").format(value)
-        target = above if option.dest == "params" and command.words[0] == "study" else words
+        target = (
+            above if option.dest == "params" and command.words[0] == "study" and command.name != "study tune" else words
+        )
         target += [option.option_strings[0], value] if option.option_strings else [value]
     return [command.words[0], *above, *command.words[1:], *words] if above else [*command.words, *words]
 

@@ -116,6 +116,7 @@ def test_digits_spatter_without_a_drop_is_clean() -> None:
         ({"images": IMAGES[..., :1]}, ["(23, 32, 32, 1)", "[N, H, W, 3]"]),
         ({"images": IMAGES.transpose(0, 3, 1, 2)}, ["(23, 3, 32, 32)", "[N, H, W, 3]"]),
         ({"images": IMAGES[:, :8]}, ["(23, 8, 32, 3)", "16"]),
+        ({"images": np.zeros((1, 16, 2**15, 3), np.uint8)}, ["(1, 16, 32768, 3)", "32,767"]),
         ({"indices": [1, 2]}, ["(2,)", "23"]),
         ({"indices": np.arange(23) / 2}, ["float64"]),
         ({"indices": np.arange(23) - 1}, ["-1", "0 or more"]),
@@ -140,6 +141,8 @@ def test_streams_are_philox_and_independent() -> None:
     key = np.array([streams.key, 10**12], np.uint64)
     counter = np.array([0, 0, 0, 2], np.uint64)
     np.testing.assert_array_equal(words[2], np.random.Philox(key=key, counter=counter).random_raw(9))
+    for first in range(8):
+        np.testing.assert_array_equal(streams.words(2, 9 - first, first=first), words[:, first:])
     others = [streams.words(3, 9)]
     for change in ({"seed": 6}, {"name": "frost"}, {"severity": 2}):
         settings = {"seed": 5, "name": "fog", "severity": 1, "indices": [0, 1, 10**12]} | change

@@ -15,8 +15,9 @@ from ews.corruptions.noise import (
     shot_transitions,
     speckle_transitions,
 )
-from ews.corruptions.weather import plasma
+from ews.corruptions.plasma import plasma
 from ews.images.filters import motion_blur
+from ews.images.streams import Streams
 
 CONSTANTS = {
     "brightness": BRIGHTNESS,
@@ -117,7 +118,9 @@ class _Given:
     def __len__(self) -> int:
         return self.count
 
-    def uniform(self, slot: int, shape: tuple[int, ...], *, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    def uniform(
+        self, slot: int, shape: tuple[int, ...], *, low: float = 0.0, high: float = 1.0, first: int = 0
+    ) -> np.ndarray:
         return self.rng.uniform(low, high, (self.count, *shape))
 
     def integers(self, slot: int, shape: tuple[int, ...], high: int) -> np.ndarray:
@@ -211,3 +214,33 @@ def test_transitions_are_those_of_the_formula(reference, case: str) -> None:
         wanted = np.array([*expected[often], *([rest[0]] if rest[0] > 1e-3 else [])])
         if len(observed) > 1:
             assert stats.chisquare(observed, wanted * sum(observed) / wanted.sum()).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (5, 32), (32, 3), (17, 31)])
+@pytest.mark.parametrize(("whole", "band"), [(1, 1), (2, 100), (4, 2**20), (16, 64 * 8)])
+def test_plasma_in_bands_is_the_whole_bit_for_bit(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int], whole: int, band: int
+) -> None:
+    def cloud(size: tuple[int, int]) -> np.ndarray:
+        return plasma(Streams(seed=3, name="fog", severity=4, indices=[2, 9]), size=32, decay=1.7, shape=size)
+
+    expected = cloud((32, 32))
+    assert expected.min() == 0 and expected.max() == 1
+    monkeypatch.setattr("ews.corruptions.plasma.WHOLE", whole)
+    monkeypatch.setattr("ews.corruptions.plasma.BAND", band)
+    np.testing.assert_array_equal(cloud(shape), expected[:, : shape[0], : shape[1]])
+
+
+@pytest.mark.parametrize("name", ["snow", "elastic_transform"])
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40)])
+@pytest.mark.parametrize("severity", [1, 3, 5])
+def test_long_axes_are_filtered_as_short_ones(
+    monkeypatch: pytest.MonkeyPatch, name: str, shape: tuple[int, int], severity: int
+) -> None:
+    image = np.random.default_rng(severity).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    settings = {"name": name, "severity": severity, "seed": 4, "profile": "tiny"}
+    expected = corrupt(image, **settings)
+    for module in ("ews.images.filters", "ews.corruptions.elastic"):
+        monkeypatch.setattr(f"{module}.LONGEST_DENSE", 16)
+    monkeypatch.setattr("ews.corruptions.elastic.ROWS", 24)
+    np.testing.assert_array_equal(corrupt(image, **settings), expected)

@@ -14,7 +14,7 @@ import yaml
 
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, write_json
-from ews.data.data_command import code_of
+from ews.data.data_command import code_of, main
 from ews.data.dataset import Dataset, load
 from ews.data.prepare import moments, prepare
 from ews.data.sources import Source
@@ -292,3 +292,29 @@ def test_training_code_does_not_depend_on_the_downloader_or_the_readers() -> Non
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_how_a_folder_is_read_stands_in_the_manifest_and_all_bad_images_are_printed(
+    pictures: Files, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for name, content in pictures.items():
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for name in ("val/cat", "train/bird"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    (tmp_path / "set/val/cat/0.png").write_bytes(pictures["train/cat/0.png"])
+    entry = {"title": "T", "kind": "image_folder", "folder": str(tmp_path / "set"), "licence": "L", "citation": "C"}
+    manifest = tmp_path / "sources.yaml"
+    manifest.write_text(yaml.safe_dump({"pets": entry | {"test_split": "test", "allow_empty_classes": True}}))
+    words = ["--dataset", "pets", "--source", "pets", "--validation", "0.1", "--manifest", str(manifest)]
+    main([*words, "--out", str(tmp_path / "pets")])
+    said = capsys.readouterr()
+    assert "20 training images" in said.out and "2 classes" in said.out and "1 beside the splits" in said.err
+    for number in range(10):
+        (tmp_path / f"set/train/cat/{number}.png").write_bytes(b"")
+    (tmp_path / "set/test/dog/0.png").write_bytes(b"")
+    with pytest.raises(EwsError, match="11 files or folders cannot be used"):
+        main([*words, "--out", str(tmp_path / "other")])
+    assert len(capsys.readouterr().out.splitlines()) == 11
+    assert not (tmp_path / "other/dataset.json").exists()

@@ -191,7 +191,7 @@ def test_a_corrupt_image_is_named(pictures: Files, make_tar: MakeTar, tmp_path: 
     Image.effect_noise((64, 64), 50).convert("RGB").save(buffer, "JPEG")
     for number, damaged in enumerate((b"", b"no image", buffer.getvalue()[:600], pictures["test/dog/1.png"][:40])):
         path = make_tar(tmp_path / f"{number}.tar.gz", pictures | {"test/dog/1.png": damaged})
-        with pytest.raises(EwsError, match=r"test/dog/1\.png cannot be decoded"):
+        with pytest.raises(EwsError, match=r"test/dog/1\.png: not a readable picture"):
             image_folder.read(path)
 
 
@@ -199,7 +199,7 @@ def test_formats_that_start_programs_are_not_decoded(pictures: Files, make_tar: 
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4)).save(buffer, "EPS")
     path = make_tar(tmp_path / "a.tar.gz", pictures | {"train/cat/0.png": buffer.getvalue()})
-    with pytest.raises(EwsError, match=r"train/cat/0\.png cannot be decoded"):
+    with pytest.raises(EwsError, match=r"train/cat/0\.png: not a readable picture \(of no known format"):
         image_folder.read(path)
 
 
@@ -208,13 +208,14 @@ def test_layout_mistakes_are_named(pictures: Files, make_tar: MakeTar, make_png:
     cases: list[tuple[Files, str]] = [
         (pictures | {"train/bird/0.png": image}, "only in train: bird; only in test: -"),
         (pictures | {"test/bird/0.png": image}, "only in train: -; only in test: bird"),
-        (pictures | {"val/cat/0.png": image}, "val/cat/0.png is out of place"),
+        (pictures | {"val/cat/0.png": image}, "has both test/ and val/"),
+        (pictures | {"valid/cat/0.png": image}, "valid/cat/0.png is out of place"),
         (pictures | {"train/cat/more/0.png": image}, "train/cat/more/0.png is out of place"),
         (pictures | {"train/0.png": image}, "train/0.png is out of place"),
         (pictures | {"./train/cat/0.png": image}, "train/cat/0.png is there twice"),
         ({name: data for name, data in pictures.items() if name.startswith("train")}, "no images under test/"),
         (pictures | {"train/dog/5.png": make_png((1, 2, 3), size=(5, 4))}, "train/dog/5.png is 5x4 pixels"),
-        (pictures | {"train/dog/5.png": make_png(9000, mode="I;16")}, "train/dog/5.png has more than 8 bits"),
+        (pictures | {"train/dog/5.png": make_png(9000, mode="I;16")}, "train/dog/5.png: has more than 8 bits"),
     ]
     for number, (files, message) in enumerate(cases):
         with pytest.raises(EwsError, match=message):
@@ -249,3 +250,88 @@ def test_image_size_scales_and_crops_about_the_centre(make_tar: MakeTar, tmp_pat
     raw = image_folder.read(make_tar(tmp_path / "a.tar.gz", files), image_size=16)
     assert raw.train_images.shape == (3, 16, 16, 3)
     assert np.all(raw.train_images[:, :, 1:-1] == 255)
+
+
+def lay(folder: Path, files: Files) -> Path:
+    """Write files below a folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("form", ["folder", "tar"])
+def test_val_is_a_name_of_the_test_split(pictures: Files, make_tar: MakeTar, tmp_path: Path, form: str) -> None:
+    def made(files: Files, name: str) -> Path:
+        return lay(tmp_path / name, files) if form == "folder" else make_tar(tmp_path / f"{name}.tar.gz", files)
+
+    renamed = {name.replace("test/", "val/"): content for name, content in pictures.items()}
+    expected = image_folder.read(made(pictures, "a"))
+    np.testing.assert_array_equal(image_folder.read(made(renamed, "b")).test_images, expected.test_images)
+    both = made(pictures | {"val/cat/0.png": pictures["train/cat/0.png"]}, "c")
+    with pytest.raises(EwsError, match=r"has both test/ and val/. Set test_split"):
+        image_folder.read(both)
+    np.testing.assert_array_equal(image_folder.read(both, test_split="test").test_images, expected.test_images)
+    with pytest.raises(EwsError, match="only in train: dog; only in val: -"):
+        image_folder.read(both, test_split="val")
+    with pytest.raises(EwsError, match="no images under val/"):
+        image_folder.read(made(pictures, "d"), test_split="val")
+
+
+@pytest.mark.parametrize("linked", ["class", "split", "picture"])
+def test_links_in_a_folder_are_followed(pictures: Files, tmp_path: Path, linked: str) -> None:
+    folder = lay(tmp_path / "in", pictures)
+    expected = image_folder.read(folder)
+    moved = {"class": "train/dog", "split": "train", "picture": "train/dog/3.png"}[linked]
+    (folder / moved).rename(tmp_path / "elsewhere")
+    (folder / moved).symlink_to(tmp_path / "elsewhere")
+    raw = image_folder.read(folder)
+    assert raw.classes == ("cat", "dog")
+    np.testing.assert_array_equal(raw.train_images, expected.train_images)
+    (folder / moved).unlink()
+    (folder / moved).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(EwsError, match=f"{moved}: is a link that cannot be resolved"):
+        image_folder.read(folder)
+
+
+def test_an_empty_class_is_refused_or_left_out_by_name(pictures: Files, tmp_path: Path) -> None:
+    folder = lay(tmp_path / "in", pictures | {"train/bird/readme.txt": b"none yet"})
+    (folder / "test/bird").mkdir()
+    with pytest.raises(EwsError, match=r"without pictures \(2\): test/bird, train/bird.*allow_empty_classes"):
+        image_folder.read(folder)
+    assert image_folder.read(folder, allow_empty_classes=True).classes == ("cat", "dog")
+
+
+def test_what_is_passed_over_is_counted(
+    pictures: Files, make_tar: MakeTar, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    more = {
+        "README.txt": b"",
+        "cover.png": b"",
+        "train/cat/.ipynb_checkpoints/0.png": b"",
+        "train/cat/._0.png": b"",
+        "train/cat/labels.csv": b"",
+        "train/cat/LICENCE": b"",
+    }
+    image_folder.read(lay(tmp_path / "in", pictures | more))
+    said = capsys.readouterr().err
+    assert "passed over: 1 without an ending, 1 .csv, 1 .txt, 2 hidden, 1 beside the splits." in said
+    image_folder.read(make_tar(tmp_path / "a.tar", pictures | more, mode="w"))
+    assert "1 .csv" in capsys.readouterr().err
+
+
+def test_all_bad_images_are_named_at_once(pictures: Files, tmp_path: Path) -> None:
+    bad = {"train/cat/4.png": b"", "test/dog/2.png": pictures["test/dog/2.png"][:50]}
+    with pytest.raises(EwsError, match="2 files or folders cannot be used") as caught:
+        image_folder.read(lay(tmp_path / "in", pictures | bad))
+    assert "train/cat/4.png: not a readable" in str(caught.value) and "test/dog/2.png: not a r" in str(caught.value)
+
+
+def test_images_are_turned_as_by_the_other_commands(pictures: Files, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    Image.fromarray(pixels).save(buffer, "PNG", exif=exif)
+    raw = image_folder.read(lay(tmp_path / "in", pictures | {"train/cat/0.png": buffer.getvalue()}))
+    np.testing.assert_array_equal(raw.train_images[0], np.rot90(pixels, -1))

@@ -56,6 +56,10 @@ def test_a_good_entry_passes(tmp_path: Path) -> None:
         ({"folder": "pets"}, r"mine: file, size, checksum, url must not be given"),
         ({"kind": "digits"}, r"mine: .*must not be given: kind digits has no archive"),
         ({"kind": "cifar_binary", "image_size": 32}, r"mine: .*image_folder only"),
+        ({"kind": "cifar_binary", "test_split": "val"}, r"mine: .*image_folder only"),
+        ({"kind": "cifar_binary", "allow_empty_classes": True}, r"mine: .*image_folder only"),
+        ({"test_split": "valid"}, r"mine\.test_split: .*'test' or 'val'"),
+        ({"allow_empty_classes": "yes"}, r"mine\.allow_empty_classes: .*boolean"),
     ],
 )
 def test_a_mistake_names_the_key_and_what_is_valid(tmp_path: Path, change: dict[str, object], message: str) -> None:

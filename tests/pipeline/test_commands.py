@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,12 @@ def test_options_are_spelled_as_on_a_command_line() -> None:
     assert commands.quoted(["--file", "my images.npz"]) == "--file 'my images.npz'"
 
 
-def test_a_rule_of_two_writtenstops_where_the_first_fails_and_has_one_log() -> None:
-    assert commands.rule(["a"]) == "python -m ews a > {log} 2>&1"
-    assert commands.rule(["a", "{output}"], ["b"]) == "(python -m ews a {output} && python -m ews b) > {log} 2>&1"
+def test_a_rule_of_two_stops_where_the_first_fails_and_has_one_log() -> None:
+    link = "ln -sf $(basename {log}).all {log} && "
+    assert commands.rule(["a"]) == link + "python -m ews a >> {log} 2>&1"
+    assert (
+        commands.rule(["a", "{output}"], ["b"]) == link + "(python -m ews a {output} && python -m ews b) >> {log} 2>&1"
+    )
 
 
 def test_train_takes_what_is_built_for_it(tmp_path: Path) -> None:
@@ -95,3 +99,16 @@ def test_the_writtenfor_another_machine_work_as_the_documentation_writes_them(
     for bringing, outcome in ((checking, "nothing would be placed"), (placing, "nothing was placed")):
         with pytest.raises(EwsError, match=f"9 of 9 runs are not as planned, so {outcome}"):
             cli.main(bringing)
+
+
+def test_a_log_that_is_deleted_between_two_starts_is_kept(tmp_path: Path) -> None:
+    """And the command's exit status is the rule's."""
+    log = tmp_path / "one" / "seed0.log"
+    log.parent.mkdir()
+    status = []
+    for word in ("first", "second"):
+        text = commands.rule(["x"], log=str(log)).replace("python -m ews x", f"(echo {word}; exit 3)")
+        status.append(subprocess.run(["bash", "-c", text]).returncode)
+        if word == "first":
+            log.unlink()
+    assert log.read_text() == "first\nsecond\n" and status == [3, 3]

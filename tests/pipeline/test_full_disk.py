@@ -57,7 +57,7 @@ LINES = {
 }
 # Other kinds write by the same function as `clean`; a task that `remote work` starts is one of the commands above.
 ALIKE = {*("evaluate corruption", "evaluate perturbation", "evaluate adversarial", "evaluate adaptive"),
-         *("evaluate mimicry", "evaluate filters", "remote work")}  # fmt: skip
+         *("evaluate mimicry", "evaluate filters", "remote work", "study tune", "evaluate validation")}  # fmt: skip
 
 
 def one(content: dict) -> None:  # type: ignore[type-arg]

@@ -24,14 +24,16 @@ rule corruption:
         code=planned(data.corruption_code, "corruption"),
     shell:
         commands.rule(
-            commands.corrupt(
-                data="data/{wildcards.dataset}",
-                name="{wildcards.corruption}",
-                profile="{params.profile}",
-                seed="{params.seed}",
-                code="{params.code}",
-                out="{output.images}",
-                workers="{threads}",
+            commands.managed(
+                commands.corrupt(
+                    data="data/{wildcards.dataset}",
+                    name="{wildcards.corruption}",
+                    profile="{params.profile}",
+                    seed="{params.seed}",
+                    code="{params.code}",
+                    out="{output.images}",
+                    workers="{threads}",
+                )
             )
         )
 
@@ -76,13 +78,15 @@ rule official_corruption:
         code=planned(data.official_code),
     shell:
         commands.rule(
-            commands.official(
-                data="data/{wildcards.dataset}",
-                source="{params.source}",
-                name="{wildcards.corruption}",
-                manifest=paths.SOURCES,
-                code="{params.code}",
-                out="{output.images}",
+            commands.managed(
+                commands.official(
+                    data="data/{wildcards.dataset}",
+                    source="{params.source}",
+                    name="{wildcards.corruption}",
+                    manifest=paths.SOURCES,
+                    code="{params.code}",
+                    out="{output.images}",
+                )
             )
         )
 

@@ -26,13 +26,15 @@ rule evaluate_cell:
         code=planned(run_rules.evaluate_code, "run", "where", "kind"),
     shell:
         commands.rule(
-            commands.evaluate(
-                "{wildcards.kind}",
-                run=f"{RUNS}/{{wildcards.run}}",
-                data="$(dirname {input.data})",
-                out=f"{RUNS}/{{wildcards.run}}{{wildcards.where}}",
-                code="{params.code}",
-                asked=["{params.asked}"],
-                how={"threads": "{threads}"},
+            commands.managed(
+                commands.evaluate(
+                    "{wildcards.kind}",
+                    run=f"{RUNS}/{{wildcards.run}}",
+                    data="$(dirname {input.data})",
+                    out=f"{RUNS}/{{wildcards.run}}{{wildcards.where}}",
+                    code="{params.code}",
+                    asked=["{params.asked}"],
+                    how={"threads": "{threads}"},
+                )
             )
         )

@@ -22,8 +22,10 @@ rule measure:
     shell:
         commands.rule(
             commands.manifest("{wildcards.study}", digest="{params.digest}", out="{output.study}"),
-            commands.measure(
-                study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"
+            commands.managed(
+                commands.measure(
+                    study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"
+                )
             ),
         )
 

@@ -58,3 +58,14 @@ for study in PLAN.params.studies:
             planned(studies.figures, studies=[study]),
             planned(data.contact_sheets, studies=[study]),
         localrule: True
+
+
+# The values of a study that tunes are chosen before its rows are planned: a call of its own.
+for study in PLAN.plans.trials:
+
+    rule:
+        name:
+            f"tune_{study}"
+        input:
+            f"results/{study}/tuned.yaml",
+        localrule: True

@@ -1,5 +1,5 @@
 # One job per cell and seed. Beside the declared outputs lie others, for which record.json vouches, and while it runs work in
-# progress (state.pt): a killed job resumes.
+# progress (state.pt): a killed job resumes. A finished run is kept until an evaluation begins: no repeated job trains it again.
 
 
 rule train_cell:
@@ -28,12 +28,14 @@ rule train_cell:
         teachers=planned(run_rules.teacher_options, "run"),
     shell:
         commands.rule(
-            commands.train(
-                cell="{params.cell:q}",
-                data="$(dirname {input.data})",
-                out=f"{RUNS}/{{wildcards.run}}",
-                code="{params.code}",
-                teachers=["{params.teachers}"],
-                how={"threads": "{threads}"},
+            commands.managed(
+                commands.train(
+                    cell="{params.cell:q}",
+                    data="$(dirname {input.data})",
+                    out=f"{RUNS}/{{wildcards.run}}",
+                    code="{params.code}",
+                    teachers=["{params.teachers}"],
+                    how={"threads": "{threads}"},
+                )
             )
         )

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
+from types import FrameType
 from typing import Any, NoReturn, TextIO, cast
 
 from ews.core.errors import EwsError
@@ -18,17 +19,66 @@ UNREAD = 128 + signal.SIGPIPE
 
 OUTPUTS = ("standard output", "standard error")
 
+ENDS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+"""Signals that ask a process to end: from the keyboard, a closed terminal, a batch system before its time limit."""
+
+
+class Stopped(BaseException):
+    """A signal asked this process to end."""
+
+    def __init__(self, name: str) -> None:
+        """Take the signal's name."""
+        super().__init__(name)
+        self.name = name
+        self.status = 128 + signal.Signals[name].value
+        """As a shell has it."""
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Let each signal of :data:`ENDS` end the block as :class:`Stopped`, so that what is half-written is tidied up.
+
+    Only the first counts: the tidying is not broken off by an impatient second one, and what fails meanwhile - a worker
+    that got the same signal, say - is no mistake to report. A signal that is ignored, as ``nohup`` has it, stays so.
+    The handlers before come back when the block ends.
+    """
+    owner, before = os.getpid(), {}
+    caught: list[Stopped] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:
+            # A forked worker: the process that it works for ends it, or dies and it with it.
+            if number == signal.SIGTERM:
+                os._exit(128 + number)
+        elif not caught:
+            caught.append(Stopped(signal.Signals(number).name))
+            raise caught[0]
+
+    for name in ENDS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    except Exception:
+        if caught:
+            raise caught[0] from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 def finished(main: Callable[[], None]) -> None:
     """Run a command's ``main``.
 
     An :class:`EwsError` or a fault of the machine (:func:`ews.core.faults.sentence`) ends the process with one message
-    and status 1; a bug keeps its traceback. Where the reader of its output has seen enough (``| head``) the command
-    ends without a word, with the status of a Unix tool.
+    and status 1, a signal that asks it to end with status 128 and the signal's number; a bug keeps its traceback. Where
+    the reader of its output has seen enough (``| head``) the command ends without a word, with a Unix tool's status.
     """
     _open_streams()
     try:
-        with _named_streams():
+        with _named_streams(), stoppable():
             try:
                 main()
             except SystemExit:
@@ -38,8 +88,8 @@ def finished(main: Callable[[], None]) -> None:
             sys.stdout.flush()
     except EwsError as error:
         _end(str(error))
-    except KeyboardInterrupt:
-        raise SystemExit(128 + signal.SIGINT) from None
+    except Stopped as stopped:
+        _end(f"stopped by {stopped.name}. What is finished is kept; the same command resumes.", status=stopped.status)
     except (OSError, MemoryError, RuntimeError, BrokenExecutor) as error:
         if isinstance(error, OSError) and error.filename in OUTPUTS:
             if error.errno == errno.EPIPE:
@@ -105,7 +155,7 @@ def _end(text: str | None, *, status: int = 1) -> NoReturn:
     """End with a message, where there is one and it can be written, and a status."""
     try:
         if text is not None:
-            print(f"error: {text}", file=sys.stderr, flush=True)
+            print(text if status != 1 else f"error: {text}", file=sys.stderr, flush=True)
     except OSError:
         pass
     for stream in (sys.stdout, sys.stderr):

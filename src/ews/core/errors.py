@@ -18,7 +18,11 @@ def unknown(kind: str, name: object, valid: Iterable[str], *, where: str = "") -
         where: key path, cell or file in which the name stands.
     """
     names = sorted(valid)
-    close = get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     place = f"{where}: " if where else ""
-    return EwsError(f"{place}unknown {kind} {name!r}.{hint} Valid: {', '.join(names)}.")
+    return EwsError(f"{place}unknown {kind} {name!r}.{did_you_mean(name, names)} Valid: {', '.join(names)}.")
+
+
+def did_you_mean(name: object, valid: Iterable[str]) -> str:
+    """Return a question that names the closest of the valid names, after a space; nothing where none is close."""
+    close = get_close_matches(str(name), list(valid), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

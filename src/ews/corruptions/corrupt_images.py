@@ -11,6 +11,8 @@ from ews.corruptions.profiles import PROFILES
 from ews.images.streams import Streams
 
 SMALLEST_SIDE = 16
+# OpenCV moves pixels within sides of 15 bits; fog's fractal, a square of the longer side, also grows beyond reason.
+LARGEST_SIDE = 2**15 - 1
 # Elements per block: float64 temporaries of 2 MB stay in the processor's cache.
 BLOCK = 2**18
 
@@ -67,6 +69,11 @@ def apply(
     return corrupted
 
 
+def fits(height: int, width: int) -> bool:
+    """Say whether images of this size can be corrupted."""
+    return SMALLEST_SIDE <= min(height, width) and max(height, width) <= LARGEST_SIDE
+
+
 def check_images(
     images: NDArray[np.uint8],
     *,
@@ -85,10 +92,13 @@ def check_images(
         raise InvalidInput(str(unknown("profile", profile, PROFILES)))
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         kind = images.dtype if isinstance(images, np.ndarray) else type(images).__name__
-        raise InvalidInput(f"images of type {kind}: valid is a NumPy array of uint8, 0 to 255.")
-    if images.ndim != 4 or images.shape[3] != 3 or min(images.shape[1:3]) < SMALLEST_SIDE:
         raise InvalidInput(
-            f"images of shape {images.shape}: valid is [N, H, W, 3] with H and W at least {SMALLEST_SIDE}."
+            f"images of type {kind}: valid is a NumPy array of uint8, 0 to 255. ews.to_uint8 converts others."
+        )
+    if images.ndim != 4 or images.shape[3] != 3 or not fits(*images.shape[1:3]):
+        raise InvalidInput(
+            f"images of shape {images.shape}: valid is [N, H, W, 3] with H and W at least {SMALLEST_SIDE} "
+            f"and at most {LARGEST_SIDE:,}. ews.to_uint8 converts images with other axes."
         )
     if indices is None:
         return np.arange(len(images), dtype=np.uint64)

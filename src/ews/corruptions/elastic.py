@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ews.images.filters import Kept
+from ews.images.filters import LONGEST_DENSE, Kept
 from ews.images.streams import Streams
 
+# Where the Gaussian of the displacements ends, in standard deviations.
+CUT = 3
+# Rows of the smoothing's matrix that are applied at a time where it is too large to be made at once.
+ROWS = 1024
 # Factor on the smoothed displacement, standard deviation of the smoothing and
 # largest displacement of the three points of the affine map, all in pixels.
 ELASTIC_TRANSFORM = {
@@ -68,14 +72,28 @@ def _affine(images: NDArray[np.float32], jitter: NDArray[np.float64]) -> NDArray
 
 def _smooth(fields: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Blur fields [N, H, W] with a Gaussian, edges mirrored, cut at 3 sigma."""
+    if max(fields.shape[1:]) > LONGEST_DENSE:
+        return _smooth_axis(_smooth_axis(fields, sigma).swapaxes(1, 2), sigma).swapaxes(1, 2)
     rows, columns = (axis_smoothing(size, sigma) for size in fields.shape[1:])
     return rows @ fields @ columns.T
+
+
+def _smooth_axis(fields: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Blur fields [N, H, W] along H with the matrix of :func:`axis_smoothing`, a part of its rows at a time."""
+    size, reach = fields.shape[1], int(CUT * sigma + 0.5)
+    smoothed = np.empty_like(fields)
+    for first in range(0, size, ROWS):
+        end = min(size, first + ROWS)
+        # Nothing outside this window reaches the rows, so that its own mirrored edges do not either.
+        low, high = max(0, first - reach), min(size, end + reach)
+        smoothed[:, first:end] = axis_smoothing(high - low, sigma)[first - low : end - low] @ fields[:, low:high]
+    return smoothed
 
 
 @Kept
 def axis_smoothing(size: int, sigma: float) -> NDArray[np.float64]:
     """Return the Gaussian blur of an axis as a matrix, float64 [size, size], from SciPy's own filter."""
-    matrix: NDArray[np.float64] = ndimage.gaussian_filter1d(np.eye(size), sigma, axis=0, mode="reflect", truncate=3)
+    matrix: NDArray[np.float64] = ndimage.gaussian_filter1d(np.eye(size), sigma, axis=0, mode="reflect", truncate=CUT)
     matrix.flags.writeable = False
     return matrix
 

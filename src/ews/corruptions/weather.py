@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.errors import EwsError
-from ews.images.filters import Kept, centre_zoom, motion_blur
+from ews.corruptions.plasma import plasma
+from ews.images.filters import Kept, motion_blur, zoom_into_centre
 from ews.images.streams import Streams
 
 # Mean and standard deviation of the flakes' noise, zoom factor, threshold, radius and standard
@@ -57,7 +58,6 @@ FOG = {
     "tiny": ((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
     "imagenet": ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
 }
-ROUGHNESS = 100.0
 
 
 def snow(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
@@ -86,7 +86,7 @@ def flakes(
     height, width = size
     noise = streams.normal(0, (height, width)) * deviation + mean
     if zoom > 1:
-        noise = centre_zoom(height, zoom) @ noise @ centre_zoom(width, zoom).T
+        noise = zoom_into_centre(noise, zoom)
     noise[noise < threshold] = 0
     return (np.clip(noise, 0, 1) * 255).astype(np.uint8)[..., np.newaxis]
 
@@ -111,14 +111,13 @@ def frost(images: NDArray[np.uint8], *, profile: str, severity: int, streams: St
     """Add a random part of a random photograph of frost."""
     image_weight, frost_weight = FROST[profile][severity - 1]
     height, width = images.shape[1:3]
-    photographs = frost_photographs(FROST_SCALE[profile], height, width)
-    chosen = streams.integers(0, (), len(photographs))
+    chosen = streams.integers(0, (), len(FROST_FILES))
     place = streams.uniform(1, (2,))
     crops = np.empty_like(images)
-    for row, (photograph, (down, right)) in enumerate(zip(chosen, place, strict=True)):
-        frozen = photographs[photograph]
+    for row, (photograph, (down, right)) in enumerate(zip(chosen.tolist(), place, strict=True)):
+        frozen = frost_photograph(photograph, FROST_SCALE[profile], height, width)
         top, left = int(down * (frozen.shape[0] - height)), int(right * (frozen.shape[1] - width))
-        crops[row] = frozen[top : top + height, left : left + width]
+        cv2.cvtColor(frozen[top : top + height, left : left + width], cv2.COLOR_BGR2RGB, dst=crops[row])
     return np.clip(image_weight * images + frost_weight * crops, 0, 255).astype(np.uint8)
 
 
@@ -141,66 +140,29 @@ def frost_folder() -> Path:
 
 
 @Kept
-def frost_photographs(scale: float, height: int, width: int) -> tuple[NDArray[np.uint8], ...]:
-    """Return the photographs as RGB, scaled, and enlarged where they would be too small to crop from."""
-    photographs = []
-    folder = frost_folder()
-    for name in FROST_FILES:
-        photograph = cv2.imread(str(folder / name))
-        if photograph is None:
-            raise EwsError(f"{folder / name}: not a readable picture. Install {FROST_PACKAGE[1]} again.")
-        factor = max(scale, (height + 1) / photograph.shape[0], (width + 1) / photograph.shape[1])
-        if factor != 1:
-            # Bilinear without smoothing, as in the script: small scales keep the crystals' sharp grain.
-            photograph = cv2.resize(photograph, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-        photographs.append(np.array(photograph[..., ::-1], np.uint8))
-    return tuple(photographs)
+def frost_photograph(number: int, scale: float, height: int, width: int) -> NDArray[np.uint8]:
+    """Return one of the photographs, 0 to 4, as BGR, scaled, and enlarged where it would be too small to crop from.
+
+    Raises:
+        EwsError: it is not installed, or cannot be read.
+    """
+    path = frost_folder() / FROST_FILES[number]
+    photograph = cv2.imread(str(path))
+    if photograph is None:
+        raise EwsError(f"{path}: not a readable picture. Install {FROST_PACKAGE[1]} again.")
+    factor = max(scale, (height + 1) / photograph.shape[0], (width + 1) / photograph.shape[1])
+    if factor != 1:
+        # Bilinear without smoothing, as in the script: small scales keep the crystals' sharp grain.
+        photograph = cv2.resize(photograph, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(photograph, np.uint8)
 
 
 def fog(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
     """Add a fractal cloud and scale back to the image's range."""
     weight, decay = FOG[profile][severity - 1]
     height, width = images.shape[1:3]
-    cloud = plasma(streams, size=1 << (max(height, width) - 1).bit_length(), decay=decay)
+    cloud = plasma(streams, size=1 << (max(height, width) - 1).bit_length(), decay=decay, shape=(height, width))
     clean = images / 255
     brightest = clean.max(axis=(1, 2, 3), keepdims=True)
-    foggy = clean + weight * cloud[:, :height, :width, np.newaxis]
+    foggy = clean + weight * cloud[..., np.newaxis]
     return (np.clip(foggy * brightest / (brightest + weight), 0, 1) * 255).astype(np.uint8)
-
-
-def plasma(streams: Streams, *, size: int, decay: float) -> NDArray[np.float64]:
-    """Return periodic plasma fractals by the diamond-square algorithm, float64 [N, size, size] in [0, 1].
-
-    Args:
-        streams: of the images; uses slot 0.
-        size: side in pixels, a power of two.
-        decay: by which the roughness is divided from one scale to the next finer.
-    """
-    count = len(streams)
-    heights = np.zeros((count, size, size))
-    noise = streams.uniform(0, (size * size,), low=-1, high=1)
-    used = 0
-    step, rough = size, ROUGHNESS
-
-    def middle(total: NDArray[np.float64]) -> NDArray[np.float64]:
-        nonlocal used
-        points = total.shape[1] * total.shape[2]
-        wobble = noise[:, used : used + points].reshape(total.shape)
-        used += points
-        # The script multiplies a draw from (-rough, rough) by rough once more.
-        return total / 4 + wobble * rough**2
-
-    while step >= 2:
-        half = step // 2
-        corners = heights[:, ::step, ::step]
-        pairs = corners + np.roll(corners, -1, axis=1)
-        heights[:, half::step, half::step] = middle(pairs + np.roll(pairs, -1, axis=2))
-        centres = heights[:, half::step, half::step]
-        across = centres + np.roll(centres, 1, axis=1) + corners + np.roll(corners, -1, axis=2)
-        heights[:, ::step, half::step] = middle(across)
-        along = centres + np.roll(centres, 1, axis=2) + corners + np.roll(corners, -1, axis=1)
-        heights[:, half::step, ::step] = middle(along)
-        step, rough = half, rough / decay
-    heights -= heights.min(axis=(1, 2), keepdims=True)
-    scaled: NDArray[np.float64] = heights / heights.max(axis=(1, 2), keepdims=True)
-    return scaled

@@ -9,6 +9,7 @@ from ews.core.places import Caches, Parser, Reads, ReadsText, Writes
 from ews.data.prepare import prepare
 from ews.data.reader_registry import READERS
 from ews.data.sources import find
+from ews.images.picture_faults import listed_in_full
 
 
 def code_of(kind: str) -> str:
@@ -33,15 +34,16 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     kind = find(arguments.manifest, arguments.source).kind
     check_fingerprint(arguments.fingerprint, code_of(kind), where=str(arguments.out))
-    info = prepare(
-        dataset=arguments.dataset,
-        source=arguments.source,
-        validation=arguments.validation,
-        manifest=arguments.manifest,
-        downloads=arguments.downloads,
-        out=arguments.out,
-        mirror=arguments.mirror,
-    )
+    with listed_in_full():
+        info = prepare(
+            dataset=arguments.dataset,
+            source=arguments.source,
+            validation=arguments.validation,
+            manifest=arguments.manifest,
+            downloads=arguments.downloads,
+            out=arguments.out,
+            mirror=arguments.mirror,
+        )
     print(
         f"{arguments.out}: {info.train} training images ({info.validation} of them for validation), "
         f"{info.test} test images, {len(info.classes)} classes, {info.image_size}x{info.image_size} pixels"

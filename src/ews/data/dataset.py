@@ -15,7 +15,7 @@ from ews.core.files import sha256
 from ews.data.split import stratified
 
 INFO = "dataset.json"
-REMEDY = "Delete its folder and build the dataset again."
+REMEDY = "Delete its folder; `snakemake --cores all data`, or `ews data prepare`, builds the dataset again."
 Count = Annotated[int, Field(ge=0)]
 Channels = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 # File -> type, number of dimensions. Images are mapped into memory, the small rest is read.
@@ -179,7 +179,10 @@ def load(folder: Path | str, *, verify: bool = True) -> Dataset:
     """
     folder = Path(folder)
     if not (folder / INFO).is_file():
-        raise EwsError(f"{folder}: no prepared dataset here ({INFO} is missing). Build it with the target `data`.")
+        raise EwsError(
+            f"{folder}: no prepared dataset here ({INFO} is missing). `snakemake --cores all data`, or `ews data "
+            "prepare`, builds it."
+        )
     info = read_document(folder / INFO, DatasetInfo, remedy=REMEDY)
     counts = {"train": info.train, "test": info.test, "validation": info.validation}
     size, classes = info.image_size, len(info.classes)
@@ -215,4 +218,7 @@ def _array(path: Path, expected: str | None, verify: bool) -> NDArray[Any]:
 
 
 def _damaged(path: Path, problem: str) -> EwsError:
-    return EwsError(f"{path}: damaged: {problem}. Delete {path.parent} and build the dataset again.")
+    return EwsError(
+        f"{path}: damaged: {problem}. Delete {path.parent}; `snakemake --cores all data`, or `ews data prepare`, "
+        "builds the dataset again."
+    )

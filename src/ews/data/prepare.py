@@ -58,7 +58,7 @@ def prepare(
     with exclusive(out.parent / ".locks" / out.name):
         archive = _archive(entry, downloads, mirror)
         read = READERS.find(entry.kind, where=source).implementation()
-        raw = read(archive, **({} if entry.image_size is None else {"image_size": entry.image_size}))
+        raw = read(archive, **entry.reading)
         raw.check_trainable(source)
         _check_counts(raw, entry, source)
         held_out = _held_out(raw.train_labels, validation, dataset)

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -12,6 +12,7 @@ from ews.data.reader_registry import READERS
 
 EMBEDDED = frozenset({"digits"})  # kinds that need no archive
 DIGITS_OF = {"md5": 32, "sha256": 64}  # hex digits of each algorithm that a checksum may name
+READING = ("image_size", "test_split", "allow_empty_classes")  # how image folders are read
 NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 Text = Annotated[str, Field(min_length=1)]
@@ -31,6 +32,10 @@ class Source(BaseModel):
     checksum: list[Text] = Field(default=[], description='"sha256:HEX" and/or "md5:HEX"; all have to agree.')
     folder: Text | None = Field(default=None, description="A folder of images in place of an archive.")
     image_size: Count | None = Field(default=None, description="Scale and crop images to this many pixels a side.")
+    test_split: Literal["test", "val"] | None = Field(
+        default=None, description="Which folder has the test images, where both are there: test or val."
+    )
+    allow_empty_classes: bool = Field(default=False, description="Leave out classes whose folders have no pictures.")
     train: Count | None = Field(default=None, description="Number of training images, checked after reading.")
     test: Count | None = Field(default=None, description="Number of test images, checked after reading.")
     classes: Count | None = Field(default=None, description="Number of classes, checked after reading.")
@@ -84,9 +89,14 @@ class Source(BaseModel):
                 raise ValueError(f"{', '.join(given)} must not be given: {reason}")
         elif missing := [name for name, value in archive.items() if not value]:
             raise ValueError(f"{', '.join(missing)} missing; an archive needs file, size and checksum")
-        if self.kind != "image_folder" and (self.folder is not None or self.image_size is not None):
-            raise ValueError("folder and image_size are for kind image_folder only")
+        if self.kind != "image_folder" and (self.folder is not None or self.reading):
+            raise ValueError(f"{', '.join(('folder', *READING))} are for kind image_folder only")
         return self
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Return what the reader takes beside the archive: what the manifest sets of :data:`READING`."""
+        return {name: value for name in READING if (value := getattr(self, name))}
 
 
 def read_manifest(path: Path | str) -> dict[str, Source]:

@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 
 # A tap lighter than this moves no 16-bit value; ImageMagick works in 16 bits.
 LIGHTEST_TAP = 1e-7
+# The longest axis on which a filter acts as a dense matrix; on longer ones the matrix would outgrow the image.
+LONGEST_DENSE = 2896
 # Bytes that each function that prepares something may hold between calls, whatever the sizes of the images.
 KEPT = 2**26
 
@@ -115,6 +117,19 @@ def sparse_centre_zoom(size: int, factor: float) -> sparse.csr_array:
     weights = np.stack([mass - right, right], axis=1).ravel()
     columns = (np.stack([first, second], axis=1) + top).ravel()
     return sparse.csr_array((weights, columns, np.arange(size + 1, dtype=np.int32) * 2), shape=(size, size))
+
+
+def zoom_into_centre(values: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """Zoom planes [N, H, W] into their centre, as the script's ``clipped_zoom``.
+
+    On axes longer than :data:`LONGEST_DENSE` the same weights are applied sparsely, which may round otherwise.
+    """
+    height, width = values.shape[1:]
+    if max(height, width) <= LONGEST_DENSE:
+        zoomed: NDArray[np.float64] = centre_zoom(height, factor) @ values @ centre_zoom(width, factor).T
+        return zoomed
+    rows, columns = (sparse_centre_zoom(size, factor) for size in (height, width))
+    return np.stack([(columns @ (rows @ plane).T).T for plane in values])
 
 
 def motion_blur(

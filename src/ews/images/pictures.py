@@ -1,98 +1,111 @@
-"""Reading the pictures of a folder: of any format, none of them trusted."""
+"""The one reader of pictures: what is one by its name, how it is turned, what is refused; none of them is trusted."""
 
-import hashlib
+import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm import tqdm
 
-from ews.core.documents import Document
 from ews.core.errors import EwsError
+from ews.images.depth import depth_fault
 
-# More than 8 bits a channel: Pillow would cut them off at 255.
-DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-
-
-class Pictures(Document):
-    """What tells a folder's pictures from others.
-
-    Attributes:
-        images: how many there are.
-        names_sha256: of their paths, in order.
-        images_sha256: of the checksums of their contents, in the order of the paths.
-    """
-
-    images: int
-    names_sha256: str
-    images_sha256: str
-
-
-def look_at_all(images: Path, found: Sequence[Path], *, smallest: int) -> tuple["Pictures", tuple[int, int]]:
-    """Check that all pictures have ``smallest`` pixels or more on both sides.
-
-    Returns:
-        what tells these pictures from others, and the first one's (H, W).
-
-    Raises:
-        EwsError: a picture is unreadable or too small.
-    """
-    names, contents = hashlib.sha256(), hashlib.sha256()
-    first = None
-    for path in tqdm(found, desc="looking", unit="image", disable=None):
-        with opened(images / path) as (file, picture):
-            width, height = picture.size
-            if min(width, height) < smallest:
-                raise EwsError(
-                    f"{images / path}: {width} x {height} pixels; valid are pictures of {smallest} or more on "
-                    "both sides. Take it out of the folder, or enlarge it."
-                )
-            first = first or (height, width)
-            names.update(path.as_posix().encode("utf-8", "surrogateescape") + b"\0")
-            contents.update(hashlib.sha256(file).digest())
-    assert first is not None
-    # The contents in the order of the names.
-    return Pictures(images=len(found), names_sha256=names.hexdigest(), images_sha256=contents.hexdigest()), first
+# Decoders of plain pixels only, with their usual endings: Pillow would hand other formats, EPS for one, to outside
+# programs.
+ENDINGS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"),
+    "AVIF": (".avif",),
+}
+SUFFIXES = tuple(ending for endings in ENDINGS.values() for ending in endings)
+# More is a mistake or an attack: a small file may claim any number of pixels.
+MOST_PIXELS = 89_478_485
+LARGEST_FILE = 2**30  # bytes
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Read a picture as it is meant to be seen, turned as its EXIF tag says, uint8 [H, W, 3].
+class BadPicture(EwsError):
+    """What is wrong with a picture, without its name, which its reader's caller knows."""
+
+
+def is_picture(path: str | PurePath) -> bool:
+    """Say whether a file is a picture by its ending, in upper or lower case."""
+    return PurePath(path).suffix.lower() in SUFFIXES
+
+
+def is_hidden(path: str | PurePath) -> bool:
+    """Say whether a file is hidden: a part of its relative path begins with a dot, or is a folder that macOS adds."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePath(path).parts)
+
+
+def read_content(path: Path) -> bytes:
+    """Return a picture's file.
 
     Raises:
-        EwsError: it is unreadable.
-    """
-    with opened(path) as (_, picture):
-        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[bytes, Image.Image]]:
-    """Yield a picture's file and the picture, not yet decoded.
-
-    Raises:
-        EwsError: it is unreadable, too large to be trusted, or of more than 8 bits; also where the block fails to
-            decode it.
+        BadPicture: it cannot be read, or is larger than :data:`LARGEST_FILE`.
     """
     try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise BadPicture(f"cannot be read: {error.strerror or error}") from None
+    if len(content) > LARGEST_FILE:
+        raise BadPicture(f"has more than {LARGEST_FILE:,} bytes, the most that is read")
+    return content
+
+
+def decode(content: bytes) -> NDArray[np.uint8]:
+    """Return a picture as it is meant to be seen, turned as its EXIF tag says, uint8 [H, W, 3], RGB.
+
+    Grey becomes three equal channels, transparency is dropped, of several pages or frames the first counts.
+
+    Args:
+        content: the file, of any format of :data:`ENDINGS`, whatever its name.
+
+    Raises:
+        BadPicture: it cannot be decoded as a whole, has more than :data:`MOST_PIXELS` pixels, or more than 8 bits a
+            channel in its file; the message does not name it.
+    """
+    try:
+        # What Pillow warns of - damaged metadata, palettes - does not keep it from decoding.
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            file = path.read_bytes()
-            with Image.open(io.BytesIO(file)) as picture:
-                if picture.mode in DEEP_MODES:
-                    raise EwsError(f"{path}: has more than 8 bits a channel; convert it to 8 bits first.")
-                yield file, picture
-    except EwsError:
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(content), formats=_formats()) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise BadPicture(_TOO_MANY)
+                if fault := depth_fault(picture, content):
+                    raise BadPicture(fault)
+                picture.load()
+                upright: Image.Image = picture
+                # Where the tag cannot be read the pixels still can: shown as they are stored, as browsers do.
+                with contextlib.suppress(Exception):
+                    upright = ImageOps.exif_transpose(picture)
+                return np.array(upright.convert("RGB"))
+    except BadPicture:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise EwsError(
-            f"{path}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels, or claims to; take it out of the folder."
-        ) from None
+    except Image.DecompressionBombError:
+        raise BadPicture(_TOO_MANY) from None
+    except UnidentifiedImageError:
+        raise BadPicture(f"not a readable picture (of no known format; valid: {', '.join(ENDINGS)})") from None
     except Exception as error:
-        # Decoders of damaged files raise whatever they come upon: OSError, SyntaxError, struct.error and others.
-        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
-        raise EwsError(f"{path}: not a readable picture ({reason}).") from None
+        # Decoders of damaged files raise whatever they come upon: OSError, SyntaxError, struct.error, MemoryError.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadPicture(f"not a readable picture ({reason})") from None
+
+
+_TOO_MANY = f"has more than {MOST_PIXELS:,} pixels, or claims to"
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return those of the formats that this build of Pillow reads."""
+    Image.init()
+    return tuple(kind for kind in ENDINGS if kind in Image.OPEN)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, JsonValue, NonNegativeInt
 from tqdm import tqdm
 
+from ews.core import finished
 from ews.core import partial as partial_work
 from ews.core.arrays import read_npy
 from ews.core.documents import Document, read_document, write_document
@@ -62,6 +63,7 @@ def write(
     step: int,
     workers: int,
     label: str,
+    managed: bool = False,
 ) -> None:
     """Write a ``.npy`` file of uint8, and ``<out>.json`` with what it is, its SHA-256 and the fingerprint of the code.
 
@@ -79,6 +81,7 @@ def write(
         step: how large the pieces are, in which a partial file must agree.
         workers: processes, 0 or more; changes no byte.
         label: what is shown while it works.
+        managed: keep what is finished a second time, see :mod:`ews.core.finished`.
 
     Raises:
         EwsError: another process makes the same file, or it cannot be written; what is done is kept.
@@ -88,6 +91,11 @@ def write(
     with partial_work.partial(out) as folder:
         if _is_whole(out, about):
             print(f"{out}: was made before", file=sys.stderr, flush=True)
+            return
+        before = finished.find(out, about)
+        if before is not None:
+            before.place(keep=managed)
+            print(f"{out}: was made before; put back: {', '.join(before.missing)}", file=sys.stderr, flush=True)
             return
         identity = {**about, "images_per_piece": step}
         with reported(out, size=size):
@@ -109,9 +117,16 @@ def write(
                 noted = time.monotonic()
         with reported(out, size=size):
             _note(folder, made, identity, len(pieces))
-            # The record first: with it and the old file, or none, nothing passes for whole.
-            write_json(out.with_suffix(".json"), {**about, "sha256": sha256(made)})
-            made.replace(out)
+            record = {**about, "sha256": sha256(made)}
+            if managed:
+                with finished.finishing(out, about, keep=True) as whole:
+                    write_json(whole / out.with_suffix(".json").name, record)
+                    # Linked, not moved: if this process is killed here, nothing is lost.
+                    finished.link(made, whole / out.name)
+            else:
+                # The record first: with it and the old file, or none, nothing passes for whole.
+                write_json(out.with_suffix(".json"), record)
+                made.replace(out)
 
 
 def _is_whole(out: Path, about: dict[str, Any]) -> bool:

@@ -31,13 +31,14 @@ class Streams:
         """The number of images."""
         return len(self._indices)
 
-    def words(self, slot: int, count: int) -> NDArray[np.uint64]:
-        """Return ``count`` uniform 64-bit words for each image, uint64 [N, count]."""
+    def words(self, slot: int, count: int, *, first: int = 0) -> NDArray[np.uint64]:
+        """Return ``count`` uniform 64-bit words for each image, uint64 [N, count]: those from ``first`` on."""
         words = np.empty((len(self), count), np.uint64)
         key = np.array([self.key, 0], np.uint64)
         state: Any = {
             "bit_generator": "Philox",
-            "state": {"counter": np.array([0, 0, 0, slot], np.uint64), "key": key},
+            # Each count of the counter makes four words.
+            "state": {"counter": np.array([first // 4, 0, 0, slot], np.uint64), "key": key},
             "buffer": np.zeros(4, np.uint64),
             "buffer_pos": 4,
             "has_uint32": 0,
@@ -46,6 +47,7 @@ class Streams:
         for row, index in enumerate(self._indices):
             key[1] = index
             self._generator.state = state
+            self._generator.random_raw(first % 4)
             words[row] = self._generator.random_raw(count)
         return words
 
@@ -53,9 +55,11 @@ class Streams:
         """Return ``count`` uniform 32-bit words for each image, uint32 [N, count]."""
         return self.words(slot, (count + 1) // 2).astype("<u8", copy=False).view("<u4")[:, :count]
 
-    def uniform(self, slot: int, shape: Sequence[int], *, low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
-        """Return uniform numbers inside (low, high), float64 [N, *shape]."""
-        words = self.words(slot, int(np.prod(shape)))
+    def uniform(
+        self, slot: int, shape: Sequence[int], *, low: float = 0.0, high: float = 1.0, first: int = 0
+    ) -> NDArray[np.float64]:
+        """Return uniform numbers inside (low, high), float64 [N, *shape]: those of the slot from ``first`` on."""
+        words = self.words(slot, int(np.prod(shape)), first=first)
         # The middle of 2^53 equal intervals: neither end occurs, so that the normal quantile is finite.
         values = ((words >> np.uint64(11)).astype(np.float64) + 0.5) * (2.0**-53 * (high - low)) + low
         return values.reshape(len(self), *shape)

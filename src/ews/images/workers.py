@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -89,8 +90,10 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin() -> None:
-    """Prepare a worker: one thread for OpenCV, since the workers share the cores, and an end with the parent."""
+    """Prepare a worker: one thread for OpenCV, since the workers share the cores, and an end with the parent alone."""
     cv2.setNumThreads(1)
+    # From the keyboard it goes to all processes; the one that these work for ends them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
 
 

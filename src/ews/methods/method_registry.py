@@ -15,6 +15,7 @@ from ews.methods.method_specs import MethodParameters, MethodSpec
 from ews.methods.mixacm.mixacm_spec import SPEC as MIXACM
 from ews.methods.rst.rst_spec import SPEC as RST
 from ews.methods.sam.sam_spec import SPEC as SAM
+from ews.methods.self_distillation.self_distillation_spec import SPEC as SELF_DISTILLATION
 from ews.methods.trades.trades_spec import SPEC as TRADES
 
 P = TypeVar("P", bound=MethodParameters)
@@ -49,5 +50,6 @@ METHODS = Methods(
     SAM,
     ASAM,
     RST,
+    SELF_DISTILLATION,
     EWS,
 )

@@ -19,6 +19,7 @@ import torch
 
 from ews.core.device import leased
 from ews.core.errors import EwsError, unknown
+from ews.core.finished import forget
 from ews.core.machine import hardware
 from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load
@@ -26,9 +27,10 @@ from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Acceptance, Repeated
 from ews.pipeline.artifacts.run import FinishedRun, write_record
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import plan, trainings
+from ews.pipeline.study.cells import trainings
 from ews.pipeline.study.naming import canonical
 from ews.pipeline.study.params import load as load_params
+from ews.pipeline.study.plans import plan_one
 from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import first_epoch
 
@@ -139,6 +141,8 @@ def stamp(kind: Iterable[FinishedRun], *, code: str, reason: str, check: Repeate
         accepted = Acceptance(before=run.record.code, after=code, reason=reason, date=now, check=check)
         record = run.record.model_copy(update={"code": code, "accepted": (*run.record.accepted, accepted)})
         write_record(run.folder, record)
+        # What is kept of the run has the record as it was.
+        forget(run.folder / run_files.RECORD)
 
 
 def accept(
@@ -228,7 +232,7 @@ def main(argv: Sequence[str]) -> None:
     if arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
     folders = accept(
-        trainings(plan(params, arguments.study)),
+        trainings(plan_one(params, arguments.study).cells(arguments.study)),
         reason=arguments.reason.strip(),
         data=arguments.data,
         runs=arguments.runs,

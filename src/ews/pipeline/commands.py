@@ -15,12 +15,21 @@ Words = list[str]
 def rule(*commands: Words, log: str = "{log}") -> str:
     """Return the shell text of a rule: its commands one after the other, as long as each succeeds, with one log.
 
+    Snakemake deletes a job's log before it repeats the job. So the log is a link to ``<log>.all``, to which every start
+    adds its lines.
+
     Args:
         commands: words, of which those in braces are Snakemake's to fill in.
         log: file for all output.
     """
     lines = " && ".join(" ".join(["python -m ews", *words]) for words in commands)
-    return f"{lines} > {log} 2>&1" if len(commands) == 1 else f"({lines}) > {log} 2>&1"
+    body = lines if len(commands) == 1 else f"({lines})"
+    return f"ln -sf $(basename {log}).all {log} && {body} >> {log} 2>&1"
+
+
+def managed(words: Words) -> Words:
+    """Return a command as a workflow gives it, whose manager may delete what a job made whose end it did not see."""
+    return [*words, "--managed"]
 
 
 def quoted(words: Words) -> str:
@@ -113,6 +122,11 @@ def sheet(*, data: str, corrupted: str, stored: str, profile: str, seed: str, ou
 def manifest(study: str, *, digest: str, out: str) -> Words:
     """Return the command that writes a study's manifest, if it is still what was planned."""
     return ["study", "manifest", study, *options({"digest": digest, "out": out})]
+
+
+def tune(study: str, *, digest: str) -> Words:
+    """Return the command that chooses a study's values by its trials, if they are still those that were planned."""
+    return ["study", "tune", study, *options({"digest": digest})]
 
 
 def measure(*, study: str, runs: str, reported: str, out: str) -> Words:

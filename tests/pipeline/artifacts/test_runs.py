@@ -50,7 +50,8 @@ def test_a_changed_byte_and_a_missing_file_are_named(run: Path, name: str) -> No
     content = bytearray((run / name).read_bytes())
     content[-2] ^= 1
     (run / name).write_bytes(content)
-    with pytest.raises(EwsError, match=rf"{name}: damaged, or of another run: .*Delete it and train this run again"):
+    remedy = r"To train this run again, delete \S+record\.json"
+    with pytest.raises(EwsError, match=rf"{name}: damaged, or of another run: .*{remedy}"):
         FinishedRun.open(run).verified(name)
     (run / name).unlink()
     with pytest.raises(EwsError, match=rf"{name}: missing, though record\.json names it"):

@@ -1,6 +1,7 @@
 """Corrupting a folder: what is there is never mixed with something else, and bad pictures end in one message."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -19,8 +20,11 @@ from PIL import Image
 from ews.core.errors import EwsError
 from ews.core.files import exclusive
 from ews.corruptions import corrupt
-from ews.corruptions.weather import frost_photographs
-from ews.pipeline.corrupt.folder import RECORD, SUFFIXES, UNFINISHED, corrupt_folder
+from ews.corruptions.weather import frost_photograph
+from ews.images.framing import Framing
+from ews.images.pictures import SUFFIXES
+from ews.pipeline.corrupt.folder import UNFINISHED, corrupt_folder, main
+from ews.pipeline.corrupt.folder_record import PICTURES, RECORD, read_rows
 
 SETTINGS = {
     "names": ["brightness", "gaussian_noise"],
@@ -80,10 +84,10 @@ def remove(pictures: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (replace, "pictures with other content"),
-        (rename, "added, removed or renamed"),
-        (add, r"another number of pictures \(3 there, 4 now\)"),
-        (remove, r"another number of pictures \(3 there, 2 now\)"),
+        (replace, r"other pictures: 1 changed \(a.png\)"),
+        (rename, r"other pictures: 1 removed \(a.png\); 1 added \(z.png\)"),
+        (add, r"other pictures: 1 added \(0.png\)"),
+        (remove, r"other pictures: 1 removed \(a.png\)"),
     ],
 )
 def test_other_pictures_are_refused(pictures: Path, tmp_path: Path, change, words: str) -> None:
@@ -93,8 +97,31 @@ def test_other_pictures_are_refused(pictures: Path, tmp_path: Path, change, word
     change(pictures)
     with pytest.raises(EwsError, match=words) as caught:
         corrupt_folder(pictures, out, **SETTINGS)
-    assert "--out" in str(caught.value)
+    assert "--update" in str(caught.value)
     assert everything(out) == before
+
+
+@pytest.mark.parametrize("change", [replace, rename, add, remove])
+def test_an_update_repeats_only_what_was_touched(pictures: Path, tmp_path: Path, change) -> None:
+    out = tmp_path / "out"
+    corrupt_folder(pictures, out, **SETTINGS)
+    before = everything(out)
+    numbers = {row.path: row.number for row in read_rows(out)}
+    change(pictures)
+    summary = corrupt_folder(pictures, out, **SETTINGS, update=True)
+    after = everything(out)
+    assert summary.made == (0 if change is remove else 2)
+    for path in ("b/c.png", "d.png"):
+        for name in SETTINGS["names"]:
+            assert after[f"{name}/2/{path}"] == before[f"{name}/2/{path}"]
+    present = {str(path.relative_to(pictures)) for path in pictures.rglob("*.png")}
+    assert {path.removeprefix("gaussian_noise/2/") for path in after if path.startswith("gaussian")} == present
+    for row in read_rows(out):
+        assert row.number == numbers.get(row.path, 3)
+        clean = np.array(Image.open(pictures / row.path))[np.newaxis]
+        expected = corrupt(clean, name="gaussian_noise", severity=2, seed=1, indices=[row.number])[0]
+        np.testing.assert_array_equal(np.array(Image.open(out / "gaussian_noise/2" / row.path)), expected)
+    assert corrupt_folder(pictures, out, **SETTINGS).made == 0
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"profile": "tiny"}, {"encoding": "jpeg"}])
@@ -134,7 +161,7 @@ def test_missing_photographs_are_noticed_before_anything_is_written(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ews.corruptions.weather.find_spec", lambda name: None)
-    frost_photographs.forget()
+    frost_photograph.forget()
     with pytest.raises(EwsError, match="photographs"):
         corrupt_folder(pictures, tmp_path / "out", **(SETTINGS | {"names": ["brightness", "frost"]}))
     assert not (tmp_path / "out").exists()
@@ -181,7 +208,7 @@ def test_killed_it_leaves_no_half_picture_and_the_next_start_clears_up(tmp_path:
     corrupt_folder(tmp_path / "in", out, **(SETTINGS | {"names": ["brightness"]}))
     corrupt_folder(tmp_path / "in", tmp_path / "undisturbed", **(SETTINGS | {"names": ["brightness"]}))
     assert everything(out) == everything(tmp_path / "undisturbed")
-    assert len(everything(out)) == 41
+    assert len(everything(out)) == 42
     assert not (out / UNFINISHED).exists()
 
 
@@ -229,13 +256,228 @@ UNDECODABLE = {
 
 
 @pytest.mark.parametrize("case", UNDECODABLE)
-def test_a_picture_that_cannot_be_decoded_is_named_and_the_others_stay(
+def test_all_pictures_that_cannot_be_decoded_are_named_before_anything_is_written(
     pictures: Path, tmp_path: Path, case: str
 ) -> None:
-    (pictures / "d.png").write_bytes(UNDECODABLE[case]((pictures / "d.png").read_bytes()))
-    with pytest.raises(EwsError, match=r"d\.png: not a readable picture"):
+    for name in ("d.png", "b/c.png"):
+        (pictures / name).write_bytes(UNDECODABLE[case]((pictures / name).read_bytes()))
+    with pytest.raises(EwsError, match="2 files or folders cannot be used") as caught:
         corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
-    assert sorted(path.name for path in (tmp_path / "out" / "brightness").rglob("*.png")) == ["a.png", "c.png"]
+    assert f"{pictures}/d.png: not a readable picture" in str(caught.value)
+    assert f"{pictures}/b/c.png: not a readable picture" in str(caught.value)
+    assert "--skip-bad" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mend", ["repair", "remove", "leave"])
+def test_bad_pictures_are_passed_over_and_mending_one_repeats_nothing_else(
+    pictures: Path, tmp_path: Path, mend: str
+) -> None:
+    out, whole = tmp_path / "out", (pictures / "a.png").read_bytes()
+    corrupt_folder(pictures, tmp_path / "undisturbed", **SETTINGS)
+    (pictures / "a.png").write_bytes(whole[:50])
+    summary = corrupt_folder(pictures, out, **SETTINGS, skip_bad=True)
+    assert (summary.pictures, summary.made, [fault.path for fault in summary.bad]) == (2, 4, ["a.png"])
+    assert [(row.path, row.number, bool(row.fault)) for row in read_rows(out)] == [
+        ("a.png", 0, True),
+        ("b/c.png", 1, False),
+        ("d.png", 2, False),
+    ]
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*/2/*.png")}
+    if mend == "repair":
+        (pictures / "a.png").write_bytes(whole)
+    elif mend == "remove":
+        (pictures / "a.png").unlink()
+    summary = corrupt_folder(pictures, out, **SETTINGS, skip_bad=mend == "leave")
+    assert summary.made == (2 if mend == "repair" else 0)
+    assert len(summary.bad) == (mend == "leave")
+    assert all(path.stat().st_mtime_ns == time for path, time in times.items())
+    if mend == "repair":
+        assert everything(out) == everything(tmp_path / "undisturbed")
+
+
+def test_a_picture_that_goes_bad_is_no_repair(pictures: Path, tmp_path: Path) -> None:
+    corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    (pictures / "a.png").write_bytes(b"")
+    with pytest.raises(EwsError, match="not a readable picture"):
+        corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    with pytest.raises(EwsError, match=r"1 changed \(a.png\)"):
+        corrupt_folder(pictures, tmp_path / "out", **SETTINGS, skip_bad=True)
+    corrupt_folder(pictures, tmp_path / "out", **SETTINGS, skip_bad=True, update=True)
+    assert not (tmp_path / "out/brightness/2/a.png").exists()
+
+
+def test_only_bad_pictures_are_no_folder_to_corrupt(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(b"x")
+    with pytest.raises(EwsError, match="no picture here can be used: all 1 are bad"):
+        corrupt_folder(tmp_path / "in", tmp_path / "out", **SETTINGS, skip_bad=True)
+
+
+def test_found_good_once_a_picture_is_not_decoded_for_the_look_again(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    monkeypatch.setattr("ews.pipeline.corrupt.folder_input.decode", None)
+    assert corrupt_folder(pictures, tmp_path / "out", **SETTINGS).there == 6
+
+
+def test_a_picture_that_changes_meanwhile_is_noticed(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ews.pipeline.corrupt.folder.try_all", lambda *_, **__: replace(pictures))
+    with pytest.raises(EwsError, match=r"a.png: was changed while the command ran"):
+        corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "damaged"),
+        ("path,number\n", "its first line is another"),
+        ("path,number,sha256,height,width,fault\na.png,x,,1,1,\n", "damaged"),
+        ("path,number,sha256,height,width,fault\na.png,0,,1,1,\na.png,1,,1,1,\n", "stands there twice"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_damaged_list_of_pictures_is_refused(pictures: Path, tmp_path: Path, content: str | None, words: str) -> None:
+    out = tmp_path / "out"
+    corrupt_folder(pictures, out, **SETTINGS)
+    (out / PICTURES).unlink()
+    if content is not None:
+        (out / PICTURES).write_text(content)
+    with pytest.raises(EwsError, match=f"pictures.csv: .*{words}"):
+        corrupt_folder(pictures, out, **SETTINGS)
+
+
+# ---- what lies in the folder
+
+
+def test_links_are_followed_and_nothing_is_lost(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "b").rename(tmp_path / "elsewhere")
+    (pictures / "b").symlink_to(tmp_path / "elsewhere")
+    corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    assert (tmp_path / "out/brightness/2/b/c.png").is_file()
+    (tmp_path / "elsewhere/loop").symlink_to(pictures)
+    with pytest.raises(EwsError, match="b/loop: is a link to a folder that it lies in"):
+        corrupt_folder(pictures, tmp_path / "out", **SETTINGS, skip_bad=True)
+
+
+def test_a_class_that_cannot_be_resolved_is_never_passed_over(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "dog").symlink_to(tmp_path / "nowhere")
+    for skip_bad in (False, True):
+        with pytest.raises(EwsError, match="dog: is a link that cannot be resolved"):
+            corrupt_folder(pictures, tmp_path / "out", **SETTINGS, skip_bad=skip_bad)
+
+
+def test_empty_folders_are_refused_or_asked_for(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "dog").mkdir()
+    with pytest.raises(EwsError, match=r"folders without pictures \(1\): dog.*--allow-empty"):
+        corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    assert corrupt_folder(pictures, tmp_path / "out", **SETTINGS, allow_empty=True).pictures == 3
+
+
+def test_hidden_and_other_files_are_counted_and_printed(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for name in ("._a.png", ".ipynb_checkpoints/a.png", "notes.txt"):
+        (pictures / name).parent.mkdir(exist_ok=True)
+        (pictures / name).write_bytes(b"no picture")
+    (pictures / "bad.gif").write_bytes(b"GIF89a")
+    words = ["--images", str(pictures), "--out", str(tmp_path / "out"), "--seed", "1", "--profile", "cifar"]
+    main([*words, "--names", "contrast", "--severities", "1", "2", "--skip-bad"])
+    printed = capsys.readouterr()
+    assert "3 pictures; 6 corrupted pictures made; 0 were there; bad pictures passed over, listed on " in printed.err
+    assert "other files passed over: 1 .txt, 2 hidden." in printed.err
+    (line,) = printed.out.splitlines()
+    assert line.startswith(f"{pictures}/bad.gif\tnot a readable picture")
+    assert not list((tmp_path / "out").rglob(".ipynb*"))
+
+
+def test_missing_folders_and_folders_without_pictures_are_two_things(tmp_path: Path) -> None:
+    with pytest.raises(EwsError, match="in: no such folder"):
+        corrupt_folder(tmp_path / "in", tmp_path / "out", **SETTINGS)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.heic").write_bytes(b"")
+    with pytest.raises(EwsError, match=r"no pictures here; valid endings: .jpg.*Passed over: 1 .heic"):
+        corrupt_folder(tmp_path / "in", tmp_path / "out", **SETTINGS)
+
+
+def test_an_output_that_links_lead_back_to_is_refused(pictures: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "out/old.png", 1)
+    (pictures / "back").symlink_to(tmp_path / "out")
+    with pytest.raises(EwsError, match="lies inside"):
+        corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+
+
+# ---- names and formats, sizes
+
+
+def test_two_pictures_of_one_name_are_both_named(pictures: Path, tmp_path: Path) -> None:
+    draw(pictures / "a.bmp", 9)
+    with pytest.raises(EwsError, match=r"a\.bmp and a\.png would both become a\.png.*--keep-names"):
+        corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    corrupt_folder(pictures, tmp_path / "out", **(SETTINGS | {"encoding": "kept"}))
+    assert (tmp_path / "out/brightness/2/a.bmp").is_file() and (tmp_path / "out/brightness/2/a.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        ("jpg", "JPEG"),
+        ("JPEG", "JPEG"),
+        ("bmp", "BMP"),
+        ("tif", "TIFF"),
+        ("webp", "WEBP"),
+        ("ppm", "PPM"),
+        ("jp2", "JPEG2000"),
+        ("j2k", "JPEG2000"),
+    ],
+)
+def test_names_and_formats_are_kept(tmp_path: Path, ending: str, kind: str) -> None:
+    draw(tmp_path / f"in/x.{ending}", 3, (20, 24, 3))
+    corrupt_folder(tmp_path / "in", tmp_path / "out", **(SETTINGS | {"encoding": "kept"}))
+    corrupt_folder(tmp_path / "in", tmp_path / "png", **SETTINGS)
+    with (
+        Image.open(tmp_path / f"out/gaussian_noise/2/x.{ending}") as kept,
+        Image.open(tmp_path / "png/gaussian_noise/2/x.png") as exact,
+    ):
+        assert kept.format == kind
+        if kind != "JPEG":
+            np.testing.assert_array_equal(np.array(kept), np.array(exact))
+        else:
+            buffer = io.BytesIO()
+            exact.save(buffer, "JPEG", quality=85, optimize=True)
+            assert (tmp_path / f"out/gaussian_noise/2/x.{ending}").read_bytes() == buffer.getvalue()
+
+
+def test_formats_that_would_change_a_corrupted_picture_are_not_kept(pictures: Path, tmp_path: Path) -> None:
+    draw(pictures / "x.gif", 3, (20, 24))
+    with pytest.raises(EwsError, match=r"--keep-names: x.gif: 1 of a format .*valid: \.jpg"):
+        corrupt_folder(pictures, tmp_path / "out", **(SETTINGS | {"encoding": "kept"}))
+    corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+
+
+def test_pictures_are_resized_and_cropped_first(tmp_path: Path) -> None:
+    from torchvision.transforms import CenterCrop, Compose, Resize
+
+    pixels = draw(tmp_path / "in/a.png", 4, (50, 90, 3))
+    framing = Framing(resize=32, crop=24)
+    corrupt_folder(tmp_path / "in", tmp_path / "out", **SETTINGS, framing=framing)
+    clean = np.array(Compose([Resize(32), CenterCrop(24)])(Image.fromarray(pixels)))[np.newaxis]
+    expected = corrupt(clean, name="gaussian_noise", severity=2, seed=1, indices=[0])[0]
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out/gaussian_noise/2/a.png")), expected)
+    with pytest.raises(EwsError, match=r"another resize \(32 there, none now\); another crop \(24 there, none now\)"):
+        corrupt_folder(tmp_path / "in", tmp_path / "out", **SETTINGS)
+    with pytest.raises(EwsError, match="smaller than the crop of 64"):
+        corrupt_folder(tmp_path / "in", tmp_path / "other", **SETTINGS, framing=Framing(crop=64))
+    with pytest.raises(EwsError, match="valid are pictures of 16 to"):
+        corrupt_folder(tmp_path / "in", tmp_path / "other", **SETTINGS, framing=Framing(resize=12))
+
+
+def test_a_profile_that_is_not_given_is_the_one_that_is_there(pictures: Path, tmp_path: Path) -> None:
+    corrupt_folder(pictures, tmp_path / "out", **(SETTINGS | {"profile": "imagenet"}))
+    assert corrupt_folder(pictures, tmp_path / "out", **(SETTINGS | {"profile": None})).made == 0
 
 
 def test_deep_pictures_are_refused_and_not_cut_off(pictures: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from ews.core import finished
 from ews.core.errors import EwsError
 from ews.core.files import sha256
 from ews.corruptions import NAMES
@@ -19,6 +20,7 @@ from ews.data.cifar_c import read
 from ews.data.dataset import load
 from ews.data.prepare import prepare
 from ews.data.sources import read_manifest
+from ews.pipeline.corrupt import official
 from ews.pipeline.corrupt.official import decode, extract
 from ews.pipeline.evaluate.corruption.corrupted_images import Stored
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptedImages
@@ -78,11 +80,11 @@ class Setting:
         self.server.body = body
         self.describe("small_c", "cifar_c", "CIFAR-10-C.tar", described(body))
 
-    def extract(self, name: str = "fog", *, source: str = "small_c") -> Path:
+    def extract(self, name: str = "fog", *, source: str = "small_c", managed: bool = False) -> Path:
         out = self.folder / "data" / "small-c-official" / f"{name}.npy"
         extract(
             data=self.data, source=source, manifest=self.manifest, downloads=self.folder / "downloads", name=name,
-            out=out,
+            out=out, managed=managed,
         )  # fmt: skip
         return out
 
@@ -291,3 +293,34 @@ def test_the_shipped_manifest_has_every_official_set() -> None:
         content = len(NAMES) * 5 * 10000 * 32 * 32 * 3
         assert content < entry.size < content + 2**17
     assert {name for name, entry in sources.items() if entry.kind == "cifar_c"} == {f"{name}_c" for name in OFFICIAL}
+
+
+def test_a_set_that_is_deleted_at_its_end_is_not_taken_out_again(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a workflow that was killed and did not see the end; of another dataset, or once let go, it is."""
+    setting.publish(official_files())
+    archives: list[Path] = []
+    fetch = official.fetch
+
+    def counted(*arguments: Any, **options: Any) -> Path:
+        archives.append(fetch(*arguments, **options))
+        return archives[-1]
+
+    monkeypatch.setattr(official, "fetch", counted)
+    out = setting.extract("fog", managed=True)
+    written = [out, out.with_suffix(".json")]
+    before = [path.read_bytes() for path in written]
+    for path in written:
+        path.unlink()
+    setting.extract("fog", managed=True)
+    assert [path.read_bytes() for path in written] == before and len(archives) == 1
+    out.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(official, "code", lambda: "0123456789abcdef")
+        setting.extract("fog", managed=True)
+    assert len(archives) == 2
+    finished.let_go(out)
+    out.unlink()
+    setting.extract("fog", managed=True)
+    assert len(archives) == 3 and [path.read_bytes() for path in written] == before

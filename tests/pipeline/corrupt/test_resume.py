@@ -1,5 +1,6 @@
 """Generation that is killed resumes where it was, ends with the same bytes, and never continues another's work."""
 
+import contextlib
 import json
 import os
 import resource
@@ -8,10 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from ews.core import finished
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256
 from ews.corruptions import corrupt
@@ -184,6 +187,58 @@ def test_a_finished_file_is_made_again_only_if_something_changed(
     expected = corrupt(np.load(images), name=NAME, severity=5, seed=settings["seed"], profile=settings["profile"])
     np.testing.assert_array_equal(np.load(out)[80:], expected)
     assert json.loads(record.read_text())["sha256"] == sha256(out)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "pieces_again"),
+    [
+        (None, None, 0),
+        (pieces, "write_json", 0),
+        (finished, "link", 0),
+        (finished, "write_document", 0),
+        (finished.Finished, "place", 0),
+        (pieces.partial_work, "remove", 0),
+    ],
+    ids=["not killed", "record", "link", "list", "place", "end"],
+)
+def test_a_set_whose_files_are_deleted_at_its_end_is_not_made_again(
+    images: Path,
+    tmp_path: Path,
+    stop_after,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Any,
+    name: str | None,
+    pieces_again: int,
+) -> None:
+    """As by a workflow that was killed and did not see the end."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    out = tmp_path / "set" / "set.npy"
+    corrupt_file(images, tmp_path / "whole" / "set.npy", workers=1, **SETTINGS)
+    with monkeypatch.context() as patch:
+        if place is not None:
+            patch.setattr(place, name, killed)
+        with contextlib.nullcontext() if place is None else pytest.raises(Killed):
+            corrupt_file(images, out, workers=1, managed=True, **SETTINGS)
+    for file in (out, out.with_suffix(".json")):
+        file.unlink(missing_ok=True)
+    done = stop_after(None)
+    corrupt_file(images, out, workers=1, managed=True, **SETTINGS)
+    assert len(done) == pieces_again
+    for file in ("set.npy", "set.json"):
+        assert (out.parent / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    # Once the next step has begun nothing is kept, and other settings never get it.
+    assert out.stat().st_nlink == 2
+    out.unlink()
+    corrupt_file(images, out, workers=1, managed=True, **{**SETTINGS, "seed": 4})
+    assert len(done) == 25 + pieces_again
+    finished.let_go(out)
+    assert out.stat().st_nlink == 1
+    out.unlink()
+    corrupt_file(images, out, workers=1, managed=True, **{**SETTINGS, "seed": 4})
+    assert len(done) == 50 + pieces_again
 
 
 def test_of_several_names_the_finished_ones_are_kept(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from helpers.processes import start
 from helpers.ruler import Quick, attack
 
 from ews.attacks import ensemble
+from ews.core import finished
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream
 from ews.data.dataset import load
@@ -211,6 +212,7 @@ def test_killed_and_resumed_is_undisturbed(run, data, tmp_path):
 
 def test_kept_shards_of_other_settings_or_damaged_ones_are_attacked_again(adversarial, run, monkeypatch, capsys):
     adversarial()
+    finished.forget(run / "adversarial.json")
     capsys.readouterr()
 
     def stop(*_: Any) -> None:

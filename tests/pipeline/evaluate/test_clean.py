@@ -146,6 +146,7 @@ def test_the_code_is_that_of_the_evaluation_and_the_network_only():
 def test_no_partial_files_are_left(clean, run: Path):
     clean()
     assert sorted(path.name for path in run.iterdir()) == [
+        ".clean.json.finished",
         "clean.json",
         "clean.npz",
         "model.safetensors",

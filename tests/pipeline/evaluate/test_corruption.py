@@ -112,7 +112,7 @@ def test_a_flipped_bit_gives_no_numbers(corruption, corrupted, run):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(EwsError, match=r"snow\.npy: damaged: its SHA-256 is .*Delete it\. Build it"):
+    with pytest.raises(EwsError, match=r"snow\.npy: damaged: its SHA-256 is .*Delete \S+snow\.npy\. `snakemake"):
         corruption("fog", "snow")
     assert not list(run.glob("corruption*"))
     # What was measured before is kept: with the set whole again only the rest is computed.
@@ -125,7 +125,7 @@ def test_a_flipped_bit_gives_no_numbers(corruption, corrupted, run):
 
 def test_a_set_without_a_record_is_refused(corruption, corrupted):
     (corrupted / "fog.json").unlink()
-    with pytest.raises(EwsError, match=r"fog\.json: missing, so that fog\.npy cannot be checked\. .* Build it"):
+    with pytest.raises(EwsError, match=r"fog\.json: missing, so that fog\.npy cannot be checked\. .* makes it"):
         corruption("fog")
 
 

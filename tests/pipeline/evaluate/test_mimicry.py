@@ -15,13 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ews.core.errors import EwsError
+from ews.core.finished import forget
 from ews.core.seeds import numpy_stream, torch_stream
 from ews.corruptions import corrupt
 from ews.data.dataset import load
 from ews.pipeline.artifacts.evaluation import read_result
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluate_command import main
-from ews.pipeline.evaluate.mimicry import factors
+from ews.pipeline.evaluate.mimicry import factors, mimicry
 from ews.pipeline.evaluate.mimicry.factors import Effect, centred, draw, fit, logits, perturbed, spread
 from ews.pipeline.evaluate.mimicry.mimicry import choose, share
 from ews.pipeline.evaluate.mimicry.mimicry_scores import CONSTANT, FITTED, HELD_OUT, LOSS, SCORING, SPREAD
@@ -263,3 +264,33 @@ def test_more_images_than_are_measured_are_refused(measure: Measured) -> None:
     assert SPEC.subsets(MimicryOptions(names=("fog",), seed=0, profile="cifar", severity=3, images=13, steps=1)) == {
         "images": 13
     }
+
+
+def test_a_killed_evaluation_goes_on_with_the_next_corruption(
+    measure: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    measure()
+    whole = [(run / name).read_bytes() for name in ("mimicry.json", "mimicry.npz")]
+    forget(run / "mimicry.json")
+    fitted: list[object] = []
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        fitted.append(arguments)
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(mimicry, "fit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        measure()
+    fitted.clear()
+    with pytest.raises(KeyboardInterrupt):
+        measure(seed=1)  # of other settings nothing is used
+    assert len(fitted) == 3
+    monkeypatch.undo()
+    capsys.readouterr()
+    measure(seed=1)
+    assert capsys.readouterr().err.count("was done before") == 2
+    measure()
+    assert [(run / name).read_bytes() for name in ("mimicry.json", "mimicry.npz")] == whole

@@ -181,7 +181,7 @@ def test_a_killed_evaluation_goes_on_with_the_next_perturbation(evaluate, run, m
     assert again == rows
     for name, array in arrays.items():
         np.testing.assert_array_equal(others[name], array)
-    assert not list(run.glob(".perturbation*"))
+    assert not list(run.glob(".perturbation*.partial"))
 
 
 def test_partial_work_with_another_seed_is_not_resumed(evaluate, monkeypatch):

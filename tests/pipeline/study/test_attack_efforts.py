@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from ews.attacks.effort import Effort
 from ews.core.errors import EwsError
 from ews.methods.method_registry import METHODS
-from ews.pipeline.study.cells import all_cells, plan
+from ews.pipeline.study.cells import plan
+from ews.pipeline.study.plans import all_cells
 from ews.pipeline.study.schema import Params
 from ews.pipeline.study.study_command import main
 

@@ -10,8 +10,9 @@ from ews.core.errors import EwsError
 from ews.methods.dropout.dropout_spec import DropoutParameters
 from ews.methods.ews.ews_spec import EwsParameters
 from ews.pipeline.study.cell import ComponentCell, read_cell
-from ews.pipeline.study.cells import all_cells, trainings
+from ews.pipeline.study.cells import trainings
 from ews.pipeline.study.naming import canonical
+from ews.pipeline.study.plans import all_cells
 from ews.pipeline.study.schema import Params
 
 

@@ -9,8 +9,8 @@ import pytest
 from ews.core.errors import EwsError
 from ews.methods.dropout.dropout_spec import DropoutParameters
 from ews.methods.ews.ews_spec import EwsParameters
-from ews.pipeline.study.cells import all_cells
 from ews.pipeline.study.params import load, validate
+from ews.pipeline.study.plans import all_cells
 
 DELETE = object()
 

@@ -12,10 +12,12 @@ import yaml
 
 from ews.core.errors import EwsError
 from ews.pipeline.study.cell import TeacherRun, read_cell
-from ews.pipeline.study.cells import Planned, all_cells, manifest, plan, trainings
+from ews.pipeline.study.cells import manifest, plan, trainings
 from ews.pipeline.study.flat import flat_section, flatten
 from ews.pipeline.study.naming import LONGEST, canonical
 from ews.pipeline.study.params import validate
+from ews.pipeline.study.planned import Planned
+from ews.pipeline.study.plans import all_cells
 from ews.pipeline.study.schema import Params
 from ews.pipeline.study.sizes import Size, check_sizes
 

@@ -8,8 +8,9 @@ import pytest
 from ews.core.errors import EwsError
 from ews.corruptions import BENCHMARK, NAMES
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionOptions
-from ews.pipeline.study.cells import all_cells, manifest, plan
+from ews.pipeline.study.cells import manifest, plan
 from ews.pipeline.study.flat import flatten
+from ews.pipeline.study.plans import all_cells
 from ews.pipeline.study.schema import Params
 
 AddStudy = Callable[..., Params]
@@ -157,3 +158,53 @@ def test_other_corruptions_share_the_training_and_have_results_of_their_own(with
     assert len({evaluation for _, evaluation in found.values()}) == 3
     (entry,) = plan(with_study(dataset="digits", seed=0, method="vanilla"), "mine")
     assert (entry.run, entry.evaluation) == found["the fifteen"]
+
+
+def test_a_variant_of_one_method_stands_beside_the_usual_rows(with_study: AddStudy) -> None:
+    epochs = "recipes.digits.standard.epochs"
+    params = with_study(
+        dataset="digits",
+        seed=[0, 1],
+        method=["vanilla", "dropout", "ews"],
+        overrides={epochs: 3},
+        variants={
+            "twice": {"method": "vanilla", epochs: 6},
+            "narrow": {"method": ["ews"], **NARROW},
+        },
+    )
+    cells = [entry for entry in plan(params, "mine") if entry.cell.seed == 0]
+    found = [(entry.label.method, entry.cell.recipe.epochs, flatten(entry.cell).get("ews.width")) for entry in cells]
+    assert found == [
+        ("vanilla", 3, None),
+        ("vanilla, twice", 6, None),
+        ("dropout", 3, None),
+        ("ews", 3, 0.7),
+        ("ews, narrow", 3, 0.5),
+    ]
+    assert manifest(params, "mine").variants == {"twice": {epochs: 6}, "narrow": NARROW}
+
+
+def test_beside_a_variant_of_all_methods_one_of_some_adds_rows_only_there(with_study: AddStudy) -> None:
+    params = with_study(
+        dataset="digits",
+        seed=0,
+        method=["vanilla", "ews"],
+        variants={"wide": WIDE, "narrow": {"method": "ews", **NARROW}},
+    )
+    assert [entry.label.method for entry in plan(params, "mine")] == ["vanilla", "ews, wide", "ews, narrow"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ({"method": "damp", "methods.damp.sigma": 0.1}, r"variants\.a\.method: unknown method 'damp'"),
+        ({"method": "vanila"}, r"unknown method 'vanila'. Did you mean 'vanilla'"),
+        ({"method": "vanilla", **NARROW}, r"variants\.a: 'methods\.ews\.width' changes no cell"),
+        ({"method": []}, r"variants\.a\.method"),
+    ],
+)
+def test_a_variant_of_a_method_that_is_not_there_is_named(
+    with_study: AddStudy, variant: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(EwsError, match=message):
+        plan(with_study(dataset="digits", method=["vanilla", "ews"], variants={"a": variant}), "mine")

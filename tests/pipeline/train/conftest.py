@@ -245,7 +245,8 @@ def digests() -> Callable[[Path], dict[str, Any]]:
     """Return a function from a run folder to everything in it that a resumed training must reproduce."""
 
     def read(out: Path) -> dict[str, Any]:
-        names = sorted(path.name for path in out.iterdir() if path.name not in (".lock", "timing.csv", "record.json"))
+        left_out = (".lock", "timing.csv", "record.json")
+        names = sorted(path.name for path in out.iterdir() if path.is_file() and path.name not in left_out)
         found: dict[str, Any] = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in names}
         record = json.loads((out / "record.json").read_text())
         for cost in ("wall_clock_seconds", "epoch_seconds", "peak_memory_bytes"):

@@ -313,8 +313,8 @@ def test_the_fingerprint_of_planning_is_accepted(make_cell: MakeCell, data: Path
     done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out" / "record.json").read_text())["code"] == code
-    # A log gets plain lines, one per epoch.
-    assert done.stderr.count("\n") == 1 and "\r" not in done.stderr
+    # A log gets plain lines, one for the start and one per epoch.
+    assert done.stderr.count("\n") == 2 and "\r" not in done.stderr
 
 
 def test_uses_follow_the_cell(make_cell: MakeCell) -> None:

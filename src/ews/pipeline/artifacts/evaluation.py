@@ -14,11 +14,17 @@ from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluation_specs import EvaluationSpec, Findings, Options
 
-REEVALUATE = "Delete it and evaluate this run again."
-
 O = TypeVar("O", bound=Options)  # noqa: E741
 F = TypeVar("F", bound=Findings)
 Arrays = Mapping[str, np.ndarray]
+
+
+def reevaluate(path: Path | str) -> str:
+    """Return how to have what stands in a result file measured again, a sentence."""
+    return (
+        f"To measure again, delete {path}, then give the command as before: "
+        "`snakemake`, or `ews evaluate` without a workflow."
+    )
 
 
 class Result(Document, Generic[O, F]):
@@ -77,12 +83,12 @@ def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun)
         EwsError: missing, changed after it was written, of another kind or version, or of an earlier training.
     """
     path = folder / run_files.result(spec.name)
-    found = read_sealed(path, content(spec), remedy=REEVALUATE)
+    found = read_sealed(path, content(spec), remedy=reevaluate(path))
     if found.evaluation != spec.name:
-        raise EwsError(f"{path}: is of the evaluation {found.evaluation!r}. {REEVALUATE}")
+        raise EwsError(f"{path}: is of the evaluation {found.evaluation!r}. {reevaluate(path)}")
     if found.run != run.identity:
         record = run.folder / run_files.RECORD
-        raise EwsError(f"{path}: is of an earlier training than {record} describes. {REEVALUATE}")
+        raise EwsError(f"{path}: is of an earlier training than {record} describes. {reevaluate(path)}")
     return found
 
 
@@ -92,11 +98,13 @@ def read_arrays(folder: Path, result: Result[O, F]) -> dict[str, np.ndarray]:
     Raises:
         EwsError: missing, or not the file that the result vouches for.
     """
-    path = folder / run_files.arrays(result.evaluation)
+    path, vouching = folder / run_files.arrays(result.evaluation), folder / run_files.result(result.evaluation)
     if not path.is_file():
-        raise EwsError(f"{path}: missing, though {run_files.result(result.evaluation)} names it. {REEVALUATE}")
+        raise EwsError(f"{path}: missing, though {vouching.name} names it. {reevaluate(vouching)}")
     if result.files.get(path.name) != sha256(path):
-        raise EwsError(f"{path}: damaged, or of another evaluation: its SHA-256 is not the recorded one. {REEVALUATE}")
+        raise EwsError(
+            f"{path}: damaged, or of another evaluation: its SHA-256 is not the recorded one. {reevaluate(vouching)}"
+        )
     return read_npz(path)
 
 

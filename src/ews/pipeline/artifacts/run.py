@@ -13,9 +13,18 @@ from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.artifacts.tables import Channel, Epoch, Row, Timing, Update, read_rows
 
-RETRAIN = "Delete it and train this run again."
-
 R = TypeVar("R", bound=Row)
+
+
+def retrain(folder: Path) -> str:
+    """Return how to have a run trained again, a sentence.
+
+    A workflow makes anew what of its outputs is missing. The record is one; not every other file of a run is.
+    """
+    return (
+        f"To train this run again, delete {folder / run_files.RECORD}, then give the command as before: "
+        "`snakemake`, or `ews train` without a workflow."
+    )
 
 
 class FinishedRun:
@@ -47,7 +56,7 @@ class FinishedRun:
             raise EwsError(
                 f"{folder}: no finished run here ({run_files.RECORD} is missing). Train it first, or give its folder."
             )
-        return cls(folder, read_sealed(path, Record, remedy=RETRAIN))
+        return cls(folder, read_sealed(path, Record, remedy=retrain(folder)))
 
     def has(self, name: str) -> bool:
         """Say whether the record names a file."""
@@ -61,13 +70,13 @@ class FinishedRun:
         """
         path = self.folder / name
         if not self.has(name):
-            raise EwsError(f"{self.folder / run_files.RECORD}: names no {name}. {RETRAIN}")
+            raise EwsError(f"{self.folder / run_files.RECORD}: names no {name}. {retrain(self.folder)}")
         if not path.is_file():
-            raise EwsError(f"{path}: missing, though {run_files.RECORD} names it. {RETRAIN}")
+            raise EwsError(f"{path}: missing, though {run_files.RECORD} names it. {retrain(self.folder)}")
         if (found := files.sha256(path)) != self.record.files[name]:
             raise EwsError(
                 f"{path}: damaged, or of another run: its SHA-256 is {found}, {run_files.RECORD} says "
-                f"{self.record.files[name]}. {RETRAIN}"
+                f"{self.record.files[name]}. {retrain(self.folder)}"
             )
         return path
 
@@ -77,9 +86,9 @@ class FinishedRun:
         Raises:
             EwsError: damaged, or without an epoch.
         """
-        found = read_rows(self.verified(run_files.EPOCHS), Epoch, remedy=RETRAIN)
+        found = read_rows(self.verified(run_files.EPOCHS), Epoch, remedy=retrain(self.folder))
         if not found:
-            raise EwsError(f"{self.folder / run_files.EPOCHS}: holds no epoch. {RETRAIN}")
+            raise EwsError(f"{self.folder / run_files.EPOCHS}: holds no epoch. {retrain(self.folder)}")
         return found
 
     def timing(self) -> tuple[Timing, ...]:
@@ -88,7 +97,7 @@ class FinishedRun:
         Raises:
             EwsError: damaged.
         """
-        return read_rows(self.verified(run_files.TIMING), Timing, remedy=RETRAIN)
+        return read_rows(self.verified(run_files.TIMING), Timing, remedy=retrain(self.folder))
 
     def controller(self) -> tuple[Update, ...]:
         """Return controller.csv; no row where the method searches no subnets.
@@ -107,7 +116,7 @@ class FinishedRun:
         return self._log(run_files.KEPT, Channel)
 
     def _log(self, name: str, kind: type[R]) -> tuple[R, ...]:
-        return read_rows(self.verified(name), kind, remedy=RETRAIN) if self.has(name) else ()
+        return read_rows(self.verified(name), kind, remedy=retrain(self.folder)) if self.has(name) else ()
 
     def check_data(self, dataset: Dataset) -> None:
         """Refuse data other than that which the run was trained on: other test images, or training images among them.

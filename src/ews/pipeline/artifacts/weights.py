@@ -14,7 +14,7 @@ from ews.core.errors import EwsError
 from ews.core.files import atomic
 from ews.data.dataset import Dataset
 from ews.models.network import Head, Network
-from ews.pipeline.artifacts.run import RETRAIN, FinishedRun
+from ews.pipeline.artifacts.run import FinishedRun, retrain
 from ews.pipeline.artifacts.run_files import RECORD
 
 
@@ -60,5 +60,5 @@ def read_network(run: FinishedRun, name: str, *, dataset: Dataset, device: torch
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
-        raise EwsError(f"{path}: does not fit the network of {RECORD}: {error} {RETRAIN}") from None
+        raise EwsError(f"{path}: does not fit the network of {RECORD}: {error} {retrain(run.folder)}") from None
     return network.to(device).eval()

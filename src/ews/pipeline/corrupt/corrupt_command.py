@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ews.core.finished import MANAGED
 from ews.core.places import Parser, Reads, Writes
 from ews.corruptions import NAMES, PROFILES
 from ews.pipeline.corrupt.generate_corrupted import write_corrupted, write_labels
@@ -17,6 +18,7 @@ def generate(argv: Sequence[str]) -> None:
         "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
     )
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+    parser.add_argument("--managed", action="store_true", help=MANAGED)
     write_corrupted(**vars(parser.parse_args(argv)))
 
 

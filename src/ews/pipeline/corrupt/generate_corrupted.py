@@ -24,7 +24,15 @@ from ews.images.workers import check_workers
 
 
 def write_corrupted(
-    *, data: Path, name: str, seed: int, profile: str, out: Path, workers: int, fingerprint: str | None = None
+    *,
+    data: Path,
+    name: str,
+    seed: int,
+    profile: str,
+    out: Path,
+    workers: int,
+    fingerprint: str | None = None,
+    managed: bool = False,
 ) -> None:
     """Corrupt a dataset's test images and write them, with ``<name>.json`` beside them that says how.
 
@@ -36,6 +44,7 @@ def write_corrupted(
         out: the file to write, ``.npy``, none of the dataset's.
         workers: processes, 0 or more; 0 and 1 are this process.
         fingerprint: of the code that this was planned with; None where nobody planned it.
+        managed: keep what is finished a second time until an evaluation begins, see :mod:`ews.core.finished`.
 
     Raises:
         EwsError: the dataset is damaged, an argument is not valid, the code is not the planned, another process
@@ -55,6 +64,7 @@ def write_corrupted(
         profile=profile,
         workers=workers,
         source=dataset.name,
+        managed=managed,
     )
 
 
@@ -77,7 +87,17 @@ def write_labels(*, data: Path, out: Path) -> None:
     write_npy(out, tiled)
 
 
-def corrupt_file(images: Path, out: Path, *, name: str, seed: int, profile: str, workers: int, source: str) -> None:
+def corrupt_file(
+    images: Path,
+    out: Path,
+    *,
+    name: str,
+    seed: int,
+    profile: str,
+    workers: int,
+    source: str,
+    managed: bool = False,
+) -> None:
     """Corrupt the images of one ``.npy`` file, uint8 [N, H, W, 3], at all severities into another.
 
     A killed start is resumed, and a finished file is not made again: :func:`ews.images.pieces.write`.
@@ -90,6 +110,7 @@ def corrupt_file(images: Path, out: Path, *, name: str, seed: int, profile: str,
         profile: whose constants.
         workers: processes, 0 or more; 0 and 1 are this process.
         source: what the record beside the file calls the images.
+        managed: keep what is finished a second time, see :mod:`ews.core.finished`.
 
     Raises:
         EwsError: a file cannot be read or written, an argument is not valid, or another process makes the same file.
@@ -127,6 +148,7 @@ def corrupt_file(images: Path, out: Path, *, name: str, seed: int, profile: str,
         step=step,
         workers=workers,
         label=name,
+        managed=managed,
     )
 
 

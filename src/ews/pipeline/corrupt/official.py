@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ews.core import finished
 from ews.core.arrays import check_output, of_dataset, write_npy
 from ews.core.errors import EwsError, unknown
-from ews.core.files import staged, write_json
+from ews.core.files import sha256, staged, write_json
 from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.partial import partial
 from ews.core.places import Caches, Parser, Reads, ReadsText, Writes
 from ews.corruptions import NAMES
 from ews.data.archives import members
@@ -30,7 +32,15 @@ SEVERITIES = 5
 
 
 def extract(
-    *, data: Path, source: str, manifest: Path, downloads: Path, name: str, out: Path, mirror: str | None = None
+    *,
+    data: Path,
+    source: str,
+    manifest: Path,
+    downloads: Path,
+    name: str,
+    out: Path,
+    mirror: str | None = None,
+    managed: bool = False,
 ) -> dict[str, Any]:
     """Take one file of a published corrupted set, check that it belongs to the dataset, and write it.
 
@@ -46,13 +56,14 @@ def extract(
         out: the file to write, e.g. ``data/cifar10-c-official/fog.npy``: uint8 [5 N, H, W, 3] for N
             test images of H x W pixels; of ``"labels"`` int64 [5 N].
         mirror: a folder or a URL that has the archive; see :func:`ews.data.download.fetch`.
+        managed: keep what is finished a second time until an evaluation begins, see :mod:`ews.core.finished`.
 
     Returns:
         What the JSON says.
 
     Raises:
         EwsError: an argument, the download or the archive is faulty, or the set belongs to other
-            images; nothing is written.
+            images; nothing is written. Or another process makes the same file.
     """
     if name not in (*NAMES, LABELS):
         raise unknown("corruption", name, (*NAMES, LABELS), where="--name")
@@ -62,10 +73,7 @@ def extract(
     dataset = load(data)
     check_output(out, inputs=of_dataset(data))
     _check_source(source, dataset)
-    # What can be wrong with the arguments was found out above: this may fetch gigabytes.
-    archive = fetch(entry, downloads=downloads, mirror=mirror)
-    array = _checked(archive, dataset, name)
-    record = {
+    record: dict[str, Any] = {
         "archive": {"name": source, **entry.model_dump(include={"title", "file", "size", "checksum", "citation"})},
         "corruption": None if name == LABELS else name,
         "dataset": dataset.name,
@@ -73,10 +81,29 @@ def extract(
         "severities": list(range(1, SEVERITIES + 1)),
         "source": "official",
     }
-    with staged(out.parent, last=out.with_suffix(".json").name) as new:
-        record["sha256"] = write_npy(new / out.name, array)
-        write_json(new / out.with_suffix(".json").name, record)
+    about = out.with_suffix(".json")
+    identity = {**record, "data": dataset.checksum, "code": code()}
+    with partial(out):
+        before = finished.find(out, identity)
+        if before is not None:
+            before.place(keep=managed)
+            return {**record, "sha256": sha256(out)}
+        # What can be wrong with the arguments was found out above: this may fetch gigabytes.
+        array = _checked(fetch(entry, downloads=downloads, mirror=mirror), dataset, name)
+        if managed:
+            with finished.finishing(out, identity, keep=True) as folder:
+                record["sha256"] = write_npy(folder / out.name, array)
+                write_json(folder / about.name, record)
+        else:
+            with staged(out.parent, last=about.name) as new:
+                record["sha256"] = write_npy(new / out.name, array)
+                write_json(new / about.name, record)
     return record
+
+
+def code() -> str:
+    """Return the fingerprint of the code that takes a set out of its archive."""
+    return fingerprint("ews.pipeline.corrupt.official")
 
 
 def _check_source(source: str, dataset: Dataset) -> None:
@@ -178,7 +205,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--downloads", type=Caches(), default=Path("data/.downloads"), help="cache of archives")
     parser.add_argument("--out", required=True, type=Writes(), help="file to write, .npy")
     parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
+    parser.add_argument("--managed", action="store_true", help=finished.MANAGED)
     options = vars(parser.parse_args(argv))
-    check_fingerprint(options.pop("fingerprint"), fingerprint("ews.pipeline.corrupt.official"), where=options["out"])
+    check_fingerprint(options.pop("fingerprint"), code(), where=options["out"])
     record = extract(**options)
     print(f"{options['out']}: official, of {record['images']} test images, sha256 {record['sha256']}")

@@ -1,5 +1,6 @@
 """Corrupted sets on disk: what the record beside each says, and whether the file is still what it was."""
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import ConfigDict
@@ -8,7 +9,7 @@ from ews.core import files
 from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
 
-BUILD = "Build it with the target `corruptions`."
+BUILD = "`snakemake --cores all corruptions` makes it."
 TEST_IMAGES = "test_images.npy"
 
 
@@ -31,6 +32,17 @@ class SetRecord(Document):
     seed: int | None = None
     profile: str | None = None
     source: str | None = None
+
+
+def records_of(given: Iterable[Path], names: Collection[str]) -> list[Path]:
+    """Return the records of some corruptions that are there, sorted.
+
+    Args:
+        given: folders of sets, or files in them.
+        names: the corruptions.
+    """
+    folders = {path if path.is_dir() or not path.suffix else path.parent for path in given}
+    return sorted(path for folder in folders for name in names if (path := folder / f"{name}.json").is_file())
 
 
 def read_record(
@@ -70,4 +82,6 @@ def verify(folder: Path, name: str, record: SetRecord) -> None:
     """
     path = folder / f"{name}.npy"
     if (got := files.sha256(path)) != record.sha256:
-        raise EwsError(f"{path}: damaged: its SHA-256 is {got}, {name}.json says {record.sha256}. Delete it. {BUILD}")
+        raise EwsError(
+            f"{path}: damaged: its SHA-256 is {got}, {name}.json says {record.sha256}. Delete {path}. {BUILD}"
+        )

@@ -1,8 +1,11 @@
 """Command line of the evaluation step: ``ews evaluate clean --run RUN --data data/digits --out FOLDER ...``."""
 
 import os
+import sys
 from collections.abc import Sequence
 
+from ews.core import finished
+from ews.core.files import sha256
 from ews.core.fingerprint import check_fingerprint
 from ews.core.partial import partial
 from ews.core.places import Parser, Reads, Writes
@@ -10,6 +13,7 @@ from ews.data.dataset import load
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, write_result
 from ews.pipeline.artifacts.run import FinishedRun
+from ews.pipeline.corrupt.stored import records_of
 from ews.pipeline.evaluate import evaluation_options
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_uses import code
@@ -19,6 +23,7 @@ def main(argv: Sequence[str]) -> None:
     """Measure a trained network and write the results."""
     # These bring torch. Worker processes import this module, as the one they were started from, and do without.
     from ews.core.device import leased
+    from ews.pipeline.evaluate import partial_results
     from ews.pipeline.evaluate.evaluation import Making
     from ews.pipeline.evaluate.subject import Subject
 
@@ -44,7 +49,15 @@ def main(argv: Sequence[str]) -> None:
     check_fingerprint(arguments.fingerprint, fingerprint, where=str(arguments.out))
     dataset = load(arguments.data)
     run.check_data(dataset)
-    with partial(arguments.out / run_files.result(spec.name)) as work:
+    out = arguments.out / run_files.result(spec.name)
+    corrupted = arguments.corrupted if spec.stored else ()
+    sets = records_of(corrupted, given.get("names") or ())
+    if arguments.managed:
+        # That the workflow begins this step says that it has seen the ends of those before.
+        finished.let_go(run.folder / run_files.RECORD)
+        for path in sets:
+            finished.let_go(path.with_suffix(".npy"))
+    with partial(out) as work:
         with leased(threads=threads) as device:
             subject = Subject(
                 run=run,
@@ -54,7 +67,18 @@ def main(argv: Sequence[str]) -> None:
                 code=fingerprint,
                 work=work,
             )
-            making = Making(corrupted=arguments.corrupted if spec.stored else (), workers=workers)
+            identity = {
+                **partial_results.identity(subject),
+                "options": asked.model_dump(mode="json"),
+                "corrupted": {path.stem: sha256(path) for path in sets},
+            }
+            before = finished.find(out, identity)
+            if before is not None:
+                before.place(keep=arguments.managed)
+                put_back = f"; put back: {', '.join(before.missing)}" if before.missing else ""
+                print(f"{out}: was measured before{put_back}. To measure anew, delete it.", file=sys.stderr, flush=True)
+                return
+            making = Making(corrupted=corrupted, workers=workers)
             found = spec.implementation()(subject, asked, making)
         result = Result(
             evaluation=spec.name,
@@ -66,7 +90,8 @@ def main(argv: Sequence[str]) -> None:
             files={},
             result=found.findings,
         )
-        write_result(arguments.out, result, found.arrays)
+        with finished.finishing(out, identity, keep=arguments.managed) as folder:
+            write_result(folder, result, found.arrays)
 
 
 def _places(parser: Parser, *, kind: str, stored: bool, workers: bool) -> None:
@@ -82,6 +107,7 @@ def _places(parser: Parser, *, kind: str, stored: bool, workers: bool) -> None:
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: 1)")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
+    parser.add_argument("--managed", action="store_true", help=finished.MANAGED)
     if stored:
         parser.add_argument(
             "--corrupted",

@@ -109,6 +109,7 @@ class EvaluationSpec(Generic[S, O, F]):
         asked: returns that, given all settings.
         subsets: of its options, how many of the measured test images each part of it takes, by key below its section;
             None: all.
+        of_validation: whether it measures on validation images, and its subsets are of these.
         applies: whether it says something about a cell.
         findings: the type of its result.
         implementation: imports and returns what measures. The code fingerprint of a result follows the imports in this
@@ -137,6 +138,7 @@ class EvaluationSpec(Generic[S, O, F]):
     scoring: Callable[[], Scoring[O, F]]
     components: Callable[[O], Sequence[Use]] = lambda _: ()
     subsets: Callable[[O], Mapping[str, int | None]] = no_subsets
+    of_validation: bool = False
     applies: Callable[[Cell], bool] = every
     stored: bool = False
     workers: bool = False

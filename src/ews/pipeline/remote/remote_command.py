@@ -8,8 +8,6 @@ plan.json``, as often as it takes: what is done is not done again. Then ``ews re
 import argparse
 import os
 import re
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,8 +66,6 @@ def work(argv: Sequence[str]) -> None:
         value = getattr(arguments, option)
         if value is not None and value < least:
             raise EwsError(f"--{option} {value}: must be at least {least}.")
-    # Asked to end, as by a batch system: those that are running are asked, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     workers = arguments.workers
     if workers is None:
         workers = max(1, len(os.sched_getaffinity(0)) // arguments.jobs)

@@ -8,9 +8,11 @@ from ews.pipeline.evaluate import evaluation_uses as measured_by
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.remote.tasks import Task, Tasks
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import OFFICIAL, Planned, plan, trainings
+from ews.pipeline.study.cells import OFFICIAL, trainings
 from ews.pipeline.study.manifest import Asked
 from ews.pipeline.study.naming import canonical
+from ews.pipeline.study.planned import Planned
+from ews.pipeline.study.plans import plan_one
 from ews.pipeline.study.schema import Params
 from ews.pipeline.train import training_uses as trained_by
 
@@ -24,7 +26,7 @@ def tasks(params: Params, study: str) -> Tasks:
     A command holds the code's fingerprint, so that other code refuses it before an hour is spent. Evaluations on
     published corrupted sets are left out: these sets are at home.
     """
-    entries = plan(params, study)
+    entries = plan_one(params, study).cells(study)
     found = list(_trainings(trainings(entries)))
     for kind in params.studies[study].evaluations:
         for entry in entries:

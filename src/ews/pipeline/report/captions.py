@@ -40,6 +40,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         training(manifest, records),
         training_captions.recipes(manifest),
         training_captions.variants(manifest),
+        training_captions.tuned(manifest),
         training_captions.changed(manifest),
         *_paper_setting(manifest, records, reported),
         _selection(results),

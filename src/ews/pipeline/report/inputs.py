@@ -9,9 +9,9 @@ from pydantic import Field, RootModel
 
 from ews.core.errors import EwsError
 from ews.pipeline.artifacts import run_files
-from ews.pipeline.artifacts.evaluation import REEVALUATE, Result, read_arrays, read_result
+from ews.pipeline.artifacts.evaluation import Result, read_arrays, read_result, reevaluate
 from ews.pipeline.artifacts.record import Record
-from ews.pipeline.artifacts.run import RETRAIN, FinishedRun
+from ews.pipeline.artifacts.run import FinishedRun, retrain
 from ews.pipeline.artifacts.tables import Channel, Epoch, Update
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.report.study_rows import Entry
@@ -58,7 +58,7 @@ class Inputs:
         if found.record.cell != cell:
             raise EwsError(
                 f"{found.folder / run_files.RECORD}: the run was trained with other parameters than the study asks "
-                f"for. {RETRAIN}"
+                f"for. {retrain(found.folder)}"
             )
         return found
 
@@ -104,7 +104,7 @@ class Inputs:
                 texts = [f"{name} {was[name]}, not {wanted[name]}" for name in was if was[name] != wanted.get(name)]
                 raise EwsError(
                     f"{folder / run_files.result(kind)}: was measured with other settings than the study asks for: "
-                    f"{', '.join(texts)}. {REEVALUATE}"
+                    f"{', '.join(texts)}. {reevaluate(folder / run_files.result(kind))}"
                 )
             self._results[key] = found
         return self._results[key]

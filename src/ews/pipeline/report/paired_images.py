@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 
 from ews.core.errors import EwsError
 from ews.pipeline.artifacts import run_files
-from ews.pipeline.artifacts.evaluation import REEVALUATE
+from ews.pipeline.artifacts.evaluation import reevaluate
 from ews.pipeline.artifacts.tables import Row, read_rows
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.scores import Score, Wrong
@@ -115,7 +115,7 @@ def compare(manifest: Manifest, *, inputs: Inputs) -> list[Difference]:
                 if not all(np.array_equal(one.index, index) for pair in pairs for one in pair):
                     raise EwsError(
                         f"{label} and {reference}: {metric} was not measured on the same images with all seeds of "
-                        f"both. {REEVALUATE}"
+                        "both. Delete the files of this evaluation of both rows and give the command again."
                     )
                 mean = np.mean([first.share - second.share for first, second in pairs], axis=0)
                 low, high = interval(mean)
@@ -140,9 +140,9 @@ def wrong(entry: Entry, *, inputs: Inputs) -> dict[str, Wrong]:
         try:
             own = reader(inputs.arrays(entry, result), result.options)
         except (KeyError, IndexError, ValueError) as error:
-            raise EwsError(f"{path}: lacks what a comparison by image needs ({error}). {REEVALUATE}") from None
+            raise EwsError(f"{path}: lacks what a comparison by image needs ({error}). {reevaluate(path)}") from None
         for metric, value in own.items():
-            _check(value, scores[metric], f"{path}: {metric}")
+            _check(value, scores[metric], path, metric)
         found |= own
     return found
 
@@ -187,12 +187,13 @@ def read(path: Path, manifest: Manifest) -> list[Difference]:
     return found
 
 
-def _check(found: Wrong, score: Score, where: str) -> None:
+def _check(found: Wrong, score: Score, path: Path, metric: str) -> None:
     """Hold flags to the measured error: files of different evaluations would not agree."""
+    where = f"{path}: {metric}"
     if found.share.shape != found.index.shape or not len(found.index) == len(np.unique(found.index)) == score.n:
-        raise EwsError(f"{where}: not {score.n} different images, as were measured. {REEVALUATE}")
+        raise EwsError(f"{where}: not {score.n} different images, as were measured. {reevaluate(path)}")
     if not abs(float(found.share.mean()) - score.error) <= 1e-6:
         raise EwsError(
             f"{where}: image by image {float(found.share.mean()):.4f} %, but {score.error:.4f} % was measured. "
-            f"{REEVALUATE}"
+            f"{reevaluate(path)}"
         )

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from ews.core.finished import MANAGED, let_go
 from ews.core.places import Parser, Reads, Writes
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.report import reported, study_rows
 from ews.pipeline.report.inputs import Inputs
@@ -21,6 +23,8 @@ def main(argv: Sequence[str]) -> None:
     measuring.add_argument(
         "--images", type=Writes(), help="images.csv: rows compared image by image (default: not made)"
     )
+
+    measuring.add_argument("--managed", action="store_true", help=MANAGED)
 
     tabling = commands.add_parser("table", help="write table.{csv,md,tex,html} and caption.txt")
     _add(tabling, "study", "measurements", "reported")
@@ -53,6 +57,11 @@ def main(argv: Sequence[str]) -> None:
             metrics=arguments.metrics,
             more={arguments.images: paired_images.differences_csv(differences)} if arguments.images else None,
         )
+        if arguments.managed:
+            # That the workflow begins this step says that it has seen the ends of those before.
+            for entry in study.entries:
+                for asked in entry.asked:
+                    let_go(runs.place(entry, run_files.result(asked.kind)))
     elif arguments.command == "table":
         from ews.pipeline.report import measurements, paired_images, table
 

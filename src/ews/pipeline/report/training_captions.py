@@ -36,6 +36,27 @@ def variants(manifest: Manifest) -> str:
     return f"Variants: {'; '.join(texts)}." if texts else ""
 
 
+def tuned(manifest: Manifest) -> str:
+    """Say how the rows' values were chosen, and which; nothing of a study that tunes nothing."""
+    found = manifest.tuned
+    if found is None:
+        return ""
+    error = "clean error" if found.by == "clean" else f"mean error under {listing(found.corruptions)}"
+    groups = {choice.group for choice in found.chosen}
+    texts = []
+    for choice in found.chosen:
+        values = (f"{_short(path)}={_levels(value)}" for path, value in choice.values.items())
+        place = f" ({'/'.join(choice.group)})" if len(groups) > 1 else ""
+        texts.append(f"{choice.arm}{place} {listing(values)}")
+    edges = [f"{choice.arm} ({listing(map(_short, choice.at_edge))})" for choice in found.chosen if choice.at_edge]
+    edge = f" At an edge of what was tried: {listing(edges)}." if edges else ""
+    return (
+        f"Values were tuned before: for each of {listing(dict.fromkeys(choice.arm for choice in found.chosen))} "
+        f"{found.trials} combinations on seeds of their own ({listing(found.seeds)}), chosen by the {error} on "
+        f"{found.validation_images:,} validation images; no test image took part. Chosen: {'; '.join(texts)}.{edge}"
+    )
+
+
 def changed(manifest: Manifest) -> str:
     """Name the values that differ from the defaults and stand in no row's name: those that a study sets once."""
     found: dict[str, None] = {}
@@ -49,7 +70,7 @@ def changed(manifest: Manifest) -> str:
 
 
 def _named(entry: Entry, manifest: Manifest) -> list[tuple[str, JsonValue]]:
-    """Return what a row's name stands for: last keys and values, as written, of itself and of its variant."""
+    """Return what a row's name stands for: last keys and values, as written, of itself, its variant and tuning."""
     parts = [part.strip() for part in entry.label.method.split(",")]
     found: list[tuple[str, JsonValue]] = []
     for part in parts:
@@ -57,6 +78,9 @@ def _named(entry: Entry, manifest: Manifest) -> list[tuple[str, JsonValue]]:
         if equals:
             found.append((last, text))
         found += [(path.rpartition(".")[2], value) for path, value in manifest.variants.get(part, {}).items()]
+    for choice in manifest.tuned.chosen if manifest.tuned else ():
+        if choice.group == entry.label.group and choice.arm in parts:
+            found += [(path.rpartition(".")[2], value) for path, value in choice.values.items()]
     return found
 
 
@@ -74,4 +98,5 @@ def _values(used: Iterable[Recipe], key: str) -> str:
 
 
 def _short(path: str) -> str:
-    return path.removeprefix("methods.")
+    """Shorten a key path: a recipe's keys are known by their names."""
+    return path.rpartition(".")[2] if path.startswith("recipes.") else path.removeprefix("methods.")

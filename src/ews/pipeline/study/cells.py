@@ -1,105 +1,55 @@
 """Studies to cells: the cross product with its overrides, resolved and named."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-
-from pydantic import JsonValue
+from collections.abc import Iterable, Mapping
 
 from ews.core.errors import EwsError
 from ews.core.values import Section
-from ews.pipeline.evaluate.corruption.corruption_spec import stored
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
-from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options, Settings
-from ews.pipeline.study.attack_efforts import check_reach
+from ews.pipeline.evaluate.evaluation_specs import Settings
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.flat import Flat, flat_section
-from ews.pipeline.study.manifest import Asked, Entry, Label, Manifest
-from ews.pipeline.study.methods import components, recipe
-from ews.pipeline.study.naming import EVALUATION, RECIPE, differences, spell, tagged
-from ews.pipeline.study.overrides import Combination, combinations, is_sweep
-from ews.pipeline.study.resolve import Names, Resolver, TrainingRun, check_trainable, touches
+from ews.pipeline.study.manifest import Entry, Manifest
+from ews.pipeline.study.overrides import combinations
+from ews.pipeline.study.planned import Planned, Planner, decisive, settings_of
+from ews.pipeline.study.resolve import touches
 from ews.pipeline.study.schema import Params, Study
+from ews.pipeline.study.tuned import Tuned
 
-GENERATED, OFFICIAL = "generated", "official"
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One cell of one study.
-
-    Attributes:
-        run: folder below results/runs.
-        cell: the resolved parameters.
-        evaluation: subfolder of the run for evaluation settings that differ from the defaults; "" for the defaults.
-        settings: all that decides how it is measured, and ways to do so.
-        asked: the study's evaluations that apply to it, in the study's order.
-        label: dataset, architecture, augmentation and method as tables name them.
-        differs: the parameters that are not the defaults, which a hash in the folder's name stands for.
-        stored: whether corrupted images are read from disk (official ones always are) or made while they are measured.
-        teachers: the cells by run folder that it learns from, directly or not, whether a study lists them or not.
-    """
-
-    run: str
-    cell: Cell
-    evaluation: str
-    settings: Settings
-    asked: tuple[Asked, ...]
-    label: Label
-    differs: Mapping[str, JsonValue]
-    stored: bool
-    teachers: Mapping[str, Cell]
-
-    @property
-    def results(self) -> str:
-        """Folder of the evaluations below results/runs."""
-        return f"{self.run}/{self.evaluation}" if self.evaluation else self.run
-
-    def options(self, kind: str) -> Options:
-        """Return what an evaluation of this cell is asked for, whether the study wants it or not."""
-        options: Options = EVALUATIONS.find(kind).asked(self.settings)
-        return options
+OFFICIAL = "official"
 
 
-def plan(params: Params, study: str) -> list[Planned]:
+def plan(params: Params, study: str, tuned: Tuned | None = None) -> list[Planned]:
     """Return the cells of a study, each once, in the order of its axes.
+
+    Args:
+        params: of everything.
+        study: its name.
+        tuned: the values that tuning chose, of a study that tunes.
 
     Raises:
         EwsError: an override or a variant names an unknown key, has a bad value, or touches no cell of the study; a
-            recipe is of no method of it; two rows are the same.
+            recipe is of no method of it; two rows are the same; the study tunes, and there are no values yet.
     """
     spec = params.studies[study]
     where = f"params.yaml: studies.{study}"
+    if spec.tune is not None and tuned is None:
+        raise EwsError(f"{where}: its values are not tuned yet. Run `snakemake tune_{study}` first.")
     _check_asked(params, spec, where)
-    base = Resolver(params, recipes=spec.recipe)
+    planner = Planner(params, study)
     planned: dict[str, Planned] = {}
     touched: set[tuple[str, str]] = set()
     trained: set[str] = set()
-    axes = list(_axes(spec, params))
+    axes = list(planner.axes(spec.seed or params.seeds))
     for combination in combinations(spec, params, study):
-        changed = combination.apply(params, study)
-        resolver = Resolver(changed, base, spec.recipe) if combination.values else base
-        measured = {dataset: _Measured.of(changed, params, spec, dataset) for dataset in spec.dataset}
         for names, seed in axes:
-            training = resolver.resolve(names, seed)
-            how = measured[names[0]]
-            asked = tuple(asked for asked in how.asked if EVALUATIONS[asked.kind].applies(training.cell))
-            for part in training.chain():
-                check_trainable(part, changed)
-                check_reach(part.cell, asked if part is training else ())
-                trained.add(part.cell.method.name)
-            used = [path for path in combination.values if touches(path, training)]
-            touched.update((combination.variant if path in combination.varied else "", path) for path in used)
-            entry = Planned(
-                run=training.run,
-                cell=training.cell,
-                evaluation=how.folder,
-                settings=how.settings,
-                asked=asked,
-                label=_label(names, training, spec, combination, used, params),
-                differs=training.differs,
-                stored=how.stored,
-                teachers={other.run: other.cell for other in training.chain() if other is not training},
+            if not combination.of(names[-1]):
+                continue
+            own = combination
+            if tuned is not None:
+                own = combination.with_tuned(*tuned.of(names, combination.variant))
+            entry, training = planner.entry(names, seed, own, spec.evaluations)
+            trained.update(part.cell.method.name for part in training.chain())
+            touched.update(
+                (own.variant if path in own.varied else "", path) for path in own.values if touches(path, training)
             )
             _place(planned, entry, where)
             if spec.variants and planned[entry.results].label != entry.label:
@@ -107,11 +57,11 @@ def plan(params: Params, study: str) -> list[Planned]:
                     f"{where}: the rows {planned[entry.results].label.method!r} and {entry.label.method!r} are the "
                     "same training and evaluation; leave one out."
                 )
-    for variant, path in [("", path) for path in spec.overrides] + [
-        (variant, path) for variant, values in spec.variants.items() for path in values
-    ]:
-        if (variant, path) not in touched:
-            key = f"variants.{variant}" if variant else "overrides"
+    given = [("", path) for path in spec.overrides]
+    given += [(name, path) for name, variant in spec.variants.items() for path in variant.values]
+    for name, path in given:
+        if (name, path) not in touched:
+            key = f"variants.{name}" if name else "overrides"
             raise EwsError(f"{where}.{key}: {path!r} changes no cell of this study.")
     for method in spec.recipe:
         if method not in trained:
@@ -119,12 +69,21 @@ def plan(params: Params, study: str) -> list[Planned]:
     for kind in spec.evaluations:
         if not any(asked.kind == kind for entry in planned.values() for asked in entry.asked):
             raise EwsError(f"{where}.evaluations: {kind!r} {EVALUATIONS[kind].otherwise}.")
-    return list(planned.values())
+    restricted = any(variant.method for variant in spec.variants.values())
+    return _by_method(list(planned.values()), spec) if restricted else list(planned.values())
+
+
+def _by_method(planned: list[Planned], spec: Study) -> list[Planned]:
+    """Put variants of some methods alone behind the usual rows of these."""
+    groups = list(dict.fromkeys(entry.label.group for entry in planned))
+    return sorted(
+        planned, key=lambda entry: (groups.index(entry.label.group), spec.method.index(entry.cell.method.name))
+    )
 
 
 def _check_asked(params: Params, spec: Study, where: str) -> None:
     """Refuse overrides of evaluations that a study does not ask for: they would move the results of the others."""
-    used = _Used(_settings(params, params.datasets[spec.dataset[0]].corrupted).sections)
+    used = _Used(settings_of(params, params.datasets[spec.dataset[0]].corrupted).sections)
     for kind in spec.evaluations:
         EVALUATIONS[kind].asked(Settings(None, used, params.datasets[spec.dataset[0]].corrupted))
     for path in spec.overrides:
@@ -137,41 +96,24 @@ def _check_asked(params: Params, spec: Study, where: str) -> None:
             )
 
 
-def _label(
-    names: Names, training: TrainingRun, spec: Study, combination: Combination, used: Sequence[str], params: Params
-) -> Label:
-    """Name a row: after its method the recipe and the variant, if rows differ in that, and what is swept of it."""
-    dataset, architecture, augmentation, method = names
-    parts = [method]
-    recipes = {spec.recipe.get(other) or recipe(components(other)) for other in spec.method}
-    if method in spec.recipe and len(recipes) > 1:
-        parts.append(f"{RECIPE}={training.recipe}")
-    if any(path in combination.varied for path in used):
-        parts.append(combination.variant)
-    parts += [
-        f"{_short(path)}={spell(combination.values[path])}"
-        for path in used
-        if path not in combination.varied and is_sweep(spec.overrides[path], path, params)
-    ]
-    return Label(dataset=dataset, architecture=architecture, augmentation=augmentation, method=", ".join(parts))
-
-
-def manifest(params: Params, study: str, planned: list[Planned] | None = None) -> Manifest:
+def manifest(params: Params, study: str, planned: list[Planned] | None = None, tuned: Tuned | None = None) -> Manifest:
     """Return what the reports need to know of a study: results/<study>/study.json.
 
     Args:
         params: of everything.
         study: its name.
         planned: what :func:`plan` returns for it, if that is known already.
+        tuned: the values that tuning chose, of a study that tunes.
     """
     spec = params.studies[study]
-    cells = plan(params, study) if planned is None else planned
+    cells = plan(params, study, tuned) if planned is None else planned
     listed = {entry.run for entry in cells}
     return Manifest(
         study=study,
         title=spec.title,
         evaluations=tuple(spec.evaluations),
-        variants=spec.variants,
+        variants={name: variant.values for name, variant in spec.variants.items()},
+        tuned=None if tuned is None else tuned.summary,
         entries=tuple(
             Entry(
                 run=entry.run,
@@ -186,11 +128,6 @@ def manifest(params: Params, study: str, planned: list[Planned] | None = None) -
         ),
         teachers={run: cell for entry in cells for run, cell in entry.teachers.items() if run not in listed},
     )
-
-
-def all_cells(params: Params) -> dict[str, Planned]:
-    """Return every study's cells by results folder: :func:`merged`."""
-    return merged({study: plan(params, study) for study in params.studies})
 
 
 def merged(plans: Mapping[str, Iterable[Planned]]) -> dict[str, Planned]:
@@ -226,30 +163,6 @@ def trainings(planned: Iterable[Planned]) -> dict[str, Cell]:
     return found
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """How the cells of a dataset are measured under one combination of overrides; see :class:`Planned`."""
-
-    settings: Settings
-    folder: str
-    asked: tuple[Asked, ...]
-    stored: bool
-
-    @classmethod
-    def of(cls, params: Params, base: Params, spec: Study, dataset: str) -> "_Measured":
-        """Derive it from the parameters with and without overrides."""
-        settings = _settings(params, params.datasets[dataset].corrupted)
-        # Official images are told apart from generated ones even where params.yaml makes them the default.
-        usual = params.datasets[dataset].corrupted.model_copy(update={"source": GENERATED})
-        differs = differences(_decisive(settings), _decisive(_settings(base, usual)))
-        return cls(
-            settings=settings,
-            folder=tagged(EVALUATION, differs) if differs else "",
-            asked=tuple(Asked(kind=kind, options=EVALUATIONS[kind].asked(settings)) for kind in spec.evaluations),
-            stored=stored(settings),
-        )
-
-
 class _Used(dict[str, Section]):
     """Sections by kind of evaluation, and which of them were asked for."""
 
@@ -262,35 +175,8 @@ class _Used(dict[str, Section]):
         return super().__getitem__(kind)
 
 
-def _settings(params: Params, corrupted: CorruptedSet) -> Settings:
-    sections = {kind: params.evaluation.of(kind) for kind, spec in EVALUATIONS.items() if spec.section.model_fields}
-    return Settings(test_images=params.evaluation.test_images, sections=sections, corrupted=corrupted)
-
-
-def _decisive(settings: Settings) -> Flat:
-    """Spell out everything that decides how a trained network is measured, by key path below `evaluation`."""
-    flat: Flat = {"test_images": settings.test_images, "corrupted.source": settings.corrupted.source}
-    for kind, section in settings.sections.items():
-        ways = EVALUATIONS[kind].ways
-        flat |= {f"{kind}.{key}": value for key, value in flat_section(section).items() if key not in ways}
-    return flat
-
-
 def _place(planned: dict[str, Planned], entry: Planned, where: str) -> None:
     """Add a cell to those by results folder; the same one again is no other."""
     other = planned.setdefault(entry.results, entry)
-    if other is not entry and (other.cell != entry.cell or _decisive(other.settings) != _decisive(entry.settings)):
+    if other is not entry and (other.cell != entry.cell or decisive(other.settings) != decisive(entry.settings)):
         raise EwsError(f"{where}: two different cells would share {entry.results}.")
-
-
-def _axes(spec: Study, params: Params) -> Iterator[tuple[Names, int]]:
-    for dataset in spec.dataset:
-        architectures = spec.architecture or [params.datasets[dataset].architecture]
-        seeds = params.seeds if spec.seed is None else spec.seed
-        for names in product([dataset], architectures, spec.augmentation, spec.method):
-            yield from ((names, seed) for seed in seeds)
-
-
-def _short(path: str) -> str:
-    """Shorten a key path for a table's row: the last key is what a reader looks for, of a teacher with its role."""
-    return path.rpartition(".teachers.")[2] if ".teachers." in path else path.rsplit(".", 1)[1]

@@ -25,7 +25,7 @@ def idle_options(study: Study, cells: Iterable[Cell]) -> list[str]:
     """
     trained = list(cells)
     given = {f"overrides.{path}": path for path in study.overrides}
-    given |= {f"variants.{name}.{path}": path for name, values in study.variants.items() for path in values}
+    given |= {f"variants.{name}.{path}": path for name, variant in study.variants.items() for path in variant.values}
     found = []
     for place, path in given.items():
         known = _known(path)

@@ -37,6 +37,51 @@ class Label(Document):
         return "/".join(self.value(axis) for axis in AXES)
 
 
+class Choice(Document):
+    """The values that tuning chose for one entry of a study's grid.
+
+    Attributes:
+        dataset: under which they were tried; so are ``architecture`` and ``augmentation``.
+        arm: the entry: a method, or a variant of one.
+        values: by key path.
+        error: the validation error that chose them, percent, mean over the seeds of the trials.
+        at_edge: key paths whose value is the smallest or the largest of several numbers that were tried.
+    """
+
+    dataset: str
+    architecture: str
+    augmentation: str
+    arm: str
+    values: dict[str, JsonValue]
+    error: float
+    at_edge: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> tuple[str, str, str]:
+        """Under what they were tried."""
+        return (self.dataset, self.architecture, self.augmentation)
+
+
+class TunedSummary(Document):
+    """How the values of a study's rows were chosen.
+
+    Attributes:
+        by: which validation error: ``clean`` or ``corruption``.
+        seeds: of the trials, none of which is a row's.
+        corruptions: of the validation images.
+        validation_images: how many.
+        trials: combinations of values that were tried for each entry of the grid.
+        chosen: for each entry.
+    """
+
+    by: str
+    seeds: tuple[int, ...]
+    corruptions: tuple[str, ...]
+    validation_images: int
+    trials: int
+    chosen: tuple[Choice, ...]
+
+
 class Asked(Document):
     """An evaluation that a study wants of a cell, and all that its result depends on beside network and code."""
 
@@ -97,6 +142,7 @@ class Manifest(Document):
         title: one line.
         evaluations: kinds, in the order of params.yaml.
         variants: values by key path in params.yaml, by the name that rows have.
+        tuned: how the values of its rows were chosen; None: they are those of params.yaml.
         entries: its cells.
         teachers: cells by run that rows learn from and that are no rows: what they cost is part of what their students
             cost.
@@ -106,6 +152,7 @@ class Manifest(Document):
     title: str
     evaluations: tuple[str, ...]
     variants: dict[str, dict[str, JsonValue]] = Field(default={})
+    tuned: TunedSummary | None = None
     entries: tuple[Entry, ...] = Field(min_length=1)
     teachers: dict[str, Cell]
 

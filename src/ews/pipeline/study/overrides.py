@@ -1,16 +1,16 @@
 """A study's overrides and variants: which combinations of values it asks for, and parameters with values replaced."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from pydantic import BaseModel
 
-from ews.core.errors import EwsError
+from ews.core.errors import EwsError, did_you_mean
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.params import check_references, typed
-from ews.pipeline.study.schema import Params, Study
+from ews.pipeline.study.schema import Params, Study, Variant
 
 NAMED = 4
 """How many keys of a section a message names."""
@@ -24,11 +24,25 @@ class Combination:
         variant: the name of the one that gave some of them; "": none.
         varied: their key paths; empty without a variant.
         values: by key path: those of the overrides, then the variant's.
+        methods: which are trained with them; None: all of the study's.
+        tuned: key paths of those values that tuning tries or chose, and the entry of its grid that has them.
     """
 
     variant: str
     varied: frozenset[str]
     values: dict[str, Any]
+    methods: tuple[str, ...] | None = None
+    tuned: frozenset[str] = frozenset()
+    arm: str = ""
+
+    def of(self, method: str) -> bool:
+        """Tell whether a method is trained with these values."""
+        return self.methods is None or method in self.methods
+
+    def with_tuned(self, arm: str, values: Mapping[str, Any]) -> "Combination":
+        """Return these values with those that tuning gives an entry of its grid, where a variant sets no others."""
+        more = {path: value for path, value in values.items() if path not in self.varied}
+        return replace(self, values=self.values | more, tuned=frozenset(more), arm=arm)
 
     def apply(self, params: Params, study: str) -> Params:
         """Return the parameters with these values.
@@ -40,15 +54,19 @@ class Combination:
 
         def given(place: str) -> str:
             """Name the key of the study that has set a key path, something below it or what it is below."""
-            if any(f"{path}.".startswith(f"{place}.") or f"{place}.".startswith(f"{path}.") for path in self.varied):
-                return f"{where}.variants.{self.variant}"
+            for paths, key in ((self.varied, f"variants.{self.variant}"), (self.tuned, f"tune.grid.{self.arm}")):
+                if any(f"{path}.".startswith(f"{place}.") or f"{place}.".startswith(f"{path}.") for path in paths):
+                    return f"{where}.{key}"
             return f"{where}.overrides"
 
         return override(params, self.values, where=given) if self.values else params
 
 
 def combinations(spec: Study, params: Params, study: str) -> Iterator[Combination]:
-    """Yield each combination of the swept values; where there are variants, with each of these."""
+    """Yield each combination of the swept values; where there are variants, with each of these.
+
+    Where all variants are of some methods alone, the combinations without a variant come first: the usual rows.
+    """
     choices = []
     for path, value in spec.overrides.items():
         values = value if is_sweep(value, path, params) else [value]
@@ -60,9 +78,12 @@ def combinations(spec: Study, params: Params, study: str) -> Iterator[Combinatio
         if len(values) > 1:
             _check_evaluation(path, where)
         choices.append([(path, choice) for choice in values])
-    for variant, own in (spec.variants or {"": {}}).items():
+    usual = all(variant.method for variant in spec.variants.values())
+    for name, variant in [*([("", Variant())] if usual else []), *spec.variants.items()]:
+        own = variant.values
+        methods = None if variant.method is None else tuple(variant.method)
         for combination in product(*choices):
-            yield Combination(variant, frozenset(own), dict(combination) | own)
+            yield Combination(name, frozenset(own), dict(combination) | own, methods)
 
 
 def _check_evaluation(path: str, where: str) -> None:
@@ -102,8 +123,11 @@ def override(params: Params, overrides: Mapping[str, Any], *, where: Callable[[s
                 opened.add(here)
             node = node[key]
         if not isinstance(node, dict) or last not in node:
-            valid = ", ".join(node) if isinstance(node, dict) else "none"
-            raise EwsError(f"{where(path)}: {path!r}: no such key. Valid below {'.'.join(parents)}: {valid}.")
+            keys = list(node) if isinstance(node, dict) else []
+            raise EwsError(
+                f"{where(path)}: {path!r}: no such key.{did_you_mean(last, keys)} Valid below {'.'.join(parents)}: "
+                f"{', '.join(keys) or 'none'}."
+            )
         _check_single(path, node[last], value, where(path))
         node[last] = value
     found = typed(changed, where=where)

@@ -10,9 +10,11 @@ from pydantic import BaseModel, ValidationError
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.core.errors import EwsError, unknown
 from ews.methods.method_registry import METHODS
+from ews.pipeline.study.key_paths import check_path
 from ews.pipeline.study.methods import VANILLA, components
-from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study
+from ews.pipeline.study.schema import OFFICIAL, Dataset, Params, Study, Variant
 from ews.pipeline.study.teacher_cells import check_teachers
+from ews.pipeline.study.tuning_checks import check_tuning
 
 SOURCES = Path("data/sources.yaml")
 
@@ -139,15 +141,19 @@ def _check_studies(params: Params, *, where: str) -> None:
                 raise EwsError(f"{at}.{axis}: a value stands twice in {values}.")
         _check_recipes(study, params, where=f"{at}.recipe")
         for path in study.overrides:
-            _check_path(path, f"{at}.overrides")
-        for variant, values in study.variants.items():
+            check_path(path, f"{at}.overrides")
+        for variant, given in study.variants.items():
             if variant in (VANILLA, *METHODS):
                 raise EwsError(
                     f"{at}.variants: a variant cannot be called {variant!r}: that is a method, and rows would read "
                     f"like compositions. Choose another name; valid: any but {', '.join((VANILLA, *METHODS))}."
                 )
-            for path in values:
-                _check_variant(path, study, f"{at}.variants.{variant}")
+            for path in given.values:
+                _check_variant(path, given, study, f"{at}.variants.{variant}")
+            for method in given.method or ():
+                _known(method, study.method, "method", f"{at}.variants.{variant}.method")
+        if study.tune is not None:
+            check_tuning(study, study.tune, study.seed or params.seeds, where=f"{at}.tune")
 
 
 def _check_recipes(study: Study, params: Params, *, where: str) -> None:
@@ -159,28 +165,13 @@ def _check_recipes(study: Study, params: Params, *, where: str) -> None:
             _known(name, recipes.names, "recipe", f"{where}: below recipes.{dataset}")
 
 
-def _check_path(path: str, where: str) -> None:
-    """Refuse key paths that a study cannot override."""
-    section, _, rest = path.partition(".")
-    if section in ("methods", "recipes", "augmentations", "architectures", "evaluation"):
-        return
-    # What images are stays what it is for all studies: not so their crop, nor which corrupted copies are measured.
-    below = rest.split(".")[1:]
-    if section == "datasets" and (below == ["corrupted", "source"] or below[:-1] == ["standard"]):
-        return
-    raise EwsError(
-        f"{where}: {path!r} cannot be overridden. Valid: key paths that begin with methods, recipes, augmentations, "
-        "architectures or evaluation, datasets.<name>.standard.<key> and datasets.<name>.corrupted.source. For other "
-        "data define another dataset."
-    )
-
-
-def _check_variant(path: str, study: Study, where: str) -> None:
+def _check_variant(path: str, variant: Variant, study: Study, where: str) -> None:
     """Refuse key paths that a variant cannot set: what a study has one of, and what its overrides set already."""
-    _check_path(path, where)
+    check_path(path, where)
     if path.startswith("evaluation."):
         raise EwsError(f"{where}: {path!r}: all rows of a study are measured alike; write it under overrides.")
-    if path in study.overrides:
+    # Beside the usual rows, which have the study's value, a variant of some methods alone can have another one.
+    if path in study.overrides and variant.method is None:
         raise EwsError(f"{where}: {path!r} stands under overrides too; give it in one of the two places.")
 
 

@@ -5,9 +5,9 @@ registries (:mod:`ews.pipeline.study.sections`). The JSON Schema for editors, `w
 generated from these classes (``ews study schema``).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from ews.augment.augmentation_specs import Crop
 from ews.core.values import Name, Names, Section, Seed, one_of
@@ -33,9 +33,10 @@ OFFICIAL = ("cifar10", "cifar100")
 RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
     | {"dataset", "extra_images", "corruption", "corruption_labels", "official_corruption", "contact_sheet"}
-    | {"train_cell", "evaluate_cell", "measure", "table", "figure"}
+    | {"train_cell", "evaluate_cell", "measure", "table", "figure", "tune"}
 )
-
+TUNE = "tune_"
+"""Begins the name of the target that tunes a study."""
 
 _ONE_OR_BY_METHOD = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
@@ -69,6 +70,46 @@ class Dataset(Section):
     extra: ExtraImages | None = Field(default=None, description="Extra images for the method rst.")
 
 
+class Variant(Section):
+    """A combination of values that rows are trained with, and of which methods; its other keys are key paths."""
+
+    model_config = ConfigDict(extra="allow")
+
+    method: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None, description="Of these methods alone, beside their usual rows; default: of all that it touches."
+    )
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """One value for each key path."""
+        return dict(self.model_extra or {})
+
+
+class Tuning(Section):
+    """How a study chooses values before its rows are trained: by trials on seeds of their own and validation images."""
+
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
+        description="Of the trials; none of the study's own seeds."
+    )
+    by: Literal["clean", "corruption"] = Field(
+        default="corruption",
+        description="Error on validation images: clean, or the mean over the held-out corruptions.",
+    )
+    grid: dict[str, dict[str, Annotated[list[Any], Field(min_length=1)]]] = Field(
+        description="Method, or variant of one method -> key paths with the values to try; as many trials for each."
+    )
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class Study(Section):
     """A cross product of cells and the evaluations it wants."""
 
@@ -84,8 +125,11 @@ class Study(Section):
     )
     evaluations: Annotated[list[Evaluation], Field(min_length=1)] = Field(default=["clean", "corruption"])
     overrides: dict[str, Any] = Field(default={}, description="Key path -> value, or list of values to sweep.")
-    variants: dict[Name, dict[str, Any]] = Field(
+    variants: dict[Name, Variant] = Field(
         default={}, description="Name -> key paths with one value each: combinations that are no product of sweeps."
+    )
+    tune: Tuning | None = Field(
+        default=None, description="Values that validation images choose first: `snakemake tune_<study>`."
     )
 
     @field_validator("dataset", "architecture", "augmentation", "method", "seed", mode="before")
@@ -135,4 +179,7 @@ class Params(Section):
         for name in studies:
             if name in RESERVED:
                 raise ValueError(f"a study cannot be called {name!r}: the workflow has a target of that name")
+            tuned = studies.get(name.removeprefix(TUNE)) if name.startswith(TUNE) else None
+            if tuned is not None and tuned.tune is not None:
+                raise ValueError(f"a study cannot be called {name!r}: that target tunes {name.removeprefix(TUNE)!r}")
         return studies

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ews.core.errors import EwsError
 from ews.data.sources import Source
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
-from ews.pipeline.study.cells import Planned
+from ews.pipeline.study.planned import Planned
 from ews.pipeline.study.schema import Params
 
 SIDES = {"digits": 32, "cifar_binary": 32}
@@ -48,6 +48,13 @@ def check_sizes(params: Params, plans: Mapping[str, Iterable[Planned]], sizes: M
         for key, value, available in _subsets(entry, size, params.datasets[entry.cell.dataset].validation):
             if value is not None and available is not None and value > available:
                 raise EwsError(f"params.yaml: {entry.results}: {key} = {value}: at most {available} images are there.")
+        if params.datasets[entry.cell.dataset].validation == 0:
+            for asked in entry.asked:
+                if EVALUATIONS[asked.kind].of_validation:
+                    raise EwsError(
+                        f"params.yaml: {entry.results}: the evaluation {asked.kind} needs validation images, and "
+                        f"datasets.{entry.cell.dataset}.validation is 0."
+                    )
         # Teachers are of the same dataset.
         padding = entry.cell.augmentation.crop.padding
         if size.side is not None and padding > size.side:
@@ -65,6 +72,9 @@ def _subsets(entry: Planned, size: Size, validation: float) -> Iterator[tuple[st
     yield "recipe train_images", entry.cell.recipe.train_images, left
     subset = entry.settings.test_images
     yield "evaluation.test_images", subset, size.test
+    measured = size.test if subset is None else subset
+    held_out = None if size.train is None else round(size.train * validation)
     for asked in entry.asked:
-        for key, count in EVALUATIONS[asked.kind].subsets(asked.options).items():
-            yield f"evaluation.{asked.kind}.{key}", count, size.test if subset is None else subset
+        spec = EVALUATIONS[asked.kind]
+        for key, count in spec.subsets(asked.options).items():
+            yield f"evaluation.{asked.kind}.{key}", count, held_out if spec.of_validation else measured

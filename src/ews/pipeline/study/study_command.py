@@ -1,4 +1,4 @@
-"""Look at what params.yaml plans: ``ews study {check,list,cell,manifest,schema}``."""
+"""Look at what params.yaml plans: ``ews study {check,list,cell,manifest,schema}``; ``tune`` is a command of its own."""
 
 import json
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from ews.core.files import write_text
 from ews.core.places import Parser, Reads, Writes
 from ews.data.sources import read_manifest
 from ews.pipeline.study.attack_efforts import weak_attacks
-from ews.pipeline.study.cells import all_cells, manifest, merged, plan, trainings
+from ews.pipeline.study.cells import manifest, merged, trainings
 from ews.pipeline.study.idle_options import idle_options
 from ews.pipeline.study.naming import digest
 from ews.pipeline.study.params import SOURCES, load
+from ews.pipeline.study.plans import all_cells, plan_all, plan_one
 from ews.pipeline.study.schema import Params
 from ews.pipeline.study.sizes import Size, check_sizes
 
@@ -46,24 +47,28 @@ def main(argv: Sequence[str]) -> None:
     if arguments.command in ("list", "manifest") and arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
     if arguments.command == "check":
-        plans = {study: plan(params, study) for study in params.studies}
-        check_sizes(params, plans, {name: Size.of(source) for name, source in read_manifest(SOURCES).items()})
-        cells = merged(plans)
+        plans = plan_all(params)
+        sizes = {name: Size.of(source) for name, source in read_manifest(SOURCES).items()}
+        check_sizes(params, plans.everything, sizes)
+        cells = merged(plans.everything)
         taught = len(trainings(cells.values())) - len({entry.run for entry in cells.values()})
         more = f", and {taught} that they learn from" if taught else ""
         print(f"{arguments.params}: valid; {len(params.studies)} studies, {len(cells)} different cells{more}.")
-        for study, entries in plans.items():
+        for line in plans.untuned.values():
+            print(line)
+        for study, entries in plans.studies.items():
             weak = weak_attacks((entry.cell, entry.asked, entry.teachers.values()) for entry in entries)
             for line in [*weak, *idle_options(params.studies[study], trainings(entries).values())]:
                 print(f"{arguments.params}: studies.{study}: {line}")
     elif arguments.command == "list":
-        entries = plan(params, arguments.study)
+        entries = plan_one(params, arguments.study).cells(arguments.study)
         results = dict.fromkeys(entry.results for entry in entries)
         if arguments.teachers:
             results |= dict.fromkeys(run for run in trainings(entries) if run not in {entry.run for entry in entries})
         print("\n".join(results))
     elif arguments.command == "manifest":
-        content = manifest(params, arguments.study)
+        plans = plan_one(params, arguments.study)
+        content = manifest(params, arguments.study, plans.cells(arguments.study), plans.tuned.get(arguments.study))
         if arguments.digest not in (None, digest(content)):
             raise EwsError(
                 f"{arguments.params} is not what the workflow planned with: it changed since, or --config "

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ews.core import files, machine
+from ews.core import files, finished, machine
 from ews.core.errors import EwsError
 from ews.data.dataset import Dataset
 from ews.methods.component import Batch
@@ -36,11 +39,13 @@ def fit(
     threads: int,
     workers: int,
     teachers: Mapping[str, Path] | None = None,
+    managed: bool = False,
 ) -> None:
     """Train a cell and write its run folder; resume from ``state.pt`` if one fits.
 
     Killed at any moment and started again, it ends with the same bytes on a CPU (same number of
-    threads) as an undisturbed run, timing.csv and record.json's costs apart.
+    threads) as an undisturbed run, timing.csv and record.json's costs apart. A run that is finished,
+    of the same cell, code and data, is not trained again: files of it that are missing are put back.
 
     Args:
         cell: the training run's resolved parameters.
@@ -51,6 +56,7 @@ def fit(
         threads: CPU threads, for the record.
         workers: processes that augment; no effect on values.
         teachers: folders of the runs that the cell's method learns from, by their role.
+        managed: keep the finished run a second time until an evaluation begins, see :mod:`ews.core.finished`.
 
     Raises:
         EwsError: another process holds the folder, bad parameters, or the training run diverged.
@@ -58,7 +64,8 @@ def fit(
     with files.exclusive(out):
         try:
             taught = load(cell, teachers or {}, dataset, device)
-            _fit(cell, dataset, out, taught, code=code, device=device, threads=threads, workers=workers)
+            how: dict[str, Any] = {"device": device, "threads": threads, "workers": workers, "managed": managed}
+            _fit(cell, dataset, out, taught, code=code, **how)
         except EwsError as error:
             raise EwsError(f"{out}: {error}") from error
 
@@ -102,40 +109,52 @@ def _fit(
     device: torch.device,
     threads: int,
     workers: int,
+    managed: bool,
 ) -> None:
     watch = Stopwatch()
-    clear(out)
     networks = {role: teacher.network for role, teacher in teachers.items()}
     training = Training(cell, dataset, device=device, workers=workers, teachers=networks)
     identity = {"parameters": parameters_hash(cell), "code": code, "data": dataset.checksum}
     if training.extra is not None:
         identity["extra images"] = training.extra.source.checksum
     identity |= {f"teacher {role}": teacher.checksum for role, teacher in teachers.items()}
+    record, state_file = out / run_files.RECORD, out / run_files.STATE
+    before = finished.find(record, identity)
+    if before is not None:
+        before.place(keep=managed)
+        state_file.unlink(missing_ok=True)
+        put_back = f"; put back: {', '.join(before.missing)}" if before.missing else ""
+        _say(f"{out}: was trained before{put_back}. To train it anew, delete the folder.")
+        return
+    clear(out)
     logs = _new_logs()
-    state, message = checkpoint.resume(out / run_files.STATE, identity)
+    state, message = checkpoint.resume(state_file, identity)
     if message:
         _say(f"warning: {message}")
     if state is not None:
         training.load_state_dict(state["training"])
         logs = state["logs"]
         logs["starts"] += 1
+    _say(f"start {logs['starts']}: {datetime.now(UTC):%Y-%m-%d %H:%M} UTC on {platform.node()}, process {os.getpid()}")
+    if state is not None:
         _say(f"resuming after epoch {len(logs['epochs'])} of {cell.recipe.epochs}")
     for epoch in range(len(logs["epochs"]), cell.recipe.epochs):
         _epoch(training, epoch, cell.recipe.epochs, logs, threads)
         logs["wall_clock"] += watch.lap()
         for kind, size in machine.peak_memory(device).items():
             logs["peak_memory"][kind] = max(size, logs["peak_memory"].get(kind, 0))
-        checkpoint.save(out / run_files.STATE, {"identity": identity, "training": training.state_dict(), "logs": logs})
-    outputs.write(
-        out,
-        cell=cell,
-        training=training,
-        logs=logs,
-        code=code,
-        hardware=machine.hardware(device, threads=threads),
-        teachers={role: teacher.checksum for role, teacher in teachers.items()},
-    )
-    (out / run_files.STATE).unlink(missing_ok=True)
+        checkpoint.save(state_file, {"identity": identity, "training": training.state_dict(), "logs": logs})
+    with finished.finishing(record, identity, keep=managed) as folder:
+        outputs.write(
+            folder,
+            cell=cell,
+            training=training,
+            logs=logs,
+            code=code,
+            hardware=machine.hardware(device, threads=threads),
+            teachers={role: teacher.checksum for role, teacher in teachers.items()},
+        )
+    state_file.unlink(missing_ok=True)
 
 
 def _new_logs() -> dict[str, Any]:

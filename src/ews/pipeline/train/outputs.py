@@ -31,7 +31,7 @@ def write(
     """Write a finished training run's files.
 
     Args:
-        out: the run folder.
+        out: the folder to write them to.
         cell: the training run's resolved parameters.
         training: after its last epoch.
         logs: ``epochs``, ``timing``, ``best``, ``wall_clock``, ``peak_memory`` of the loop.

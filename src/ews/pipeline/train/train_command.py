@@ -7,6 +7,7 @@ from pathlib import Path
 from ews.core.device import leased
 from ews.core.errors import EwsError
 from ews.core.fingerprint import check_fingerprint
+from ews.core.finished import MANAGED
 from ews.core.places import Parser, Reads, ReadsText, Writes
 from ews.data.dataset import load
 from ews.images.workers import check_workers
@@ -39,6 +40,7 @@ def main(argv: Sequence[str]) -> None:
         metavar="ROLE=RUN",
         help="folder of the finished run that plays a role in the cell's method; once for each role",
     )
+    parser.add_argument("--managed", action="store_true", help=MANAGED)
     arguments = parser.parse_args(argv)
     cell = read_cell(arguments.cell)
     code = training_uses.code(cell)
@@ -56,6 +58,7 @@ def main(argv: Sequence[str]) -> None:
             threads=arguments.threads,
             workers=automatic if arguments.workers is None else arguments.workers,
             teachers=read_teachers(arguments.teacher),
+            managed=arguments.managed,
         )
 
 

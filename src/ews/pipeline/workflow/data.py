@@ -7,8 +7,9 @@ from ews.data.reader_registry import READERS
 from ews.pipeline import commands
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.evaluation_specs import section_of
-from ews.pipeline.study.cells import OFFICIAL, Planned
+from ews.pipeline.study.cells import OFFICIAL
 from ews.pipeline.study.naming import digest
+from ews.pipeline.study.planned import Planned
 from ews.pipeline.workflow import paths
 from ews.pipeline.workflow.workflow_plan import Plan
 
@@ -21,7 +22,8 @@ def source(plan: Plan, dataset: str) -> str:
 def content(plan: Plan, dataset: str) -> str:
     """Return a digest of what the manifest says of a dataset's images; from which address they come changes none."""
     entry = plan.sources[source(plan, dataset)]
-    return digest(entry.model_dump(mode="json", exclude={"url", "note", "title", "licence", "citation"}))
+    unset = {name for name in ("test_split", "allow_empty_classes") if not getattr(entry, name)}
+    return digest(entry.model_dump(mode="json", exclude={"url", "note", "title", "licence", "citation", *unset}))
 
 
 def validation(plan: Plan, dataset: str) -> float:

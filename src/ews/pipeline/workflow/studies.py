@@ -5,6 +5,7 @@ from ews.pipeline.artifacts import run_files
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cells import manifest
 from ews.pipeline.study.naming import digest
+from ews.pipeline.study.trials import VALIDATION, asked
 from ews.pipeline.workflow import paths
 from ews.pipeline.workflow.workflow_plan import Plan
 
@@ -19,7 +20,7 @@ def code(plan: Plan) -> str:
 
 def study_digest(plan: Plan, study: str) -> str:
     """Return a digest of a study's manifest: the cells themselves would make Snakemake's metadata as large."""
-    return digest(manifest(plan.params, study, plan.studies[study]))
+    return digest(manifest(plan.params, study, plan.of_study(study), plan.plans.tuned.get(study)))
 
 
 def study_records(plan: Plan, study: str) -> list[str]:
@@ -48,11 +49,29 @@ def evaluations(plan: Plan, studies: list[str]) -> list[str]:
         {
             paths.file(entry.results, file)
             for study in studies
-            for entry in plan.studies[study]
+            for entry in plan.of_study(study)
             for asked in entry.asked
             for file in (run_files.result(asked.kind), run_files.arrays(asked.kind))
         }
     )
+
+
+def trial_files(plan: Plan, study: str) -> list[str]:
+    """Return what a study's trials leave: their records and their errors on validation images."""
+    found = [trial.planned for trial in plan.plans.trials.get(study, [])]
+    files = {paths.file(entry.results, run_files.result(VALIDATION)) for entry in found}
+    return sorted(files | {paths.record(entry.run) for entry in found})
+
+
+def trials_digest(plan: Plan, study: str) -> str:
+    """Return a digest of a study's trials."""
+    tuning = plan.params.studies[study].tune
+    return "" if tuning is None else asked(study, plan.plans.trials[study], tuning)
+
+
+def tune_code(plan: Plan) -> str:
+    """Return the fingerprint of what chooses values."""
+    return fingerprint("ews.pipeline.tune.tune_command")
 
 
 def tables(plan: Plan, studies: list[str]) -> list[str]:
@@ -70,4 +89,4 @@ def figures(plan: Plan, studies: list[str]) -> list[str]:
 
 
 def _asks(plan: Plan, study: str, kind: str) -> bool:
-    return any(asked.kind == kind for entry in plan.studies[study] for asked in entry.asked)
+    return any(asked.kind == kind for entry in plan.of_study(study) for asked in entry.asked)

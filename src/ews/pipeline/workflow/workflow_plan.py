@@ -1,15 +1,17 @@
 """Everything that params.yaml plans, worked out once when the workflow starts."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ews.core.errors import EwsError
 from ews.data.sources import Source, read_manifest
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import Planned, merged, plan, trainings
+from ews.pipeline.study.cells import merged, trainings
 from ews.pipeline.study.params import validate
+from ews.pipeline.study.planned import Planned
+from ews.pipeline.study.plans import RESULTS, Plans, plan_all
 from ews.pipeline.study.schema import Dataset, Params
 from ews.pipeline.study.sizes import Size, check_sizes
 from ews.pipeline.workflow import paths
@@ -22,10 +24,11 @@ class Plan:
     Attributes:
         params: the content of params.yaml.
         sources: where datasets come from, by name.
-        studies: their cells, by study.
+        studies: their cells, by study; of those that have to be tuned first, none.
         evaluations: the cells of all studies by results folder; a folder that two studies share stands once.
         cells: what is trained by run folder: also those that a listed cell learns from, which are measured only if a
             study lists them.
+        plans: with the trials of the studies that tune, and what they chose.
     """
 
     params: Params
@@ -33,14 +36,18 @@ class Plan:
     studies: Mapping[str, list[Planned]]
     evaluations: Mapping[str, Planned]
     cells: Mapping[str, Cell]
+    plans: Plans = field(default_factory=Plans)
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any], *, sources: Path | str = paths.SOURCES) -> "Plan":
+    def of(
+        cls, raw: Mapping[str, Any], *, sources: Path | str = paths.SOURCES, results: Path | str = RESULTS
+    ) -> "Plan":
         """Plan what params.yaml asks for.
 
         Args:
             raw: its content, as YAML gives it.
             sources: the manifest that the datasets refer to.
+            results: folder in which `<study>/tuned.yaml` lie.
 
         Raises:
             EwsError: it is not valid, two different cells would share a folder, or a subset or a padding is larger than
@@ -48,10 +55,18 @@ class Plan:
         """
         known = read_manifest(sources)
         params = validate(dict(raw), sources=known)
-        studies = {study: plan(params, study) for study in params.studies}
-        evaluations = merged(studies)
-        check_sizes(params, studies, {name: Size.of(source) for name, source in known.items()})
-        return cls(params, known, studies, evaluations, trainings(evaluations.values()))
+        plans = plan_all(params, results)
+        evaluations = merged(plans.everything)
+        check_sizes(params, plans.everything, {name: Size.of(source) for name, source in known.items()})
+        return cls(params, known, plans.studies, evaluations, trainings(evaluations.values()), plans)
+
+    def of_study(self, study: str) -> list[Planned]:
+        """Return the cells of a study.
+
+        Raises:
+            EwsError: it has to be tuned first.
+        """
+        return self.studies[study] if study in self.studies else self.plans.cells(study)
 
     def cell(self, run: str) -> Cell:
         """Return the cell that is trained in a folder below that of runs.
@@ -79,7 +94,7 @@ class Plan:
 
     def listed(self, studies: Iterable[str]) -> list[Planned]:
         """Return the cells of some studies, each results folder once."""
-        return list({entry.results: entry for study in studies for entry in self.studies[study]}.values())
+        return list({entry.results: entry for study in studies for entry in self.of_study(study)}.values())
 
     def corrupted(self, studies: Iterable[str]) -> list[Planned]:
         """Return the cells that some studies measure on corrupted images."""
@@ -87,5 +102,5 @@ class Plan:
             entry
             for study in studies
             if "corruption" in self.params.studies[study].evaluations
-            for entry in self.studies[study]
+            for entry in self.of_study(study)
         ]

@@ -128,7 +128,8 @@ def read(plan: AttackPlan, key: str, name: str) -> dict[str, list[Arrays]]:
         arrays = partial_results.get(plan.subject.work, part.name, identity=identity)
         if arrays is None:
             raise EwsError(
-                f"{plan.subject.work}: {part.name}.npz cannot be read back. Is the disk whole? Run it again."
+                f"{plan.subject.work}: {part.name}.npz cannot be read back. Is the disk whole? Given again, the "
+                "command attacks this shard anew."
             )
         found.setdefault(part.kind, []).append(arrays)
     return found

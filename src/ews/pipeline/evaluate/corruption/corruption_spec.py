@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from ews.core.documents import Document
 from ews.core.fingerprint import Use
-from ews.core.values import Section, Seed, one_of
+from ews.core.values import Count, Section, Seed, one_of
 from ews.corruptions import BENCHMARK, NAMES
 from ews.corruptions.corruption_registry import CORRUPTIONS
 from ews.pipeline.evaluate.evaluation_specs import (
@@ -40,6 +41,9 @@ class CorruptionSection(Section):
     )
     names: Annotated[tuple[Corruption, ...], Field(min_length=1, strict=False), AfterValidator(distinct)] = Field(
         default=BENCHMARK, description="Corruptions, all at 5 severities."
+    )
+    images: Count | None = Field(
+        default=None, description="A stratified choice of that many of the test images; null: all that are measured."
     )
 
 
@@ -83,11 +87,16 @@ def asked(settings: Settings) -> CorruptionOptions:
     section, made = section_of(settings, "corruption", CorruptionSection), settings.corrupted
     ours = made.source == "generated"
     return CorruptionOptions(
-        test_images=settings.test_images,
+        test_images=settings.test_images if section.images is None else section.images,
         names=section.names,
         seed=made.seed if ours else None,
         profile=made.profile if ours else None,
     )
+
+
+def subsets(options: CorruptionOptions) -> Mapping[str, int | None]:
+    """Return how many of the measured test images are corrupted."""
+    return {"images": options.test_images}
 
 
 def stored(settings: Settings) -> bool:
@@ -127,6 +136,7 @@ SPEC = EvaluationSpec(
     implementation=implementation,
     scoring=scoring,
     components=components,
+    subsets=subsets,
     stored=True,
     workers=True,
     minutes=240,

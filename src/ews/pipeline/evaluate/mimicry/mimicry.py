@@ -15,6 +15,7 @@ from ews.corruptions import corrupt
 from ews.data.split import stratified
 from ews.models.network import Network
 from ews.pipeline.artifacts.run_files import LAST
+from ews.pipeline.evaluate import partial_results
 from ews.pipeline.evaluate.evaluation import Evaluation, Making
 from ews.pipeline.evaluate.mimicry.factors import Effect, centred, draw, fit, logits, perturbed, spread, squares
 from ews.pipeline.evaluate.mimicry.mimicry_spec import (
@@ -63,7 +64,7 @@ def evaluate(subject: Subject, options: MimicryOptions, making: Making) -> Evalu
 
     One set of factors for all images, as DAMP's bound has it, for each corruption: see
     :func:`ews.pipeline.evaluate.mimicry.factors.fit`. The weights are the last epoch's, normalisation is by the running
-    statistics.
+    statistics. What is finished is kept, by corruption, so that a killed evaluation resumes.
 
     Args:
         subject: what to measure.
@@ -80,10 +81,10 @@ def evaluate(subject: Subject, options: MimicryOptions, making: Making) -> Evalu
     bench = _bench(subject, options)
     rows, corrupted, mimicked = [], [], []
     for name in options.names:
-        row, after, like = _mimic(bench, name, subject, options)
+        row, after, like = _kept(bench, name, subject, options)
         rows.append(row)
-        corrupted.append(after.cpu().numpy())
-        mimicked.append(like.cpu().numpy())
+        corrupted.append(after)
+        mimicked.append(like)
         share = "no change" if row.explained is None else f"{row.explained.held_out:.1f} % mimicked on other images"
         print(f"{name}: {share}", file=sys.stderr, flush=True)
     count = int(bench.halves.fitted.sum())
@@ -104,6 +105,22 @@ def evaluate(subject: Subject, options: MimicryOptions, making: Making) -> Evalu
             "fitted": bench.halves.fitted,
         },
     )
+
+
+def _kept(
+    bench: Bench, name: str, subject: Subject, options: MimicryOptions
+) -> tuple[Mimicked, np.ndarray, np.ndarray]:
+    """Return what :func:`_mimic` does, logits as arrays: kept from an earlier start, or computed and kept."""
+    asked = options.model_dump(mode="json", exclude={"names"})
+    identity = {**partial_results.identity(subject), "corruption": name, "options": asked}
+    kept = partial_results.get(subject.work, name, identity=identity)
+    if kept is not None:
+        print(f"{name}: was done before", file=sys.stderr, flush=True)
+        return Mimicked.model_validate_json(str(kept["row"])), kept["corrupted"], kept["mimicked"]
+    row, after, like = _mimic(bench, name, subject, options)
+    arrays = {"corrupted": after.cpu().numpy(), "mimicked": like.cpu().numpy()}
+    partial_results.put(subject.work, name, {"row": np.array(row.model_dump_json()), **arrays}, identity=identity)
+    return row, arrays["corrupted"], arrays["mimicked"]
 
 
 def choose(indices: np.ndarray, labels: np.ndarray, count: int) -> Halves:

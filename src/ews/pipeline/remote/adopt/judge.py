@@ -19,7 +19,9 @@ from ews.pipeline.remote.adopt import checks
 from ews.pipeline.remote.adopt.bundle import Files
 from ews.pipeline.remote.adopt.checks import files_of
 from ews.pipeline.study.cell import Cell
-from ews.pipeline.study.cells import GENERATED, Planned, all_cells, trainings
+from ews.pipeline.study.cells import trainings
+from ews.pipeline.study.planned import GENERATED, Planned
+from ews.pipeline.study.plans import all_cells
 from ews.pipeline.study.schema import Params
 
 
