@@ -203,7 +203,7 @@ def test_a_place_that_cannot_be_is_one_line_and_changes_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["report table", "report measure", "evaluate clean"])
+@pytest.mark.parametrize("name", ["report table", "report measure", "export"])
 def test_files_that_are_there_stay_as_they_were(
     made: Path, monkeypatch: pytest.MonkeyPatch, name: str, device_as_it_was: None
 ) -> None:
