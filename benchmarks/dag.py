@@ -27,6 +27,7 @@ from common import machine, machine_line, spread
 from ews.core.console import finished
 from ews.core.errors import EwsError
 from ews.core.files import write_json, write_text
+from ews.core.yaml_files import read_yaml
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "profiles", "params.yaml", "src", "data/sources.yaml")
@@ -99,7 +100,7 @@ def study(folder: Path, cells: int) -> Path:
     """Return a copy of the project that plans one study of so many cells."""
     copy = folder / f"study{cells}"
     shutil.copytree(shipped(folder / f"of{cells}"), copy)
-    content = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(copy / "params.yaml", missing="").value
     widths = [round(0.1 + 0.8 * place / (cells // SEEDS), 6) for place in range(cells // SEEDS)]
     content["studies"] = {
         "many": {

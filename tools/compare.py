@@ -26,6 +26,8 @@ import yaml
 from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
+from ews.core.yaml_files import read_yaml
+
 OVERLAY = Path(__file__).with_suffix(".yaml")
 # All that runs: the package, the workflow, and what they read.
 PARTS = ("Snakefile", "workflow", "profiles", "slurm", "params.yaml", "src", "data/sources.yaml")
@@ -137,7 +139,7 @@ def copy(source: Path, target: Path) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Read a YAML mapping."""
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_yaml(path, missing="It belongs to the checkout.").value
     return content
 
 

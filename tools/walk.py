@@ -21,6 +21,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
+from ews.core.yaml_files import read_yaml  # noqa: E402
 from ews.pipeline import commands  # noqa: E402
 
 WIDTH = 0.6180339
@@ -35,6 +36,7 @@ ASIDE = {
     "ews/methods/method_specs.py": "checks",
     "ews/methods/method_registry.py": "which component it is of",
     "ews/core/registry.py": "which component it is of",
+    "ews/core/yaml_files.py": "reads all of params.yaml, whatever it means",
     "ews/core/documents.py": "record.json",
     "ews/core/files.py": "record.json",
 }
@@ -73,7 +75,7 @@ def follow(folder: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
     ways = walk([seen, step(folder, *train)[0]])
     asked = shlex.split((folder / "asked.txt").read_text(encoding="utf-8"))
     step(folder, *commands.evaluate("corruption", run=run, data=data, out=run, code=None, asked=asked, how=how))
-    step(folder, *commands.manifest("quickstart", digest=None, out=f"{results}/study.json"))
+    step(folder, *commands.manifest("quickstart", params="params.yaml", digest=None, out=f"{results}/study.json"))
     reported = str(ROOT / "src/ews/pipeline/report/reported.yaml")
     report = (
         commands.measure(study=f"{results}/study.json", runs="results/runs", reported=reported, out=results),
@@ -91,7 +93,7 @@ def on_the_way(ways: dict[str, list[str]]) -> tuple[list[str], list[str]]:
 
 def project(folder: Path) -> None:
     """Write a params.yaml with one tiny cell, whose width is overridden."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(ROOT / "params.yaml", missing="").value
     study = {"dataset": "digits", "architecture": "tiny", "method": "ews", "seed": 0, "evaluations": ["corruption"]}
     content["studies"] = {"quickstart": {**study, "overrides": {"methods.ews.width": WIDTH}}}
     content["reproduce"] = ["quickstart"]
@@ -173,7 +175,7 @@ def plan() -> None:
     from ews.pipeline.workflow import run_rules
     from ews.pipeline.workflow.workflow_plan import Plan
 
-    planned = Plan.of(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")))
+    planned = Plan.of(read_yaml("params.yaml", missing="").value)
     (name,) = planned.cells
     Path("cell.json").write_text(run_rules.cell(planned, name), encoding="utf-8")
     Path("run.txt").write_text(name, encoding="utf-8")

@@ -1,5 +1,6 @@
 """AutoAttack: what our way of running it must not change, and what is refused."""
 
+import inspect
 import sys
 
 import pytest
@@ -52,13 +53,24 @@ def labels() -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("version", ["standard", pytest.param("plus", marks=pytest.mark.slow)])
-def test_one_attack_after_the_other_is_what_the_package_does_in_one_go(quick, labels, version):
-    model, epsilon = network(), 0.004
-    attacker = Quick(model, norm="Linf", eps=epsilon, version=version, seed=5)
+@pytest.mark.parametrize(
+    ("version", "norm", "epsilon"),
+    [
+        ("standard", "Linf", 0.004),
+        ("standard", "L2", 0.04),
+        ("rand", "Linf", 0.004),
+        pytest.param("plus", "Linf", 0.004, marks=pytest.mark.slow),
+    ],
+)
+def test_one_attack_after_the_other_is_what_the_package_does_in_one_go(quick, labels, version, norm, epsilon):
+    model = network()
+    attacker = Quick(model, norm=norm, eps=epsilon, version=version, seed=5)
+    if version == "rand":
+        attacker.apgd.eot_iter = 2
     with torch.random.fork_rng():
         attacked, predicted = attacker.run_standard_evaluation(images(), labels, batch_size=10)
-    found = autoattack(model, images(), labels, epsilon=epsilon, **SETTINGS | {"version": version})
+    given = SETTINGS | {"version": version, "norm": norm, "eot": 2}
+    found = autoattack(model, images(), labels, epsilon=epsilon, **given)
     assert torch.equal(found.images, attacked)
     last = list(found.robust)[-1]
     assert torch.equal(found.robust[last], predicted == labels)
@@ -137,7 +149,7 @@ def test_the_package_s_warnings_are_collected_and_not_printed(quick, capfd):
         (lambda x: x * torch.nan, r"must be in \[0, 1\]"),
         (lambda x: x.double(), "float32"),
         (lambda x: (255 * x).to(torch.uint8), r"torch\.uint8"),
-        (lambda x: x[0], r"\[B, 3, H, W\] is needed"),
+        (lambda x: x[0], r"\[B, C, H, W\] is needed"),
     ],
     ids=["normalised", "grey levels", "nan", "double", "integers", "one image"],
 )
@@ -156,15 +168,103 @@ def test_images_out_of_range_are_refused_before_the_network_runs(labels, change,
 def test_networks_that_cannot_be_attacked_are_refused(labels):
     with pytest.raises(EwsError, match="training mode"):
         autoattack(network().train(), images(), labels, epsilon=0.02, **SETTINGS)
-    with pytest.raises(EwsError, match="at least 4 classes, and there are 3"):
-        autoattack(network(3), images(), labels, epsilon=0.02, **SETTINGS)
+    with pytest.raises(EwsError, match="one class; to attack it there must be another"):
+        autoattack(network(1), images(), labels, epsilon=0.02, **SETTINGS)
+    with pytest.raises(EwsError, match=r"network: a function; AutoAttack needs a torch\.nn\.Module"):
+        autoattack(lambda x: x, images(), labels, epsilon=0.02, **SETTINGS)
     broken = network()
     torch.nn.init.constant_(broken.head.bias, torch.nan)
     with pytest.raises(EwsError, match="logits are not finite"):
         autoattack(broken, images(), labels, epsilon=0.02, **SETTINGS)
 
 
-@pytest.mark.parametrize(("change", "message"), [({"epsilon": 8}, "epsilon"), ({"batch_size": 0}, "batch_size")])
+LEFT_OUT = {
+    ("standard", 2): ("apgd-t",),
+    ("standard", 3): ("apgd-t",),
+    ("rand", 2): ("apgd-dlr",),
+    ("rand", 3): (),
+    ("plus", 2): ("apgd-dlr", "apgd-t"),
+    ("plus", 3): ("apgd-t",),
+}
+
+
+@pytest.mark.parametrize(("version", "classes"), LEFT_OUT)
+def test_with_few_classes_what_is_not_defined_is_left_out_and_named(quick, version, classes):
+    model = network(classes)
+    truth = model(images()).argmax(1)
+    given = SETTINGS | {"version": version, "eot": 1}
+    found = autoattack(model, images(), truth, epsilon=0.03, **given)
+    assert found.left_out == LEFT_OUT[version, classes]
+    run = list(found.robust)
+    assert run[0] == "clean" and not set(run) & set(found.left_out)
+    whole = list(autoattack(network(), images(), truth, epsilon=0.0, **given).robust)
+    assert [name for name in whole if name not in found.left_out] == run
+    # What is left still finds images, which are wrong and near.
+    last = found.robust[run[-1]]
+    assert not last.all() and torch.equal(model(found.images).argmax(1) == truth, last)
+    assert (found.images - images()).abs().max() <= 0.03 + 1e-6 and not found.warnings
+
+
+class Jittery(nn.Module):
+    """A network that adds noise to its input in evaluation mode too, and counts its passes with a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network, self.passes = network(), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += int(torch.is_grad_enabled())
+        return self.network(x + 0.02 * torch.randn_like(x))
+
+
+def test_a_random_network_has_its_own_version_with_means_of_gradients(quick, labels):
+    model = Jittery().eval()
+    settings = SETTINGS | {"batch_size": COUNT}
+    assert any("rand" in text for text in autoattack(model, images(), labels, epsilon=0.02, **settings).warnings)
+    counts = {}
+    for eot in (1, 2, 4):
+        model.passes = 0
+        found = autoattack(model, images(), labels, epsilon=0.02, **settings | {"version": "rand", "eot": eot})
+        counts[eot] = model.passes
+        assert list(found.robust) == ["clean", "apgd-ce", "apgd-dlr"]
+        assert not any("rand" in text for text in found.warnings)
+    # Of two attacks, four steps and the start each.
+    assert (counts[2] - counts[1], counts[4] - counts[1]) == (10, 30)
+
+
+def test_the_usual_number_of_passes_is_the_package_s() -> None:
+    attacker = AutoAttack(network(), version="rand", seed=0)
+    assert attacker.apgd.eot_iter == ensemble.EOT == inspect.signature(autoattack).parameters["eot"].default
+
+
+def test_the_result_on_a_random_network_is_a_function_of_the_seed(quick, labels):
+    found = []
+    for state in (0, 1):
+        torch.manual_seed(state)
+        given = SETTINGS | {"version": "rand", "eot": 2}
+        found.append(autoattack(Jittery().eval(), images(), labels, epsilon=0.02, **given))
+    assert torch.equal(found[0].images, found[1].images)
+    assert all(torch.equal(found[0].robust[name], found[1].robust[name]) for name in found[0].robust)
+
+
+def test_in_the_euclidean_norm_images_lie_in_that_ball(quick, labels):
+    found = autoattack(network(), images(), labels, epsilon=0.2, norm="L2", **SETTINGS)
+    distance = (found.images.double() - images().double()).flatten(1).norm(dim=1)
+    assert 0.1 < distance.max() <= 0.2 + 1e-6 and found.images.min() >= 0 and found.images.max() <= 1
+    assert not found.robust["square"].all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epsilon": 8}, "epsilon: 8 is not in"),
+        ({"epsilon": -1.0, "norm": "L2"}, "epsilon: -1.0 is no length"),
+        ({"norm": "L1"}, "norm: 'L1' is none of Linf, L2"),
+        ({"version": "custom"}, "version: 'custom' is none of standard, plus, rand"),
+        *(({name: value}, f"{name}: .* at least") for name in ("batch_size", "eot") for value in (0, 1.5, True)),
+        ({"seed": -1}, "seed: -1 is not a whole number of at least 0"),
+    ],
+)
 def test_bad_parameters_are_named(labels, change, message):
     with pytest.raises(ValueError, match=message):
         autoattack(network(), images(), labels, **{"epsilon": 0.02, **SETTINGS, **change})

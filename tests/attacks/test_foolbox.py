@@ -6,12 +6,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ews.attacks.ball import distances
 from ews.attacks.pgd import pgd
 from ews.core.seeds import torch_stream
 
 
-class From(foolbox.attacks.LinfProjectedGradientDescentAttack):
+class FromLinf(foolbox.attacks.LinfProjectedGradientDescentAttack):
     """The library's attack, with a start that is given in place of one that it draws."""
+
+    def __init__(self, initial: Tensor, *, step_size: float, steps: int) -> None:
+        super().__init__(abs_stepsize=step_size, steps=steps, random_start=True)
+        self.initial = initial
+
+    def get_random_start(self, x0: eagerpy.Tensor, epsilon: float) -> eagerpy.Tensor:
+        return eagerpy.astensor(self.initial)
+
+
+class FromL2(foolbox.attacks.L2ProjectedGradientDescentAttack):
+    """That in the Euclidean norm, with a start that is given in place of one that it draws."""
 
     def __init__(self, initial: Tensor, *, step_size: float, steps: int) -> None:
         super().__init__(abs_stepsize=step_size, steps=steps, random_start=True)
@@ -39,8 +51,18 @@ def network() -> nn.Module:
 
 
 @pytest.mark.parametrize("random", [False, True], ids=["from the image", "from a random start"])
-@pytest.mark.parametrize(("epsilon", "step_size", "steps"), [(8 / 255, 2 / 255, 20), (0.1, 0.007, 10), (0.5, 0.2, 7)])
-def test_perturbations_are_those_of_foolbox(random, epsilon, step_size, steps):
+@pytest.mark.parametrize(
+    ("norm", "epsilon", "step_size", "steps"),
+    [
+        ("Linf", 8 / 255, 2 / 255, 20),
+        ("Linf", 0.1, 0.007, 10),
+        ("Linf", 0.5, 0.2, 7),
+        ("L2", 0.5, 0.1, 20),
+        ("L2", 2.0, 0.15, 10),
+        ("L2", 4.0, 1.5, 7),
+    ],
+)
+def test_perturbations_are_those_of_foolbox(random, norm, epsilon, step_size, steps):
     model = network()
     generator = torch_stream("images")
     # Some pixels are at the ends of the range, where clipping matters.
@@ -49,9 +71,9 @@ def test_perturbations_are_those_of_foolbox(random, epsilon, step_size, steps):
     start = images
     if random:
         noise = 2 * torch.rand(images.shape, dtype=torch.float64, generator=generator) - 1
-        start = (images + epsilon * noise).clamp(0, 1)
+        start = (images + epsilon * noise / (1 if norm == "Linf" else 300**0.5)).clamp(0, 1)
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
-    attack = From(start, step_size=step_size, steps=steps)
+    attack = (FromLinf if norm == "Linf" else FromL2)(start, step_size=step_size, steps=steps)
     theirs = attack.run(wrapped, images, foolbox.criteria.Misclassification(labels), epsilon=epsilon)
     ours = pgd(
         model,
@@ -64,7 +86,9 @@ def test_perturbations_are_those_of_foolbox(random, epsilon, step_size, steps):
         loss="cross_entropy",
         generator=None,
         initial=start,
+        norm=norm,
     )
     assert theirs.dtype == torch.float64
-    assert (ours - images).abs().max() > 0.9 * min(epsilon, steps * step_size)
+    distance = distances(ours, images, norm)
+    assert 0.9 * min(epsilon, steps * step_size) < distance.max() <= epsilon + 1e-12
     assert (ours - theirs).abs().max() <= 1e-6

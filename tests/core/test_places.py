@@ -28,7 +28,7 @@ NO_PLACES = {
         "link",
         "venue",
     ),
-    *("reason", "names", "stored", "profile", "format", "evaluation"),
+    *("reason", "names", "stored", "profile", "format", "evaluation", "config"),
 }
 """Options of text that name no file and no folder; an evaluation's own options are none either."""
 
@@ -72,11 +72,13 @@ def line(command: Command, given: dict[str, str], folder: Path) -> list[str]:
         if value is None and isinstance(option.type, Reads | Writes):
             value = str(folder / "elsewhere" / option.dest)
         if value is None:
-            value = str(next(iter(option.choices))) if option.choices else "1"
+            value = str(next(iter(option.choices))) if option.choices else {"validation": "0.1"}.get(option.dest, "1")
         if isinstance(option.type, ReadsText):
             value = {"cell": "@{}", "teacher": "role={}"}.get(option.dest, "{}").format(value)
         target = (
-            above if option.dest == "params" and command.words[0] == "study" and command.name != "study tune" else words
+            above
+            if option.dest in ("params", "configfile") and command.words[0] == "study" and command.name != "study tune"
+            else words
         )
         target += [option.option_strings[0], value] if option.option_strings else [value]
     return [command.words[0], *above, *command.words[1:], *words] if above else [*command.words, *words]

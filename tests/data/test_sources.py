@@ -74,7 +74,7 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
 
 
 def test_other_faults_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(EwsError, match="cannot be read"):
+    with pytest.raises(EwsError, match="no such file"):
         read_manifest(tmp_path / "none.yaml")
     with pytest.raises(EwsError, match="not a source's name"):
         read_manifest(write(tmp_path, GOOD, "../up"))
@@ -91,3 +91,24 @@ def test_other_faults_of_the_file(tmp_path: Path) -> None:
 def test_an_unknown_source_lists_the_known() -> None:
     with pytest.raises(EwsError, match=r"datasets\.x\.source: unknown source 'cifar11'.*cifar10"):
         find(SHIPPED, "cifar11", where="datasets.x.source")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mine:\n  title: T\n  title: U\n", r"sources\.yaml, line 3, column 3: .*'title' stands twice"),
+        (
+            "mine:\n  kind: digits\n  titl: T\n",
+            r"line 3, column 3: mine\.titl: unknown key; .* mean 'title'\?",
+        ),
+        ("mine:\n  kind: digits\n  title: 3\n", r"line 3, column 3: mine\.title: .*\(got 3\)"),
+        ('mine:\n  title: "a\\nb"\n', r"line 2, column 3: mine\.title: the character '\\n' at position 2"),
+        ("mine: {}\nmine: {}\n", "stands twice"),
+        (f"mine:\n  title: {'x' * 1000}\n", r"mine\.title: .*at most 200 characters"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "sources.yaml").write_text(text)
+    with pytest.raises(EwsError, match=message) as caught:
+        read_manifest(tmp_path / "sources.yaml")
+    assert max(map(len, str(caught.value).split("\n"))) < 400

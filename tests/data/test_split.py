@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ews.core.errors import EwsError
-from ews.data.split import stratified
+from ews.data.split import check_held_out, stratified
 
 RNG = np.random.default_rng(0)
 LABELS = [
@@ -69,3 +69,16 @@ def test_a_larger_choice_contains_a_smaller_one_of_equal_classes() -> None:
 def test_impossible_counts(count: int) -> None:
     with pytest.raises(EwsError, match="valid: 0 to 100"):
         stratified(LABELS[0], count, key="a")
+
+
+@pytest.mark.parametrize(
+    ("held_out", "lost"), [([], None), ([0, 1, 4], None), ([0, 2, 4], "class 0"), ([0, 1, 2, 3, 4], "class 0, 1")]
+)
+def test_validation_that_takes_the_whole_of_a_class_is_refused(held_out: list[int], lost: str | None) -> None:
+    labels, chosen = np.array([0, 1, 0, 1, 0]), np.array(held_out, dtype=np.int64)
+    if lost is None:
+        check_held_out(labels, chosen, where="set")
+        return
+    message = rf"^set: {len(held_out)} of 5 training images are held out .* none is left of {lost}\. Lower"
+    with pytest.raises(EwsError, match=message):
+        check_held_out(labels, chosen, where="set")

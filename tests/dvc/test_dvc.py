@@ -143,9 +143,12 @@ def test_an_experiment_on_another_study(elsewhere: Clone) -> None:
     study = {"dataset": "digits", "architecture": "tiny", "method": "vanilla", "seed": 5, "evaluations": ["clean"]}
     elsewhere.params(lambda content: content["studies"].update(other=study))
     elsewhere.commit()
-    output = elsewhere.dvc("exp", "run", "-S", "reproduce=[other]")
+    # DVC writes the number as 1e-05.
+    output = elsewhere.dvc("exp", "run", "-S", "reproduce=[other]", "-S", "methods.ews.learning_rate=1e-5")
     assert trained(output) == ["digits/tiny/standard/vanilla/seed5"]
     assert (elsewhere.folder / "results/other/table.md").exists()
+    written = load(elsewhere.folder / "params.yaml", sources=ROOT / "data/sources.yaml")
+    assert written.methods.of("ews").learning_rate == 1e-5  # type: ignore[attr-defined]
 
 
 def test_every_dataset_and_committed_study_is_declared() -> None:

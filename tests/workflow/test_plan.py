@@ -10,6 +10,7 @@ import pytest
 from helpers.workflow import ROOT, Project, evaluations, jobs, tiny
 
 from ews.pipeline.study.schema import RESERVED
+from ews.pipeline.workflow import studies
 
 
 def test_the_default_target_builds_the_quickstart(project: Project) -> None:
@@ -69,9 +70,9 @@ def test_three_lines_add_an_experiment(project: Project) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("    width: 0.7", "    width: 1.7", "params.yaml: methods.ews.width = 1.7"),
-        ("    width: 0.7", "    widht: 0.7", "params.yaml: methods.ews.widht: unknown key. Valid: width, "),
-        ("learning_rate: 3.0e-4", "learning_rate: 3e-4", "write numbers without quotes, and 1.0e-3 for 1e-3"),
+        ("    width: 0.7", "    width: 1.7", "column 5: methods.ews.width = 1.7"),
+        ("    width: 0.7", "    widht: 0.7", "column 5: methods.ews.widht: unknown key. Valid: width, "),
+        ("learning_rate: 3.0e-4", "learning_rate: '3e-4'", "It is text: write numbers without quotes."),
         ("source: digits", "source: nowhere", "datasets.digits.source: unknown source 'nowhere'"),
         ("  test_images: null", "  test_images: 5000", "evaluation.test_images = 5000: at most 500 images are there"),
         ("[vanilla, dropout, ews]", "[vanilla, droput, ews]", "Did you mean 'dropout'?"),
@@ -108,7 +109,7 @@ def test_the_manifest_of_another_plan_is_refused(project: Project) -> None:
         command, cwd=project.folder, env=project.environment, stderr=subprocess.PIPE, text=True, check=False
     )
     assert done.returncode == 1
-    assert "is not what the workflow planned with" in done.stderr
+    assert "are not what the workflow planned with" in done.stderr
     assert not (project.folder / "study.json").exists()
 
 
@@ -117,7 +118,7 @@ def test_no_study_can_take_a_rules_name() -> None:
         path.read_text(encoding="utf-8") for path in [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
     )
     text += (ROOT / "workflow/Snakefile").read_text(encoding="utf-8")
-    names = set(re.findall(r"^rule (\w+):", text, flags=re.MULTILINE))
+    names = set(re.findall(r"^rule (\w+):", text, flags=re.MULTILINE)) | {f"figure_{kind}" for kind in studies.OWN}
     assert len(names) > 10 and names == RESERVED - {"runs"}  # results/runs/ is no study's
 
 

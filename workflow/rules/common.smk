@@ -13,6 +13,8 @@ try:
     from ews.core.errors import EwsError
     from ews.pipeline import commands
     from ews.pipeline.artifacts import run_files
+    from ews.pipeline.study.params import WHERE
+    from ews.pipeline.study.settings import Settings
     from ews.pipeline.workflow import data, paths, run_rules, studies
     from ews.pipeline.workflow.workflow_plan import Plan
 except ImportError as error:
@@ -23,10 +25,25 @@ except ImportError as error:
 ENVIRONMENT = "../envs/ews.yaml"
 RUNS = paths.RUNS
 
+# Read here, strictly and with nothing evaluated, not by the directive `configfile:`; over it lies, in Snakemake's order, what
+# the command line names (--configfile, then --config), which Snakemake hands to jobs on other machines too.
+GIVEN = Settings(
+    configfiles=tuple(workflow.config_settings.configfiles),
+    entries=tuple(workflow.config_settings.config_args or ()),
+    replace=workflow.config_settings.replace_workflow_config,
+)
 try:
-    PLAN = Plan.of(config)
+    CONTENT = GIVEN.read()
+    with CONTENT.located(WHERE):
+        PLAN = Plan.of(CONTENT.value)
 except EwsError as error:
     raise WorkflowError(str(error)) from None
+config.clear()
+config.update(CONTENT.value)
+if not GIVEN.replace:
+    workflow.configfiles.insert(0, str(GIVEN.params))  # for reports
+# A step that needs settings reads what was read here: params.yaml, or, where something lies over it, a file of the whole.
+os.environ[paths.SETTINGS] = str(GIVEN.file(CONTENT))
 
 # Where archives are looked for is no property of a result, so it is no rule's parameter.
 if PLAN.params.mirror:

@@ -21,7 +21,10 @@ rule measure:
         code=planned(studies.code),
     shell:
         commands.rule(
-            commands.manifest("{wildcards.study}", digest="{params.digest}", out="{output.study}"),
+            # No parameter of the rule: which file it is repeats nothing, the digest says what it plans.
+            commands.manifest(
+                "{wildcards.study}", params=f'"${paths.SETTINGS}"', digest="{params.digest}", out="{output.study}"
+            ),
             commands.managed(
                 commands.measure(
                     study="{output.study}", runs=RUNS, reported="{input.reported}", out="results/{wildcards.study}"

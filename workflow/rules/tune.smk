@@ -14,4 +14,8 @@ rule tune:
         digest=planned(studies.trials_digest, "study"),
         code=planned(studies.tune_code),
     shell:
-        commands.rule(commands.managed(commands.tune("{wildcards.study}", digest="{params.digest}")))
+        commands.rule(
+            commands.managed(
+                commands.tune("{wildcards.study}", params=f'"${paths.SETTINGS}"', digest="{params.digest}")
+            )
+        )

@@ -4,8 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ews.attacks.ball import ball
+from ews.attacks.norms import Norm
 from ews.attacks.pgd import check_threat
 from ews.models.awnet.awnet import ADVERSARIAL, routing
+from ews.models.inputs import WrongInput, check_classes, check_images, check_labels, check_like, check_logits
 
 
 def deceive(
@@ -18,8 +21,9 @@ def deceive(
     steps: int,
     weight: float,
     initial: Tensor,
+    norm: Norm = "Linf",
 ) -> Tensor:
-    """Maximise CE(logits, y) + weight CE(types, adversarial) over the ball around each image, by signs of the gradient.
+    """Maximise CE(logits, y) + weight CE(types, adversarial) over the ball around each image, by steps like PGD's.
 
     The second term is large where the router takes the image for a clean one, so that filters and normalisations meant
     for clean images meet an adversarial one. Dynamic networks are where attacks on the class alone may fail (Carlini
@@ -29,9 +33,7 @@ def deceive(
         network: with a router, in evaluation mode.
         images: float [B, C, H, W] in [0, 1].
         labels: int64 [B], on their device.
-        epsilon: largest change of a pixel, in [0, 1].
-        step_size: change of a pixel per step, positive.
-        steps: at least 1.
+        epsilon, step_size, steps, norm: as of :func:`ews.attacks.pgd.pgd`.
         weight: of the router's cross-entropy, at least 0.
         initial: where to start, like ``images``; moved into the ball and into [0, 1].
 
@@ -39,23 +41,28 @@ def deceive(
         adversarial images like ``images``, detached, in the ball and in [0, 1].
 
     Raises:
-        ValueError: a parameter outside its range.
+        WrongInput: a parameter outside its range; images, labels or logits that are none.
         EwsError: the network has no router.
     """
-    check_threat(epsilon=epsilon, step_size=step_size, steps=steps)
+    check_threat(epsilon=epsilon, step_size=step_size, steps=steps, norm=norm)
+    check_images(images, values=True)
+    check_labels(labels, images)
+    check_like("initial", initial, images)
     if not 0 <= weight < float("inf"):
-        raise ValueError(f"weights: {weight!r} is not a finite number of at least 0")
+        raise WrongInput(f"weights: {weight!r} is not a finite number of at least 0.")
     kinds = torch.full_like(labels, ADVERSARIAL)
-    low, high = (images - epsilon).clamp_(0, 1), (images + epsilon).clamp_(0, 1)
-    found = initial.detach().clamp(low, high)
-    for _ in range(steps):
+    within = ball(images, epsilon, norm)
+    found = within.project(initial.detach())
+    for step in range(steps):
         found.requires_grad_()
         with torch.enable_grad(), routing(network) as call:
-            logits = network(found)
+            logits = check_logits(network(found), len(found))
+            if step == 0:
+                check_classes(labels, logits.shape[1])
             assert call.types is not None
             # Summed, so that an image's steps do not depend on the others'.
             value = F.cross_entropy(logits.float() if logits.dtype.itemsize < 4 else logits, labels, reduction="sum")
             value = value + weight * F.cross_entropy(call.types, kinds, reduction="sum")
         (gradient,) = torch.autograd.grad(value, found)
-        found = (found.detach() + step_size * gradient.sign()).clamp_(low, high)
+        found = within.step(found.detach(), gradient, step_size)
     return found

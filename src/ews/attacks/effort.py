@@ -5,6 +5,12 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from ews.attacks.norms import Norm, spelled
+from ews.core.errors import EwsError
+
+ROUNDING = 1e-9
+"""Four steps of 2/255 reach 8/255, whatever floating point makes of it."""
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -22,3 +28,29 @@ class Effort:
         radius = float(getattr(section, self.epsilon))
         reach = float(getattr(section, self.steps)) * float(getattr(section, self.step_size))
         return reach / radius if radius > 0 else math.inf
+
+    def described(self, section: BaseModel) -> str:
+        """Say in words how far all steps go together."""
+        norm: Norm = getattr(section, "norm", "Linf")
+        radius, step = (spelled(getattr(section, key), norm) for key in (self.epsilon, self.step_size))
+        steps = getattr(section, self.steps)
+        return (
+            f"{self.steps} = {steps} times {self.step_size} = {step} is {self.radii(section):.3g} times "
+            f"{self.epsilon} = {radius}"
+        )
+
+    def check(self, section: BaseModel, *, where: str) -> None:
+        """Refuse an attack whose steps together are shorter than its radius.
+
+        Args:
+            section: has the three keys.
+            where: what they stand below, for the message.
+
+        Raises:
+            EwsError: names the three keys.
+        """
+        if self.radii(section) < 1 - ROUNDING:
+            raise EwsError(
+                f"{where}: {self.described(section)}: the attack cannot reach its radius. Raise {self.steps} or "
+                f"{self.step_size}; valid: a product of {self.epsilon} at least, usual: 2 to 3 times that."
+            )

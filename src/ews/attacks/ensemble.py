@@ -6,19 +6,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
+from ews.attacks.norms import Norm
 from ews.attacks.pgd import check_threat
 from ews.core.errors import EwsError
+from ews.models.inputs import (
+    WrongInput,
+    check_classes,
+    check_images,
+    check_labels,
+    check_logits,
+)
 
-Version = Literal["standard", "plus"]
+Version = Literal["standard", "plus", "rand"]
+VERSIONS: tuple[str, ...] = get_args(Version)
 PACKAGE = "pyautoattack"
-FEWEST_CLASSES = 4
-"""The targeted DLR loss divides by the distance to the fourth-largest logit."""
+FEWEST_CLASSES = {"apgd-t": 4, "apgd-dlr": 3}
+"""Of attacks whose losses divide by the distance to a logit that fewer classes do not have: the fourth, the third."""
+
+
+EOT = 20
+"""Passes over which the package's version for random networks averages a gradient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +42,13 @@ class Ensemble:
         images: like the clean ones; adversarial where an attack succeeded, else the clean image.
         robust: bool [B] by attack, after it and all before it; the first, ``clean``, before any.
         warnings: the package's own, as it words them, each as often as it came.
+        left_out: attacks of the version whose losses are not defined for so few classes.
     """
 
     images: Tensor
     robust: dict[str, Tensor]
     warnings: list[str]
+    left_out: tuple[str, ...] = ()
 
 
 def autoattack(
@@ -45,9 +60,11 @@ def autoattack(
     version: Version,
     batch_size: int,
     seed: int,
-    device: torch.device,
+    device: torch.device | str,
+    norm: Norm = "Linf",
+    eot: int = EOT,
 ) -> Ensemble:
-    """Run AutoAttack in the maximum norm on images that it may hold in memory at once.
+    """Run AutoAttack on images that it may hold in memory at once.
 
     The attacks are run in the package's order on the images that the ones before left, as the package does itself,
     which does not tell what each of them found. It seeds each attack anew for every batch and draws for the whole
@@ -57,33 +74,47 @@ def autoattack(
     Args:
         network: in evaluation mode, on ``device``; images to logits. Its parameters need no gradient, and are quicker
             without.
-        images: float32 [B, 3, H, W] in [0, 1], on the CPU.
-        labels: int64 [B], on the CPU.
-        epsilon: radius, in [0, 1].
-        version: ``standard``: apgd-ce, apgd-t, fab-t, square; ``plus``: six attacks with more restarts.
+        images: float32 [B, C, H, W] in [0, 1], at least one, on the CPU.
+        labels: int64 [B], classes, on the CPU.
+        epsilon: radius in the norm: ``Linf``: in [0, 1]; ``L2``: at least 0, such as 0.5.
+        version: ``standard``: apgd-ce, apgd-t, fab-t, square; ``plus``: six attacks with more restarts; ``rand``, for
+            networks that draw random numbers in evaluation mode: apgd-ce, apgd-dlr, by gradients that are means over
+            passes. With fewer than four classes apgd-t is left out, with fewer than three apgd-dlr too.
         batch_size: images at a time, at least 1.
         seed: at least 0.
         device: where to compute.
+        norm: ``Linf`` (maximum) or ``L2`` (Euclidean).
+        eot: of version ``rand``, the passes that a gradient is the mean of (expectation over transformation).
 
     Raises:
-        ValueError: a parameter outside its range.
-        EwsError: images outside [0, 1] or not float32, a network in training mode, too few classes, logits that are not
-            finite.
+        WrongInput: a parameter outside its range; images, labels or logits that are none.
+        EwsError: a network in training mode, or logits that are not finite.
     """
-    check_threat(epsilon=epsilon, step_size=1, steps=1)
-    if batch_size < 1:
-        raise ValueError(f"batch_size: {batch_size!r} is not a whole number of at least 1")
+    device = torch.device(device)
+    check_threat(epsilon=epsilon, step_size=1, steps=1, norm=norm)
+    if version not in VERSIONS:
+        raise WrongInput(f"version: {version!r} is none of {', '.join(VERSIONS)}.")
+    for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0), ("eot", eot, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise WrongInput(f"{name}: {value!r} is not a whole number of at least {least}.")
     check_range(images)
+    check_labels(labels, images)
     classes = check_network(network, images[:batch_size].to(device))
+    check_classes(labels, classes)
     generators = [device] if device.type == "cuda" else []
     # The package looks at images and gradients as flat rows, without a copy.
     images = images.contiguous()
     with torch.random.fork_rng(devices=generators), _tracing_kept(), _logged() as warnings:
-        attacker = AutoAttack(network, norm="Linf", eps=epsilon, version=version, seed=seed, device=device)
+        # Of what the network itself draws, too, the result is a function.
+        torch.manual_seed(seed)
+        attacker = AutoAttack(network, norm=norm, eps=epsilon, version=version, seed=seed, device=device)
         # The package's nine targets are those of ten classes.
         targets = min(9, classes - 1)
         attacker.apgd_targeted.n_target_classes = attacker.fab.n_target_classes = targets
-        attacks = list(attacker.attacks_to_run)
+        if version == "rand":
+            attacker.apgd.eot_iter = eot
+        left_out = tuple(name for name in attacker.attacks_to_run if classes < FEWEST_CLASSES.get(name, 0))
+        attacks = [name for name in attacker.attacks_to_run if name not in left_out]
         found = images.clone()
         left = _correct(network, images, labels, batch_size=batch_size, device=device)
         robust = {"clean": left.clone()}
@@ -98,7 +129,9 @@ def autoattack(
                 found[places[fooled]] = attacked[fooled]
                 left[places[fooled]] = False
             robust[name] = left.clone()
-    return Ensemble(images=found, robust=robust, warnings=warnings)
+    # Which losses so few classes do not have says `left_out`; the package's word for it takes in some that they have.
+    warnings = [text for text in warnings if not text.startswith(f"with only {classes} classes")]
+    return Ensemble(images=found, robust=robust, warnings=warnings, left_out=left_out)
 
 
 def package_version() -> str:
@@ -112,14 +145,11 @@ def check_range(images: Tensor) -> None:
     Raises:
         EwsError: says what they are.
     """
-    if images.dtype != torch.float32 or images.ndim != 4:
-        raise EwsError(f"attack: images are {images.dtype} {list(images.shape)}; float32 [B, 3, H, W] is needed.")
-    low, high = (float(value) for value in images.aminmax())
-    if not (low >= 0 and high <= 1):
-        raise EwsError(
-            f"attack: images reach from {low:g} to {high:g}; they must be in [0, 1]. Divide grey levels by 255, and "
-            "leave the normalisation by mean and deviation to the network."
-        )
+    check_images(images, values=True)
+    if images.dtype != torch.float32:
+        raise WrongInput(f"images: {images.dtype}; AutoAttack needs torch.float32. Convert them with images.float().")
+    if images.device.type != "cpu":
+        raise WrongInput(f"images: on {images.device}; AutoAttack takes them on the CPU, and computes on `device`.")
 
 
 def check_network(network: nn.Module, images: Tensor) -> int:
@@ -130,23 +160,20 @@ def check_network(network: nn.Module, images: Tensor) -> int:
         images: some to try, as in :func:`autoattack`.
 
     Raises:
-        EwsError: it is in training mode, has too few classes, or logits that are not finite.
+        WrongInput: it is no module, or its output no logits.
+        EwsError: it is in training mode, or its logits are not finite.
     """
+    if not isinstance(network, nn.Module):
+        raise WrongInput(f"network: a {type(network).__name__}; AutoAttack needs a torch.nn.Module.")
     if network.training:
         raise EwsError(
             "AutoAttack: the network is in training mode; its outputs would depend on the batch. Use eval()."
         )
     with torch.no_grad():
-        output = network(images)
+        output = check_logits(network(images), len(images))
     if not output.isfinite().all():
         raise EwsError("AutoAttack: the network's logits are not finite: its training run diverged. Train it again.")
-    classes = int(output.shape[1])
-    if classes < FEWEST_CLASSES:
-        raise EwsError(
-            f"AutoAttack: its targeted losses need at least {FEWEST_CLASSES} classes, and there are {classes}. "
-            "Leave `adversarial` out of the study's evaluations."
-        )
-    return classes
+    return int(output.shape[1])
 
 
 def _correct(network: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int, device: torch.device) -> Tensor:

@@ -1,12 +1,17 @@
-"""Projected gradient descent in the maximum norm: Madry et al., ICLR 2018, and the inner loop of TRADES."""
+"""Projected gradient descent in two norms: Madry et al., ICLR 2018, and the inner loop of TRADES."""
 
 import math
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ews.attacks.ball import ball, uniform_start
+from ews.attacks.norms import NORMS, Norm
+from ews.models.inputs import Watched, WrongInput, check_images, check_labels, check_like
 
 Start = Literal["uniform", "gaussian", "none"]
 Loss = Literal["cross_entropy", "kl"]
@@ -29,8 +34,13 @@ def pgd(
     clamp_start: bool = True,
     reference: Tensor | None = None,
     initial: Tensor | None = None,
+    norm: Norm = "Linf",
+    checked: bool = True,
 ) -> Tensor:
-    """Maximise the loss over the ball of radius ``epsilon`` around each image, by steps along the gradient's sign.
+    """Maximise the loss over the ball of radius ``epsilon`` around each image, by steps up the gradient.
+
+    A step is along the gradient's sign in the maximum norm, along the gradient in the Euclidean one; after each the
+    images are moved back into the ball, then into [0, 1].
 
     Gradients are taken with respect to the images alone: no weight's ``.grad`` changes. The loss is summed over the
     batch, so that an image's steps do not depend on the others' unless the network makes them (normalisation by the
@@ -38,10 +48,11 @@ def pgd(
 
     Args:
         logits: images like ``images`` to logits [B, classes]; normalisation of the input belongs inside.
-        images: floating [B, C, H, W] in [0, 1]. The range is not checked: that would wait for the device each time.
+        images: floating [B, C, H, W] in [0, 1].
         labels: int64 [B]; unused by ``kl``.
-        epsilon: largest change of a pixel in [0, 1] units, in [0, 1].
-        step_size: change of a pixel per step, positive.
+        epsilon: in [0, 1] units: ``Linf``: largest change of a pixel, at most 1; ``L2``: length of the change of all
+            pixels, such as 0.5.
+        step_size: of a step, in the norm and units of ``epsilon``, positive.
         steps: at least 1.
         start: ``uniform`` in the ball; ``gaussian``: of standard deviation 0.001, as in TRADES; ``none``: the image
             (where the gradient of ``kl`` vanishes).
@@ -52,56 +63,70 @@ def pgd(
             drawn, also where a pixel lies outside of [0, 1].
         reference: for ``kl``, the logits on the clean images [B, classes]; no gradient flows into it.
         initial: where to start in place of ``start``, like ``images``.
+        norm: of the ball: ``Linf`` (maximum) or ``L2`` (Euclidean).
+        checked: whether values are checked: that images are in [0, 1], that labels are classes, that the first logits
+            are finite. Training leaves it out, since it waits for the device; types and shapes are always checked.
 
     Returns:
         adversarial images of the shape, type and device of ``images``, detached, in the ball and in [0, 1].
 
     Raises:
-        ValueError: a parameter outside its range, ``kl`` without a reference, images that are not floating.
+        WrongInput: a parameter outside its range, ``kl`` without a reference; images, labels or logits that are none.
     """
-    check_threat(epsilon=epsilon, step_size=step_size, steps=steps)
-    if not images.is_floating_point():
-        raise ValueError(f"images: {images.dtype}; a floating type with values in [0, 1] is needed")
-    if len(labels) != len(images):
-        raise ValueError(f"labels: {len(labels)} for {len(images)} images; one for each is needed")
+    check_threat(epsilon=epsilon, step_size=step_size, steps=steps, norm=norm)
+    check_images(images, values=checked)
+    check_labels(labels, images)
+    if initial is not None:
+        check_like("initial", initial, images)
     objective = _objective(loss, labels, reference)
     images = images.detach()
-    # Rounded at most half a unit in the last place off the ball, and never out of [0, 1].
-    low, high = (images - epsilon).clamp_(0, 1), (images + epsilon).clamp_(0, 1)
-    begin = _start(images, start, epsilon, generator) if initial is None else initial.detach()
-    attacked = begin.clamp(low, high) if clamp_start else begin.detach()
+    within = ball(images, epsilon, norm)
+    begin = _start(images, start, epsilon, generator, norm) if initial is None else initial.detach()
+    attacked = within.project(begin) if clamp_start else begin.detach()
+    network = Watched(logits, None if loss == "kl" else labels, values=checked)
     for _ in range(steps):
         attacked.requires_grad_()
         with torch.enable_grad():
-            value = objective(logits(attacked))
+            value = objective(network(attacked))
         (gradient,) = torch.autograd.grad(value, attacked)
-        attacked = (attacked.detach() + step_size * gradient.sign()).clamp_(low, high)
+        attacked = within.step(attacked.detach(), gradient, step_size)
     return attacked
 
 
-def check_threat(*, epsilon: float, step_size: float, steps: int) -> None:
+def check_threat(*, epsilon: float, step_size: float, steps: int, norm: Norm = "Linf") -> None:
     """Refuse parameters that are no attack.
 
     Raises:
-        ValueError: names the parameter and its valid values.
+        WrongInput: names the parameter and its valid values.
     """
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"epsilon: {epsilon!r} is not in [0, 1]; 8 grey levels are 8/255")
-    if not (step_size > 0 and math.isfinite(step_size)):
-        raise ValueError(f"step_size: {step_size!r} is not a positive number; it is in [0, 1] units, such as 2/255")
+    if norm not in NORMS:
+        raise WrongInput(f"norm: {norm!r} is none of {', '.join(NORMS)}.")
+    if norm == "Linf" and not (_is_number(epsilon) and 0 <= epsilon <= 1):
+        raise WrongInput(f"epsilon: {epsilon!r} is not in [0, 1]; 8 grey levels are 8/255.")
+    if not (_is_number(epsilon) and 0 <= epsilon < math.inf):
+        raise WrongInput(f"epsilon: {epsilon!r} is no length of at least 0; usual in the L2 norm is 0.5.")
+    if not (_is_number(step_size) and 0 < step_size < math.inf):
+        raise WrongInput(f"step_size: {step_size!r} is not a positive number; it is in [0, 1] units, such as 2/255.")
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps: {steps!r} is not a whole number of at least 1")
+        raise WrongInput(f"steps: {steps!r} is not a whole number of at least 1.")
 
 
-def _start(images: Tensor, start: Start, epsilon: float, generator: torch.Generator | None) -> Tensor:
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _start(images: Tensor, start: Start, epsilon: float, generator: torch.Generator | None, norm: Norm) -> Tensor:
     noise = torch.empty_like(images, memory_format=torch.contiguous_format)
+    if start == "uniform" and norm == "L2":
+        shares = torch.empty(len(images), dtype=images.dtype, device=images.device)
+        return images + uniform_start(noise.normal_(generator=generator), shares.uniform_(generator=generator), epsilon)
     if start == "uniform":
         return images + noise.uniform_(-epsilon, epsilon, generator=generator)
     if start == "gaussian":
         return images + GAUSSIAN * noise.normal_(generator=generator)
     if start == "none":
         return images.clone()
-    raise ValueError(f"start: {start!r} is none of uniform, gaussian, none")
+    raise WrongInput(f"start: {start!r} is none of uniform, gaussian, none.")
 
 
 def _objective(loss: Loss, labels: Tensor, reference: Tensor | None) -> Callable[[Tensor], Tensor]:
@@ -109,9 +134,9 @@ def _objective(loss: Loss, labels: Tensor, reference: Tensor | None) -> Callable
     if loss == "cross_entropy":
         return lambda output: F.cross_entropy(_precise(output), labels, reduction="sum")
     if loss != "kl":
-        raise ValueError(f"loss: {loss!r} is none of cross_entropy, kl")
+        raise WrongInput(f"loss: {loss!r} is none of cross_entropy, kl.")
     if reference is None:
-        raise ValueError("reference: kl compares with the logits on the clean images, and none are given")
+        raise WrongInput("reference: kl compares with the logits on the clean images, and none are given.")
     target = _precise(reference.detach()).log_softmax(dim=1)
     return lambda output: F.kl_div(_precise(output).log_softmax(dim=1), target, reduction="sum", log_target=True)
 

@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ews.attacks.ball import uniform_start
+from ews.attacks.norms import Norm
 from ews.attacks.pgd import check_threat, pgd
 from ews.core.seeds import stream_seed
+from ews.models.inputs import Watched, WrongInput, check_classes, check_images, check_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ def worst_of_restarts(
     restarts: int,
     seed: int,
     indices: np.ndarray,
+    norm: Norm = "Linf",
 ) -> Worst:
     """Attack each image until it is misclassified, at most ``restarts`` times, by cross-entropy and uniform starts.
 
@@ -48,26 +52,32 @@ def worst_of_restarts(
         logits: images to logits [B, classes].
         images: float [B, C, H, W] in [0, 1].
         labels: int64 [B], on the device of ``images``.
-        epsilon, step_size, steps: as of :func:`ews.attacks.pgd.pgd`.
+        epsilon, step_size, steps, norm: as of :func:`ews.attacks.pgd.pgd`.
         restarts: at least 1.
         seed: of the starts.
         indices: int64 [B], the images' own numbers, by which their starts are drawn.
 
     Raises:
-        ValueError: a parameter outside its range.
+        WrongInput: a parameter outside its range; images or labels that are none.
     """
-    check_threat(epsilon=epsilon, step_size=step_size, steps=steps)
+    check_threat(epsilon=epsilon, step_size=step_size, steps=steps, norm=norm)
+    check_images(images, values=True)
+    check_labels(labels, images)
+    if len(indices) != len(images):
+        raise WrongInput(f"indices: {len(indices)} for {len(images)} images; one for each is needed.")
     if isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 1:
-        raise ValueError(f"restarts: {restarts!r} is not a whole number of at least 1")
+        raise WrongInput(f"restarts: {restarts!r} is not a whole number of at least 1.")
     worst = images.clone()
-    robust = correct(logits, images, labels)
+    with torch.no_grad():
+        output = Watched(logits, None, values=False)(images)
+    check_classes(labels, output.shape[1])
+    robust = _right(output, labels)
     highest = torch.full((len(images),), -torch.inf, dtype=images.dtype, device=images.device)
     for restart in range(restarts):
         left = robust.nonzero()[:, 0]
         if len(left) == 0:
             break
-        noise = np.stack([_uniform(seed, int(indices[place]), restart, images.shape[1:]) for place in left.tolist()])
-        offset = torch.from_numpy(epsilon * (2 * noise - 1)).to(images)
+        offset = _offsets(seed, np.asarray(indices)[left.numpy(force=True)], restart, images, epsilon, norm)
         clean, truth = images[left], labels[left]
         found = pgd(
             logits,
@@ -80,6 +90,8 @@ def worst_of_restarts(
             loss="cross_entropy",
             generator=None,
             initial=clean + offset,
+            norm=norm,
+            checked=False,
         )
         with torch.no_grad():
             output = logits(found).float()
@@ -102,7 +114,21 @@ def _right(output: Tensor, labels: Tensor) -> Tensor:
     return output.isfinite().all(dim=1) & (output.argmax(dim=1) == labels)
 
 
-def _uniform(seed: int, index: int, restart: int, shape: torch.Size) -> np.ndarray:
-    """Draw float64 in [0, 1) of an image's shape; from raw bits, which NumPy promises to keep between versions."""
-    bits = np.random.PCG64(stream_seed(seed, "pgd", index, restart)).random_raw(int(np.prod(shape)))
-    return (bits >> np.uint64(11)).astype(np.float64).reshape(tuple(shape)) * 2.0**-53
+def _offsets(seed: int, indices: np.ndarray, restart: int, images: Tensor, epsilon: float, norm: Norm) -> Tensor:
+    """Draw a change for each image, uniform in the ball, in the type and on the device of ``images``."""
+    shape = images.shape[1:]
+    size = int(np.prod(shape))
+    if norm == "Linf":
+        noise = np.stack([_uniform(seed, int(index), restart, size).reshape(tuple(shape)) for index in indices])
+        return torch.from_numpy(epsilon * (2 * noise - 1)).to(images)
+    # Two uniform numbers for a normal one (Box and Muller), and one for the distance from the image.
+    drawn = np.stack([_uniform(seed, int(index), restart, 2 * size + 1) for index in indices])
+    normal = np.sqrt(-2 * np.log1p(-drawn[:, :size])) * np.cos(2 * np.pi * drawn[:, size:-1])
+    directions = torch.from_numpy(normal.reshape(-1, *shape))
+    return uniform_start(directions, torch.from_numpy(drawn[:, -1]), epsilon).to(images)
+
+
+def _uniform(seed: int, index: int, restart: int, count: int) -> np.ndarray:
+    """Draw float64 in [0, 1) for an image; from raw bits, which NumPy promises to keep between versions."""
+    bits = np.random.PCG64(stream_seed(seed, "pgd", index, restart)).random_raw(count)
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -26,6 +26,7 @@ Use = Callable[..., object]
 
 NOT_FOLLOWED = {
     "ews": "the library's public names, imported when they are used; a step imports the modules themselves",
+    "ews.pipeline.study.trainable": "what it refuses is not trained; what it lets pass it does not change",
     "ews.data.download": "from where bytes come changes no result: their checksums say what they are",
 }
 """Modules that the fingerprint leaves out, and why. Beside these it leaves out what :func:`is_followed` names."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.fingerprint import check_fingerprint, fingerprint
+from ews.core.option_types import validation_share
 from ews.core.places import Caches, Parser, Reads, ReadsText, Writes
 from ews.data.prepare import prepare
 from ews.data.reader_registry import READERS
@@ -23,7 +24,9 @@ def main(argv: Sequence[str]) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--dataset", required=True, help="name of the dataset")
     parser.add_argument("--source", required=True, help="its source in the manifest")
-    parser.add_argument("--validation", required=True, type=float, help="part of the training images set apart")
+    parser.add_argument(
+        "--validation", required=True, type=validation_share, help="part of the training images set apart"
+    )
     parser.add_argument("--manifest", required=True, type=Reads(), help="path of sources.yaml")
     parser.add_argument(
         "--mirror", type=ReadsText(), help="folder or URL that has the archive; EWS_MIRROR is tried next"

@@ -18,7 +18,7 @@ from ews.data.download import fetch
 from ews.data.raw import Raw
 from ews.data.reader_registry import READERS
 from ews.data.sources import Source, find
-from ews.data.split import stratified
+from ews.data.split import check_held_out, stratified
 
 
 def prepare(
@@ -140,7 +140,9 @@ def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str) -> NDArr
             f"datasets.{dataset}.validation: {fraction} of {len(labels)} training images are {count}; "
             "at least one has to be in each part, or set it to 0."
         )
-    return stratified(labels, count, key="validation split")
+    held_out = stratified(labels, count, key="validation split")
+    check_held_out(labels, held_out, where=f"datasets.{dataset}.validation = {fraction}")
+    return held_out
 
 
 def _write(

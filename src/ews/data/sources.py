@@ -4,18 +4,19 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ews.core.errors import EwsError, unknown
+from ews.core.errors import EwsError, did_you_mean, listed, shown, unknown
+from ews.core.values import Line, LongLine
+from ews.core.yaml_files import key_path, read_yaml
 from ews.data.reader_registry import READERS
 
 EMBEDDED = frozenset({"digits"})  # kinds that need no archive
 DIGITS_OF = {"md5": 32, "sha256": 64}  # hex digits of each algorithm that a checksum may name
 READING = ("image_size", "test_split", "allow_empty_classes")  # how image folders are read
-NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,59}")
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[LongLine, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -24,7 +25,7 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    title: Text = Field(description="What it is, for captions and records.")
+    title: Annotated[Line, Field(min_length=1)] = Field(description="What it is, for captions and records.")
     kind: Text = Field(description="How it is read: an entry of ews.data.reader_registry.READERS.")
     url: list[Text] = Field(default=[], description="Addresses, tried in order after the mirror.")
     file: Text | None = Field(default=None, description="The archive's name, in a mirror and in the cache.")
@@ -41,7 +42,7 @@ class Source(BaseModel):
     classes: Count | None = Field(default=None, description="Number of classes, checked after reading.")
     licence: Text = Field(description="Terms of use.")
     citation: Text = Field(description="What to cite.")
-    note: str = Field(default="", description="Mirrors, provenance, caveats.")
+    note: LongLine = Field(default="", description="Mirrors, provenance, caveats.")
 
     @field_validator("kind")
     @classmethod
@@ -61,7 +62,7 @@ class Source(BaseModel):
         for text in checksum:
             algorithm, _, digest = text.partition(":")
             if not re.fullmatch(f"[0-9a-f]{{{DIGITS_OF.get(algorithm, 0)}}}", digest) or algorithm not in DIGITS_OF:
-                raise ValueError(f"{text!r} is not 'sha256:' and 64, or 'md5:' and 32, lower-case hex digits")
+                raise ValueError(f"{shown(text)} is not 'sha256:' and 64, or 'md5:' and 32, lower-case hex digits")
         return checksum
 
     @field_validator("url")
@@ -69,7 +70,7 @@ class Source(BaseModel):
     def _addresses(cls, url: list[str]) -> list[str]:
         for address in url:
             if not address.startswith(("https://", "http://")):
-                raise ValueError(f"{address!r} does not start with https:// or http://")
+                raise ValueError(f"{shown(address)} does not start with https:// or http://")
         return url
 
     @field_validator("file")
@@ -106,22 +107,21 @@ def read_manifest(path: Path | str) -> dict[str, Source]:
         EwsError: the file is missing, is not YAML, or breaks the rules; the message names the key,
             the value and what is valid.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EwsError(f"{path}: the manifest of sources cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EwsError(f"{path}: not valid YAML: {error}") from None
+    found = read_yaml(path, missing="It lists where each dataset comes from; run from the project's top folder.")
+    content = found.value
     if not isinstance(content, dict) or not content:
         raise EwsError(f"{path}: has to map the sources' names to their descriptions.")
     sources = {}
-    for name, entry in content.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise EwsError(f"{path}: {name!r} is not a source's name; valid: a-z, 0-9 and _, the first not _.")
-        try:
-            sources[name] = Source.model_validate(entry)
-        except ValidationError as error:
-            raise EwsError(_readable(f"{path}: {name}", error)) from None
+    with found.located():
+        for name, entry in content.items():
+            if not NAME.fullmatch(name):
+                raise EwsError(
+                    f"{path}: {shown(name)} is not a source's name; valid: a-z, 0-9 and _, the first not _, up to 60."
+                )
+            try:
+                sources[name] = Source.model_validate(entry)
+            except ValidationError as error:
+                raise EwsError(_readable(str(path), name, error)) from None
     return sources
 
 
@@ -137,15 +137,17 @@ def find(manifest: Path | str, name: str, *, where: str = "") -> Source:
     return sources[name]
 
 
-def _readable(where: str, error: ValidationError) -> str:
+def _readable(where: str, name: str, error: ValidationError) -> str:
     lines = []
-    for problem in error.errors():
-        key = ".".join([where, *(str(part) for part in problem["loc"])])
+    for problem in error.errors(include_url=False):
+        path = key_path([name, *problem["loc"]])
+        key = f"{where}: {path}"
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key; valid: {', '.join(Source.model_fields)}.")
+            hint = did_you_mean(problem["loc"][-1], Source.model_fields)
+            lines.append(f"{where}: {path}: unknown key; valid: {listed(Source.model_fields)}.{hint}")
         elif problem["type"] == "missing":
             lines.append(f"{key}: missing. {Source.model_fields[str(problem['loc'][0])].description}")
         else:
-            value = "" if isinstance(problem["input"], dict) else f" (got {problem['input']!r})"
+            value = "" if isinstance(problem["input"], dict) else f" (got {shown(problem['input'])})"
             lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}{value}.")
     return "\n".join(lines)

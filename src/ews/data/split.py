@@ -45,6 +45,25 @@ def stratified(labels: NDArray[np.integer], count: int, *, key: str | tuple[int 
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
+def check_held_out(labels: NDArray[np.integer], held_out: NDArray[np.integer], *, where: str) -> None:
+    """Refuse validation images that leave a class without images to train on.
+
+    Args:
+        labels: int array [N], the class of each training image.
+        held_out: int array [V], positions of those held out for validation.
+        where: which dataset or key path, for the message.
+
+    Raises:
+        EwsError: names the classes.
+    """
+    lost = np.setdiff1d(labels, np.delete(labels, held_out))
+    if len(lost) > 0:
+        raise EwsError(
+            f"{where}: {len(held_out)} of {len(labels)} training images are held out for validation, and none is left "
+            f"of class {', '.join(map(str, lost.tolist()))}. Lower the dataset's `validation`, and prepare it again."
+        )
+
+
 def _random_order(count: int, *key: int | str) -> NDArray[np.intp]:
     # Raw bits, not Generator.permutation: NumPy promises the former for good, the latter only within a version.
     return np.argsort(np.random.PCG64(stream_seed(*key)).random_raw(count), kind="stable")

@@ -75,6 +75,7 @@ class Adversarial(Objective):
             clamp_start=clamp_start,
             loss="cross_entropy",
             generator=self._generator,
+            checked=False,
         )
 
     def reward_input(self, batch: Batch) -> Tensor:
@@ -95,6 +96,7 @@ class Adversarial(Objective):
                 start="uniform",
                 loss="cross_entropy",
                 generator=generator,
+                checked=False,
             )
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:

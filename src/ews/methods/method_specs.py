@@ -102,6 +102,7 @@ class MethodSpec(Generic[P]):
         teachers: the networks that it learns from.
         attacks: the keys of its attacks' radius, step and number of steps: planning checks that they go together.
         logs: files that it writes into the run's folder beside epochs.csv.
+        blocks: whether it works on the network's residual blocks; a kind of network of no stages has none.
         stages: of parameters, in how many of their last stages the network and its teachers are compared; 0: in none.
         conflicts: says in a sentence why its parameters do not go together with those of the method's other components
             (parameters by component); None where they do.
@@ -124,6 +125,7 @@ class MethodSpec(Generic[P]):
     teachers: tuple[TeacherRole, ...] = ()
     attacks: tuple[Effort, ...] = ()
     logs: tuple[str, ...] = ()
+    blocks: bool = False
     stages: Callable[[P], int] = no_stages
     conflicts: Callable[[Mapping[str, MethodParameters]], str | None] | None = None
 

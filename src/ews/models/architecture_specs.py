@@ -32,7 +32,7 @@ class ArchitectureParameters(Section):
     for the normalisation; Pang et al. (ICLR 2021) and their code for softplus and the default of its beta.
 
     Attributes:
-        stages: at how many resolutions its blocks compute.
+        stages: at how many resolutions its blocks compute; 0: it has no residual blocks.
     """
 
     network: str

@@ -59,12 +59,12 @@ class Network(nn.Module):
 
         Args:
             stem: channels of the 3x3 stem convolution.
-            blocks: first to last.
+            blocks: first to last; none: the stem alone.
             head: classes, normalisation of the input, and source of the weights.
             parameters: what all kinds of network have: initial weights, activation, whether inputs are normalised.
         """
         super().__init__()
-        self.preactivation = blocks[0].preactivation
+        self.preactivation = bool(blocks) and blocks[0].preactivation
         if any(block.preactivation != self.preactivation for block in blocks):
             raise EwsError("network: pre-activation and post-activation blocks do not mix; declare one kind.")
         # Without normalisation the input passes as it is, to the bit.

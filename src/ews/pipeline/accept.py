@@ -29,8 +29,8 @@ from ews.pipeline.artifacts.run import FinishedRun, write_record
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.cells import trainings
 from ews.pipeline.study.naming import canonical
-from ews.pipeline.study.params import load as load_params
 from ews.pipeline.study.plans import plan_one
+from ews.pipeline.study.settings import Settings, add_options
 from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import first_epoch
 
@@ -198,8 +198,12 @@ def accept(
     return stamped
 
 
-def tell_snakemake(folders: Sequence[Path]) -> None:
+def tell_snakemake(folders: Sequence[Path], settings: Sequence[str] = ()) -> None:
     """Let Snakemake remember the stamped runs as made by the present code, and nothing else with them.
+
+    Args:
+        folders: of the runs.
+        settings: the options by which Snakemake plans them.
 
     Raises:
         EwsError: Snakemake refuses; the records are stamped all the same.
@@ -207,7 +211,10 @@ def tell_snakemake(folders: Sequence[Path]) -> None:
     targets = [str(folder / run_files.RECORD) for folder in folders]
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all", "--touch"]
     done = subprocess.run(
-        [*command, "--allowed-rules", "train_cell", "--", *targets], capture_output=True, text=True, check=False
+        [*command, *settings, "--allowed-rules", "train_cell", "--", *targets],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise EwsError(
@@ -221,18 +228,20 @@ def main(argv: Sequence[str]) -> None:
     parser = Parser(prog="ews accept", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", help="of params.yaml; the runs that it learns from are accepted with it")
     parser.add_argument("--reason", required=True, help="why the change of code touches no result; kept in the records")
-    parser.add_argument("--params", type=Reads(), default=Path("params.yaml"), help="(default: %(default)s)")
+    add_options(parser)
     parser.add_argument("--data", type=Reads(), default=Path("data"), help="folder of datasets (default: %(default)s)")
     parser.add_argument("--runs", type=Writes(), default=Path(run_files.RUNS), help="(default: %(default)s)")
     parser.add_argument("--check-only", action="store_true", help="repeat the first epochs, and stamp nothing")
     arguments = parser.parse_args(argv)
     if not arguments.reason.strip():
         raise EwsError("--reason: empty; say in a sentence why the change of code touches no result.")
-    params = load_params(arguments.params)
-    if arguments.study not in params.studies:
-        raise unknown("study", arguments.study, params.studies)
+    settings = Settings.of(arguments)
+    with settings.planning() as params:
+        if arguments.study not in params.studies:
+            raise unknown("study", arguments.study, params.studies)
+        cells = trainings(plan_one(params, arguments.study).cells(arguments.study))
     folders = accept(
-        trainings(plan_one(params, arguments.study).cells(arguments.study)),
+        cells,
         reason=arguments.reason.strip(),
         data=arguments.data,
         runs=arguments.runs,
@@ -240,5 +249,5 @@ def main(argv: Sequence[str]) -> None:
         check_only=arguments.check_only,
     )
     if folders and Path(".snakemake").is_dir():
-        tell_snakemake(folders)
+        tell_snakemake(folders, settings.snakemake)
     print(f"{len(folders)} runs accepted.", flush=True)

@@ -119,14 +119,21 @@ def sheet(*, data: str, corrupted: str, stored: str, profile: str, seed: str, ou
     return ["corrupt", "sheet", *options({**given, "out": out})]
 
 
-def manifest(study: str, *, digest: str, out: str) -> Words:
-    """Return the command that writes a study's manifest, if it is still what was planned."""
-    return ["study", "manifest", study, *options({"digest": digest, "out": out})]
+def manifest(study: str, *, params: str, digest: str, out: str) -> Words:
+    """Return the command that writes a study's manifest, if it is still what was planned.
+
+    Args:
+        study: its name.
+        params: the file with the settings, as a shell has it.
+        digest: of what was planned.
+        out: the file.
+    """
+    return ["study", "--params", params, "manifest", study, *options({"digest": digest, "out": out})]
 
 
-def tune(study: str, *, digest: str) -> Words:
+def tune(study: str, *, params: str, digest: str) -> Words:
     """Return the command that chooses a study's values by its trials, if they are still those that were planned."""
-    return ["study", "tune", study, *options({"digest": digest})]
+    return ["study", "tune", study, "--params", params, *options({"digest": digest})]
 
 
 def measure(*, study: str, runs: str, reported: str, out: str) -> Words:

@@ -18,12 +18,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ews import models
+from ews.attacks.norms import spelled
 from ews.core import files
 from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
 from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load as load_data
 from ews.methods.method_registry import METHODS
+from ews.models.inputs import InputCheck
 from ews.models.network import Head, Network
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import read_result
@@ -54,19 +56,24 @@ class Exported(Document):
     sha256: str
 
 
-def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
+def load(folder: Path | str, *, device: torch.device | str = "cpu", checked: bool = True) -> Network:
     """Return an exported network, in evaluation mode.
 
     Args:
         folder: what ``ews export`` wrote.
         device: where it shall compute.
+        checked: whether it refuses, with an :class:`EwsError`, what are no images of its size in [0, 1] (by 0.01 at
+            most outside). False: for noise that leaves the range, other sizes, or a GPU that shall not be waited for.
 
     Returns:
-        a module: float [B, 3, H, W] in [0, 1] to logits [B, classes]; it normalises its input itself.
+        a module: float [B, 3, H, W] in [0, 1] to logits [B, classes]; it normalises its input itself. Compiled, it
+        checks nothing.
 
     Raises:
-        EwsError: a file is missing, damaged, or of a later version of this package.
+        EwsError: a file is missing, damaged, or of a later version of this package; there is no such device.
     """
+    if not isinstance(folder, str | Path):
+        raise EwsError(f"load: {folder!r} is no path; give the folder that `ews export` wrote.")
     folder = Path(folder)
     about = read_document(folder / MODEL, Exported, remedy=AGAIN)
     path = folder / WEIGHTS
@@ -79,7 +86,14 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu") -> Network:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise EwsError(f"{path}: does not fit the network of {MODEL}: {error} {AGAIN}") from None
-    return network.to(device).eval()
+    if checked:
+        check = InputCheck(channels=len(about.mean), side=about.image_size)
+        network.register_forward_pre_hook(check, with_kwargs=True, prepend=True)
+    try:
+        return network.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise EwsError(f"device {str(device)!r}: torch cannot compute there: {reason}. cpu is always valid.") from None
 
 
 def export(
@@ -165,14 +179,16 @@ def _info(
     if measured is None:
         return info
     found, options = measured
-    grey = round(255 * options.epsilon)
-    whole = abs(255 * options.epsilon - grey) < 1e-9
     info |= {
-        "eps": f"{grey}/255" if whole else f"{options.epsilon:g}",
+        "eps": spelled(options.epsilon, options.norm),
         "clean_acc": f"{100 - found.clean.error:.2f}",
         "autoattack_acc": f"{100 - found.autoattack.error:.2f}",
         "unreliable": bool(found.warnings),
     }
+    if options.norm != "Linf":
+        info["footnote"] += f" Threat model {options.norm}."
+    if found.autoattack.left_out:
+        info["footnote"] += f" AutoAttack without {', '.join(found.autoattack.left_out)}: too few classes."
     if found.autoattack.n < images or options.version != "standard":
         info["footnote"] += f" AutoAttack ({options.version}) on {found.autoattack.n:,} of {images:,} test images."
     if found.clean.n < images:

@@ -142,14 +142,14 @@ def test_folder_stores_jpeg_as_imagenet_c(pictures: Path, tmp_path: Path) -> Non
         (["npy", "--images", "good.npy", "--labels", "float.npy", "--out", "o", "--seed", "0"], "3 integers"),
         (
             ["npy", "--images", "good.npy", "--out", "o", "--seed", "0", "--workers", "-1"],
-            "0 (no process beside this one) or more",
+            "at least 0 (0: no process beside this one)",
         ),
         (["npy", "--images", "good.npy", "--labels", "half.npy", "--out", "o", "--seed", "0"], "3 integers"),
         (["npy", "--images", "good.npy", "--labels", "huge.npy", "--out", "o", "--seed", "0"], "2^63"),
         (["npy", "--images", "cut.npy", "--out", "o", "--seed", "0"], "cut.npy"),
         (
             ["folder", "--images", "pictures", "--out", "o", "--seed", "0", "--workers", "-1"],
-            "0 (no process beside this one) or more",
+            "at least 0 (0: no process beside this one)",
         ),
         (["folder", "--images", "pictures", "--out", "good.npy", "--seed", "0"], "is no folder"),
         (["folder", "--images", "small", "--out", "o", "--seed", "0", "--profile", "cifar"], "b.png: 15 x 40 pixels"),

@@ -272,6 +272,13 @@ def test_a_network_without_router_is_refused(measure: Measured, run: Path) -> No
         measure(run=run)
 
 
+def test_in_the_euclidean_norm_it_stays_in_that_ball(measure: Measured) -> None:
+    found, _ = measure(norm="L2", epsilon=0.5, step_size=0.1)
+    again = found["adaptive"]["again"]
+    assert 0.3 < again["distance"] <= 0.5 + 1e-5
+    assert found["options"]["norm"] == "L2"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -281,6 +288,7 @@ def test_a_network_without_router_is_refused(measure: Measured, run: Path) -> No
         ({"restarts": 0}, "--restarts 0: "),
         ({"epsilon": 8}, "--epsilon 8: "),
         ({"steps": 0}, "--steps 0: "),
+        ({"steps": 3}, r"^ews evaluate adaptive: steps = 3 times .* the attack cannot reach its radius"),
     ],
 )
 def test_bad_options_are_named(measure: Measured, gated: Path, changes: dict[str, Any], message: str) -> None:
@@ -307,10 +315,13 @@ def lively() -> tuple[Network, Tensor, Tensor, Tensor]:
 ATTACK: dict[str, Any] = {"epsilon": EPSILON, "step_size": 3 / 255, "steps": 4}
 
 
-def test_without_weight_it_is_pgd(lively: tuple[Network, Tensor, Tensor, Tensor]) -> None:
+@pytest.mark.parametrize("norm", [{}, {"norm": "L2", "epsilon": 0.5, "step_size": 0.1}], ids=["Linf", "L2"])
+def test_without_weight_it_is_pgd(lively: tuple[Network, Tensor, Tensor, Tensor], norm: dict[str, Any]) -> None:
     network, images, labels, start = lively
-    found = deceive(network, images, labels, **ATTACK, weight=0.0, initial=start)
-    plain = pgd(network, images, labels, **ATTACK, start="none", loss="cross_entropy", generator=None, initial=start)
+    given = ATTACK | norm
+    found = deceive(network, images, labels, **given, weight=0.0, initial=start)
+    plain = pgd(network, images, labels, **given, start="none", loss="cross_entropy", generator=None, initial=start)
+    assert not torch.equal(found, start)
     assert torch.equal(found, plain)
 
 

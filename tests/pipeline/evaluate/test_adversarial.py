@@ -25,12 +25,14 @@ from ews.pipeline.artifacts.weights import read_network
 from ews.pipeline.evaluate import evaluation_options
 from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveOptions
 from ews.pipeline.evaluate.adversarial import masking, shards
-from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
+from ews.pipeline.evaluate.adversarial.adversarial_scores import SCORING
+from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialFindings, AdversarialOptions
 from ews.pipeline.evaluate.evaluate_command import main
 
 EPSILON = 8 / 255
 GREY = 60
 TEST = 48
+PIXELS = 8 * 8 * 3
 
 Attacked = Callable[..., tuple[dict[str, Any], dict[str, np.ndarray]]]
 
@@ -107,6 +109,47 @@ def test_all_errors_are_the_closed_form_of_the_worst_case(adversarial, margins):
     assert sum(attack["fooled"] for attack in found["autoattack"]["attacks"]) == expected.sum() - 3
     assert found["options"]["restarts"] == 2 and found["options"]["batch_size"] == 16
     assert found["versions"]["pyautoattack"] and found["versions"]["torch"]
+
+
+@pytest.mark.parametrize("version", ["standard", "rand"])
+def test_in_the_euclidean_norm_the_errors_are_its_closed_form(adversarial, margins, version):
+    """A change of all pixels by t grey levels, the cheapest that fools this network, has the length t sqrt(pixels)."""
+    length = PIXELS**0.5 / 255
+    found, _ = adversarial(norm="L2", epsilon=8 * length, step_size=2 * length, version=version, eot=1)
+    expected = fooled(margins, 8)
+    for kind in ("pgd", "autoattack"):
+        assert found[kind]["error"] == pytest.approx(100 * expected.mean())
+        again = found[kind]["again"]
+        assert again["changed"] == 0 and 7.9 * length < again["distance"] <= 8 * length + 1e-5
+    assert found["options"]["norm"] == "L2" and found["options"]["version"] == version
+    # Single pixels change by more than they may in the maximum norm; the largest radius makes all images grey.
+    sweep = [row["epsilon"] for row in found["sweep"]["errors"]]
+    assert sweep == pytest.approx([levels * length for levels in (8, 16, 32, 64, 128)])
+    assert sweep[-1] >= 0.5 * PIXELS**0.5 > sweep[-2] and found["sweep"]["errors"][-1]["error"] == 100
+    names = ["apgd-ce", "apgd-dlr"] if version == "rand" else ["apgd-ce", "apgd-t", "fab-t", "square"]
+    assert [attack["attack"] for attack in found["autoattack"]["attacks"]] == names
+
+
+def test_what_cannot_run_with_few_classes_is_named(adversarial, tmp_path, data, run, write_run):
+    few = load(data)
+    keep = np.flatnonzero(few.test_labels < 3)
+    folder = tmp_path / "data" / "few"
+    arrays = {
+        "train_images": np.zeros((3, 8, 8, 3), np.uint8),
+        "train_labels": np.arange(3),
+        "test_images": few.test_images[keep],
+        "test_labels": few.test_labels[keep],
+        "validation": np.arange(0),
+    }
+    write_dataset(folder, arrays, classes="abc")
+    write_run(run, folder, shifts={"model.safetensors": 0.0})
+    found, _ = adversarial(data=folder)
+    assert found["autoattack"]["left_out"] == ["apgd-t"]
+    assert [attack["attack"] for attack in found["autoattack"]["attacks"]] == ["apgd-ce", "fab-t", "square"]
+    content = json.loads((run / "adversarial.json").read_text())["result"]
+    findings = AdversarialFindings.model_validate_json(json.dumps(content))
+    (note,) = SCORING.notes(findings)
+    assert note.startswith("AutoAttack without apgd-t: with so few classes")
 
 
 def test_stored_images_lie_in_the_ball_and_give_the_same_errors_in_a_pass_of_their_own(adversarial, data, run):
@@ -243,9 +286,22 @@ def test_kept_shards_of_other_settings_or_damaged_ones_are_attacked_again(advers
         ({"steps": 1.5}, r"--steps 1\.5: .*valid integer"),
         ({"restarts": 0}, "--restarts 0: .*greater than or equal to 1"),
         ({"batch_size": 0}, "--batch-size 0: .*greater than or equal to 1"),
+        (
+            {"steps": 3},
+            r"^ews evaluate adversarial: steps = 3 times step_size = 2/255 is 0\.75 times epsilon = 8/255: ",
+        ),
+        ({"epsilon": "17/255"}, r"steps = 8 times .* is 0\.941 times epsilon = 17/255: the attack cannot reach its"),
+        (
+            {"norm": "L2", "epsilon": 0.5, "step_size": 0.05},
+            r"is 0\.8 times epsilon = 0\.5: .* Raise steps or step_size",
+        ),
         ({"n_examples": 49}, "n_examples: 49 of 48 test images; valid: 1 to 48, or null"),
         ({"n_examples": 0}, "--n-examples 0: .*greater than or equal to 1"),
-        ({"version": "rand"}, "--version rand: .*'standard' or 'plus'"),
+        ({"version": "custom"}, "--version custom: .*'standard', 'plus' or 'rand'"),
+        ({"eot": 0}, "--eot 0: .*greater than or equal to 1"),
+        ({"norm": "L1"}, "--norm L1: .*'Linf' or 'L2'"),
+        ({"norm": "L2", "epsilon": -0.5}, r"--epsilon -0\.5: .*greater than or equal to 0"),
+        ({"norm": "L2", "step_size": 0}, "--step-size 0: .*greater than 0"),
     ],
 )
 def test_bad_settings_are_one_message_before_anything_is_attacked(adversarial, run, changes, message, capsys):
@@ -272,6 +328,18 @@ def test_grey_levels_are_the_number_that_params_makes_of_them(kind, own):
     given = evaluation_options.parsed(kind, {"epsilon": "8/255", "step_size": "2.5/255", **effort})
     assert (given.epsilon, given.step_size) == (8 / 255, 2.5 / 255)
     assert evaluation_options.parsed(kind, {"epsilon": "0.03", "step_size": "1e-3", **effort}).epsilon == 0.03
+
+
+def test_the_usual_norm_stands_in_no_command_and_may_be_missing_in_a_result():
+    """So that evaluations of before are neither asked for anew nor refused."""
+    given = {"epsilon": "8/255", "step_size": "2/255", "steps": "20", "restarts": "1", "batch_size": "4"}
+    usual = evaluation_options.parsed(AdversarialOptions, given | {"version": "standard"})
+    assert not {"--norm", "--eot"} & set(evaluation_options.words(usual))
+    old = {key: value for key, value in usual.model_dump().items() if key not in ("norm", "eot")}
+    assert AdversarialOptions.model_validate(old) == usual
+    other = evaluation_options.parsed(AdversarialOptions, given | {"version": "rand", "norm": "L2", "eot": "5"})
+    words = evaluation_options.words(other)
+    assert words[words.index("--norm") + 1] == "L2" and words[words.index("--eot") + 1] == "5"
 
 
 def test_a_network_that_diverged_is_named_before_anything_is_attacked(adversarial, run, data, write_run, capsys):

@@ -211,7 +211,7 @@ def test_what_was_measured_stands_beside(evaluate, run, bigger):
     ("names", "more", "said"),
     [
         (["snow", "tilt", "snow"], [], "--names .*stands twice"),
-        (["snow"], ["--workers", "-1"], "-1 workers: valid is 0 "),
+        (["snow"], ["--workers", "-1"], "--workers -1: must be a whole number of at least 0"),
     ],
 )
 def test_bad_arguments_are_refused(evaluate, run, names, more, said):

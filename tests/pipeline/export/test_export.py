@@ -1,5 +1,6 @@
 """An exported network computes the same in a fresh process, and its record has RobustBench's form."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -119,6 +120,83 @@ def test_the_record_has_robustbench_s_form(run, data, tmp_path):
     export(run=run, data=data, out=out, best=True)
     info = json.loads((out / "model_info.json").read_text())
     assert info["clean_acc"] == "84.00" and "validation" in info["footnote"]
+
+
+IMAGES = torch.rand(4, 3, 8, 8, generator=torch_stream("images"))
+NO_INPUT = {
+    "uint8": ((255 * IMAGES).to(torch.uint8), r"images: torch\.uint8; a floating type with values in \[0, 1\]"),
+    "grey levels": (255 * IMAGES, r"images reach from .* Divide grey levels by 255"),
+    "normalised": ((IMAGES - 0.5) / 0.25, r"must be in \[0, 1\]\. .* leave the normalisation"),
+    "a little too bright": (IMAGES + 0.05, r"must be in \[0, 1\]"),
+    "nan": (IMAGES.clone().index_fill_(0, torch.tensor(1), torch.nan), "images reach from nan"),
+    "one channel": (IMAGES[:, :1], r"of shape \[4, 1, 8, 8\]; this network takes \[B, 3, 8, 8\]"),
+    "channels last": (IMAGES.movedim(1, 3), r"of shape \[4, 8, 8, 3\]; this network takes .* channels first"),
+    "other size": (torch.rand(2, 3, 32, 32), r"this network takes \[B, 3, 8, 8\]"),
+    "one image": (IMAGES[0], r"of shape \[3, 8, 8\]; \[B, C, H, W\] is needed"),
+    "float64": (IMAGES.double(), r"images: torch\.float64, and the network torch\.float32"),
+    "array": (IMAGES.numpy(), "images: a ndarray; a tensor"),
+    "elsewhere": (IMAGES.to("meta"), "images: on meta, and the network on cpu"),
+    "nothing": (None, "images: a NoneType; a tensor"),
+}
+
+
+@pytest.mark.parametrize("case", NO_INPUT)
+def test_what_are_no_images_an_exported_network_refuses(run, data, tmp_path, case):
+    export(run=run, data=data, out=tmp_path / "exported")
+    model = load(tmp_path / "exported")
+    images, message = NO_INPUT[case]
+    for call in (lambda: model(images), lambda: model(x=images)):
+        with pytest.raises(EwsError, match=message) as caught:
+            call()
+        assert str(caught.value).endswith(".")
+
+
+def test_what_are_images_it_takes_and_what_it_was_told_not_to_check(run, data, tmp_path):
+    export(run=run, data=data, out=tmp_path / "exported")
+    model, plain = load(tmp_path / "exported"), load(tmp_path / "exported", checked=False)
+    expected = network("model")(IMAGES)
+    for images in (IMAGES, IMAGES.contiguous(memory_format=torch.channels_last), IMAGES.requires_grad_()):
+        torch.testing.assert_close(model(images), expected)
+    assert model(IMAGES[:0]).shape == (0, 5)
+    # Where an attack's start lies a little outside.
+    outside = (IMAGES + 0.009).detach()
+    torch.testing.assert_close(model(outside), plain(outside))
+    assert torch.equal(plain(IMAGES * 255), network("model")(IMAGES * 255))
+    assert plain(torch.rand(1, 3, 16, 16)).shape == (1, 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model(IMAGES.bfloat16()).shape == (4, 5)
+    copied = copy.deepcopy(model)
+    with pytest.raises(EwsError, match="Divide grey levels"):
+        copied(IMAGES * 255)
+
+
+@pytest.mark.parametrize("device", ["nowhere", "meta:x", "cuda:99"])
+def test_a_device_that_is_none_is_refused(run, data, tmp_path, device):
+    export(run=run, data=data, out=tmp_path / "exported")
+    with pytest.raises(EwsError, match=f"device '{device}': torch cannot compute there"):
+        load(tmp_path / "exported", device=device)
+
+
+@pytest.mark.parametrize("folder", [None, 3])
+def test_what_is_no_folder_is_refused(folder):
+    with pytest.raises(EwsError, match=f"load: {folder} is no path; give the folder that `ews export` wrote"):
+        load(folder)
+
+
+def test_compiled_code_has_no_check(run, data, tmp_path):
+    """A check of values would break the graph: the whole network is one graph, and computes the same."""
+    export(run=run, data=data, out=tmp_path / "exported")
+    model = load(tmp_path / "exported")
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(model, backend=backend, fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(IMAGES), model(IMAGES))
+    assert len(graphs) == 1
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,10 @@ def test_wrong_options_name_the_valid_values(
     assert not (tmp_path / "p").exists()
 
 
-@pytest.mark.parametrize(("option", "value", "said"), [("--crop", 40, "crop 40"), ("--workers", -1, "-1 workers")])
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--crop", 40, "crop 40"), ("--workers", -1, "--workers -1: must be a whole number")],
+)
 def test_wrong_numbers_are_refused(images: Path, tmp_path: Path, option: str, value: int, said: str) -> None:
     with pytest.raises(EwsError, match=said):
         call("generate", "--images", images, "--out", tmp_path / "p", "--seed", 0, "--names", "tilt", option, value)

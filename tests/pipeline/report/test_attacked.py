@@ -321,3 +321,38 @@ def test_the_caption_names_the_paper_s_adversarial_setting(attacked):
     caption = measured(attacked)[3]["caption.txt"]
     assert "it trains preact_resnet18, wrn28_10, wrn34_10 for 200 epochs on 50,000 images." in caption
     assert "resnet50" not in caption
+
+
+def test_another_norm_is_named_everywhere_and_no_paper_s_number_stands_beside_it(grow: Callable[..., Any]) -> None:
+    tree = grow(
+        datasets=("cifar10",),
+        architectures=("preact_resnet18",),
+        augmentations=("standard",),
+        methods=METHODS,
+        differs={"at": GREY, "at+ews": RELEASED},
+        seeds=(0, 1),
+    )
+    tree.evaluations("clean")
+    tree.ask("adversarial", SETTINGS | {"norm": "L2", "epsilon": 0.5, "step_size": 0.1, "version": "rand", "eot": 7})
+    few = part(0.0, []) | {"autoattack": part(0.0, [])["autoattack"] | {"left_out": ["apgd-dlr"]}}
+    for place, _ in enumerate(tree.entries):
+        tree.write(place, "adversarial", adversarial_result(few, few))
+    _, found, records, texts = measured(tree)
+    assert {one.metric for one in found if "attack" in one.metric} >= {
+        "L2 autoattack error",
+        "L2 autoattack error (best)",
+    }
+    assert not [one for one in found if "L2" in one.metric and one.reported is not None]
+    markdown = " ".join(texts["table.md"].split())
+    for words in (
+        "| L2 pgd-20 error (best) (%) |",
+        "| L2 autoattack error (best) (%) |",
+        "L2 PGD-20 error: the worst of 5 uniform starts, steps of 0.1, within 0.5 of the image in the Euclidean (L2)",
+        "L2 AutoAttack error: its rand version, gradients the mean of 7 passes, in batches of 250, within 0.5 of",
+        "weighted robust accuracy: L2 pgd-20",
+    ):
+        assert words in markdown, words
+    # Said once, though it is of four runs.
+    assert markdown.count("AutoAttack without apgd-dlr: with so few classes") == 1
+    assert all(record.notes.keys() == {"adversarial"} for record in records)
+    assert "maximum norm" not in markdown

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
+
+import pytest
 
 from ews.pipeline.report import html, latex, markdown, measure, reported, study_rows, table
 from ews.pipeline.report.inputs import Inputs
@@ -22,12 +25,44 @@ def test_latex_escapes_what_it_must() -> None:
     text = latex.render([_grid()], study="my_study")
     escaped = (
         r"a\_b \& 50\% \#1 \{x\} \$y\$ \textasciitilde{}\textasciicircum{}\textbackslash{} "
-        r"\textless{}b\textgreater{}\textbar{}*`"
+        r"\textless{}b\textgreater{}\textbar{}*\textasciigrave{}"
     )
     assert text.count(escaped) == 5  # caption, column, two rows' names (the group once), footnote
     assert r"\label{tab:my-study-results}" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in body} == {2}
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [("a--b", "a-{}-b"), ("---", "-{}-{}-"), ("a – b", "a -- b"), ("1−2", "1$-$2"), ("it's", "it's"), ("ü", "ü")],
+)
+def test_latex_sets_what_is_written(text: str, escaped: str) -> None:
+    assert latex.escape(text) == escaped
+
+
+def test_latex_says_what_it_needs_for_other_letters() -> None:
+    grid = replace(_grid(), caption="Ångström, λ and 数")
+    assert "% Has λ 数, for which pdfLaTeX has no letters" in latex.render([grid], study="s")
+    assert "pdfLaTeX" not in latex.render([_grid()], study="s")
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("cost $5, now $6", r"cost \$5, now \$6"),
+        ("&lt;b&gt;", r"\&lt;b\&gt;"),
+        ("- item", r"\- item"),
+        ("+ item", r"\+ item"),
+        ("12. item", r"12\. item"),
+        ("1) item", r"1\) item"),
+        ("1.5 - 2", "1.5 - 2"),
+        ("-1", "-1"),
+        ("# head", r"\# head"),
+    ],
+)
+def test_markdown_shows_what_is_written(text: str, escaped: str) -> None:
+    assert markdown.escape(text) == escaped
 
 
 def test_markdown_keeps_its_columns() -> None:

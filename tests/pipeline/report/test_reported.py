@@ -136,16 +136,16 @@ def _row(values: object) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_remove("dataset"), r"tables\.0\.dataset: Field required"),
+        (_remove("dataset"), r"tables\[0\]\.dataset: Field required"),
         (_row([1.0]), "list of 2 numbers"),
-        (_row([1.0, "2.0"]), r"rows\.standard/ews\.1: .*valid number"),
-        (_row([1.0, float("nan")]), r"rows\.standard/ews\.1: .*finite number"),
-        (_row([1.0, -3.0]), r"rows\.standard/ews\.1: .*greater than or equal to 0"),
+        (_row([1.0, "2.0"]), r"rows\.standard/ews\[1\]: .*valid number"),
+        (_row([1.0, float("nan")]), r"rows\.standard/ews\[1\]: .*finite number"),
+        (_row([1.0, -3.0]), r"rows\.standard/ews\[1\]: .*greater than or equal to 0"),
         (
             lambda raw: raw["tables"][0].update(dataset="cifar10_jpeg"),
-            r"tables\.0\.dataset: Input should be 'cifar10', 'cifar100' or 'imagenet'",
+            r"tables\[0\]\.dataset: Input should be 'cifar10', 'cifar100' or 'imagenet'",
         ),
-        (lambda raw: raw["tables"][0].update(colour="red"), r"tables\.0\.colour: Extra inputs"),
+        (lambda raw: raw["tables"][0].update(colour="red"), r"tables\[0\]\.colour: Extra inputs"),
         (
             lambda raw: raw["tables"].append(raw["tables"][0]),
             "clean error: stands twice",
@@ -153,7 +153,7 @@ def _row(values: object) -> Callable[[dict[str, Any]], object]:
         (lambda raw: raw["tables"][0]["footnotes"][0].update(row="standard/none"), "no number at"),
         (lambda raw: raw["tables"][0]["rows"].__setitem__("ews", [1, 2]), "augmentation/method"),
         (lambda raw: raw["tables"][0].update(overrides={"damp.sigma": 1}), "overrides: 'damp.sigma' is of no row"),
-        (lambda raw: raw["tables"][0].update(overrides=["ews"]), r"tables\.0\.overrides: .*object"),
+        (lambda raw: raw["tables"][0].update(overrides=["ews"]), r"tables\[0\]\.overrides: .*object"),
         (
             lambda raw: raw["settings"].update(cifar10_jpeg=raw["settings"]["cifar10"]),
             "settings.*Input should be 'cifar10'",
@@ -175,5 +175,5 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(EwsError, match="no such file"):
         reported.load(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("a: [")
-    with pytest.raises(EwsError, match=r"bad.yaml: not valid YAML"):
+    with pytest.raises(EwsError, match=r"bad.yaml, line 1, column 5: not valid YAML"):
         reported.load(tmp_path / "bad.yaml")

@@ -9,6 +9,7 @@ import pytest
 from ews.core.errors import EwsError
 from ews.methods.dropout.dropout_spec import DropoutParameters
 from ews.methods.ews.ews_spec import EwsParameters
+from ews.pipeline.study.cells import plan
 from ews.pipeline.study.params import load, validate
 from ews.pipeline.study.plans import all_cells
 
@@ -30,7 +31,7 @@ MISTAKES = [
     ("methods/ews/width", 0, r"methods\.ews\.width = 0: .*greater than 0"),
     ("methods/ews/width", 1.01, r"methods\.ews\.width = 1\.01: .*less than or equal to 1"),
     ("methods/ews/widht", 0.7, r"methods\.ews\.widht: unknown key\. Valid: width, "),
-    ("methods/ews/learning_rate", "1e-3", r"methods\.ews\.learning_rate = '1e-3': .*1\.0e-3"),
+    ("methods/ews/learning_rate", "1e-3", r"methods\.ews\.learning_rate = '1e-3': .*without quotes\.$"),
     ("methods/ews/interval", 2.5, r"methods\.ews\.interval = 2\.5"),
     ("methods/ews/interval", True, r"methods\.ews\.interval = True"),
     ("methods/ews/search", "greedy", r"methods\.ews\.search = 'greedy': .*'learned'.*'bandit'"),
@@ -150,16 +151,14 @@ def test_every_mistake_is_listed_at_once(raw: dict[str, Any]) -> None:
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    sources = tmp_path / "sources.yaml"
-    sources.write_text("digits: {}\n")
     with pytest.raises(EwsError, match=re.escape(str(path))):
-        load(path, sources=sources)
+        load(path)
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("studies:\n  mine: {}\n  mine: {}\n")
-    with pytest.raises(EwsError, match=r"the key 'mine' stands twice in the mapping that begins in line 2"):
+    with pytest.raises(EwsError, match=r"line 3, column 3: .*'mine' stands twice in this section, first in line 2"):
         load(path)
 
 
@@ -187,3 +186,100 @@ def test_a_section_that_is_left_out_has_the_values_of_the_specs(raw: dict[str, A
         assert getattr(validate(raw), section) == shipped, name
     del raw[section]
     assert getattr(validate(raw), section) == shipped
+
+
+@pytest.mark.parametrize(
+    ("title", "message"),
+    [
+        ("two\nlines", r"title = 'two\\nlines': the character '\\n' at position 4"),
+        ("bell\x07", r"the character '\\x07'"),
+        ("escape\x1b[31m", r"the character '\\x1b'"),
+        ("over\u202eturned", r"the character '\\u202e'"),
+        ("line\u2028separator", r"the character '\\u2028'"),
+        (" space", "begins or ends with a space"),
+        ("x" * 201, "at most 200 characters"),
+        (12, "valid string"),
+    ],
+)
+def test_a_title_that_would_leave_its_line_is_refused(raw: dict[str, Any], title: object, message: str) -> None:
+    raw["studies"]["quickstart"]["title"] = title
+    with pytest.raises(EwsError, match=message) as caught:
+        validate(raw)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("title", ["Cost in $, a|b & <c> \\ {d} %", "Größe λ 数 – “x”", "", "x" * 200])
+def test_other_titles_are_as_written(raw: dict[str, Any], title: str) -> None:
+    raw["studies"]["quickstart"]["title"] = title
+    assert validate(raw).studies["quickstart"].title == title
+
+
+@pytest.mark.parametrize("path", ["mirror", "datasets/digits/extra", "studies/quickstart/method"])
+def test_other_texts_are_lines_too(raw: dict[str, Any], path: str) -> None:
+    value: Any = "a\nb"
+    change(raw, path, {"file": value} if path.endswith("extra") else [value] if path.endswith("method") else value)
+    with pytest.raises(EwsError, match=r"the character '\\n' at position 2"):
+        validate(raw)
+
+
+@pytest.mark.parametrize(
+    "name", [*"data train figure_mimicry trained.txt readme.md Upper ../up".split(), "x" * 61, "a b"]
+)
+def test_a_name_that_no_study_can_have_is_refused_in_a_line(raw: dict[str, Any], name: str) -> None:
+    raw["studies"][name] = {"dataset": "digits", "method": "ews"}
+    with pytest.raises(EwsError) as caught:
+        validate(raw)
+    assert f"studies.{name} = " in str(caught.value) and len(str(caught.value)) < 300
+
+
+LONG: list[tuple[str, Any]] = [
+    ("seeds", list(range(-1, 5000))),
+    ("seeds", "x" * 100_000),
+    ("studies", ["x" * 1000] * 1000),
+    ("studies/quickstart/overrides", [{"a": "x" * 1000}] * 1000),
+    ("studies/quickstart/method", "x" * 10_000),
+    ("studies/quickstart/method", ["ews"] * 1000),
+    ("studies/quickstart/dataset", ["a" * 50 + str(number) for number in range(1000)]),
+    ("studies/quickstart/seed", [1] * 10_000),
+    ("methods/mixacm/stages", [0] * 10_000),
+    ("methods/ews/width", 10**400),
+    ("methods/ews/search", "x" * 10_000),
+    ("evaluation/corruption/names", ["rain" * 1000] * 100),
+    ("recipes/digits/standard/milestones", [0.9, 0.1] * 5000),
+    ("architectures/resnet8/network", "x" * 10_000),
+    ("x" * 150, {}),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), LONG)
+def test_no_line_of_a_message_prints_all_that_was_given(raw: dict[str, Any], path: str, value: Any) -> None:
+    change(raw, path, value)
+    with pytest.raises(EwsError) as caught:
+        validate(raw)
+    lines = str(caught.value).split("\n")
+    assert len(lines) <= 21 and max(map(len, lines)) < 700, str(caught.value)[:2000]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "hint"),
+    [
+        ("methods/ews/widht", 0.7, "Did you mean 'width'?"),
+        ("studys", {}, "Did you mean 'studies'?"),
+        ("methods/ews/search", "lerned", "Did you mean 'learned'?"),
+        ("evaluation/corruption/stored", "yes", "Write true or false."),
+        ("evaluation/corruption/names", ["fogg"], "Did you mean 'fog'?"),
+    ],
+)
+def test_what_was_meant_is_guessed(raw: dict[str, Any], path: str, value: Any, hint: str) -> None:
+    change(raw, path, value)
+    with pytest.raises(EwsError) as caught:
+        validate(raw)
+    assert hint in str(caught.value)
+
+
+def test_a_study_of_more_cells_than_can_be_planned_is_refused_at_once(raw: dict[str, Any]) -> None:
+    keys = ("weight", "learning_rate", "entropy_bonus", "gradient_clip")
+    sweeps = {f"methods.ews.{key}": [number / 100 for number in range(1, 90)] for key in keys}
+    raw["studies"]["mine"] = {"dataset": "digits", "method": "ews", "overrides": sweeps}
+    with pytest.raises(EwsError, match=r"studies\.mine: more than 2,000 cells"):
+        plan(validate(raw), "mine")

@@ -14,7 +14,7 @@ from ews.data.sources import read_manifest
 from ews.pipeline.study.cells import plan
 from ews.pipeline.study.params import SOURCES, load
 from ews.pipeline.study.schema import Params
-from ews.pipeline.study.sizes import SIDES, Size, check_sizes
+from ews.pipeline.study.sizes import SIDES, Size, check_sizes, check_validation
 from ews.pipeline.study.study_command import main
 
 AddStudy = Callable[..., Params]
@@ -57,3 +57,39 @@ def test_the_command_checks_sizes(raw: dict[str, Any], tmp_path: Path) -> None:
     assert load(path)
     with pytest.raises(EwsError, match=r"padding = 40"):
         main(["--params", str(path), "check"])
+
+
+def test_images_that_are_too_small_to_be_corrupted_are_refused(with_study: AddStudy) -> None:
+    def check(side: int | None, *kinds: str) -> None:
+        params = with_study(dataset="digits", seed=0, method="vanilla", evaluations=list(kinds))
+        check_sizes(params, {"mine": plan(params, "mine")}, {"digits": Size(1298, 499, side)})
+
+    check(8, "clean", "adversarial")
+    for kind in ("corruption", "perturbation"):
+        check(16, "clean", kind)
+        check(None, "clean", kind)
+        with pytest.raises(
+            EwsError, match=rf"the evaluation `{kind}` changes images of 16 pixels .* have 8\. Leave it"
+        ):
+            check(8, "clean", kind)
+
+
+@pytest.mark.parametrize(
+    ("share", "size", "refused"),
+    [
+        (0.1, Size(100, 10), False),
+        (0.0, Size(100, 10, None, 10), False),
+        (0.9, Size(100, 10, None, 10), False),
+        (0.95, Size(100, 10, None, 10), True),
+        (0.95, Size(100, 10), False),
+        (0.996, Size(100, 10), True),
+        (0.001, Size(100, 10), True),
+        (0.95, Size(None, None), False),
+    ],
+)
+def test_a_validation_share_leaves_images_to_train_on(share: float, size: Size, refused: bool) -> None:
+    if not refused:
+        check_validation("mine", share, size)
+        return
+    with pytest.raises(EwsError, match=rf"datasets\.mine\.validation = {share}: .* of 100 training images would be"):
+        check_validation("mine", share, size)

@@ -88,7 +88,7 @@ def test_a_part_of_the_validation_images_may_do(
     assert sorted(dataset.train_labels[indices].tolist()) == [0] * 4 + [1] * 4 + [2] * 4
     measured = robust_error(cell, dataset, out / "model.safetensors", indices)
     assert float(row["validation_error"]) == pytest.approx(measured)
-    with pytest.raises(EwsError, match="31 validation images wanted; valid: 1 to 30"):
+    with pytest.raises(EwsError, match=r"methods\.at\.validation_images = 31: at most 30 images are there"):
         Training(make_cell("at", parameters={"at": {"validation_images": 31}}), dataset, device=CPU, workers=0)
 
 

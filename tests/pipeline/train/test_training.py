@@ -290,7 +290,7 @@ def test_a_second_process_is_refused(make_cell: MakeCell, data: Path, tmp_path: 
 def test_a_negative_number_of_workers_is_refused(make_cell: MakeCell, data: Path, tmp_path: Path) -> None:
     cell = make_cell().model_dump_json()
     words = ["--cell", cell, "--data", str(data), "--out", str(tmp_path / "out"), "--threads", "1", "--workers", "-1"]
-    with pytest.raises(EwsError, match="-1 workers: valid is 0"):
+    with pytest.raises(EwsError, match="--workers -1: must be a whole number of at least 0"):
         main(words)
     assert not (tmp_path / "out").exists()
 

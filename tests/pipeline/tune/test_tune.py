@@ -147,7 +147,7 @@ def test_what_was_measured_otherwise_is_no_trial(project: Path) -> None:
 
 def test_other_trials_than_were_planned_are_not_chosen_among(project: Path) -> None:
     finish_all(params_of(project), project / "results/runs")
-    with pytest.raises(EwsError, match=r"is not what the workflow planned with"):
+    with pytest.raises(EwsError, match=r"are not what the workflow planned the trials with"):
         main(["mine", "--digest", "0" * 12])
 
 

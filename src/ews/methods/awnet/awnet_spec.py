@@ -49,6 +49,7 @@ SPEC = MethodSpec(
     name="awnet",
     summary="AW-Net (Wei and Zhao 2023): filters and normalisations that depend on the image; two teachers, as MTARD",
     kind="objective",
+    blocks=True,
     network=AwnetNetwork,
     recipe="adversarial",
     excludes={"ews": "a subnet is a slice of fixed weights, and AW-Net has other filters for every image"},

@@ -39,6 +39,7 @@ SPEC = MethodSpec(
     name="dropout",
     summary="Dropout, the paper's baseline (Tables 1 and 2)",
     kind="modifier",
+    blocks=True,
     parameters=DropoutParameters,
     implementation=implementation,
 )

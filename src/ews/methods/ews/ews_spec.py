@@ -64,6 +64,7 @@ SPEC = MethodSpec(
     summary="Enhancing weak subnets (Guo et al. 2022, Algorithm 1)",
     kind="extra",
     chosen=chosen,
+    blocks=True,
     logs=("controller.csv", "kept.csv"),
     parameters=EwsParameters,
     implementation=implementation,

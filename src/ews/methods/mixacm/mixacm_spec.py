@@ -76,6 +76,7 @@ SPEC = MethodSpec(
     name="mixacm",
     summary="MixACM (Awais et al. 2021): robustness from a robust teacher, without adversarial examples",
     kind="objective",
+    blocks=True,
     recipe="adversarial",
     teachers=(TeacherRole("robust", "An adversarially trained network.", Teacher(method="at", weights="best")),),
     conflicts=conflicts,

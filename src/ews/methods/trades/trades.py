@@ -52,6 +52,7 @@ class Trades(Adversarial):
             clamp_start=self.clamp_start,
             loss="kl",
             generator=self._generator,
+            checked=False,
             reference=clean_logits(context, images),
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ews.core.finished import MANAGED
+from ews.core.option_types import WORKERS
 from ews.core.places import Parser, Reads, Writes
 from ews.corruptions import NAMES, PROFILES
 from ews.pipeline.corrupt.generate_corrupted import write_corrupted, write_labels
@@ -15,7 +16,7 @@ def generate(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, required=True, help="any integer; the same seed gives the same bytes")
     parser.add_argument("--profile", choices=PROFILES, required=True, help="whose constants")
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
+        "--workers", type=WORKERS, default=1, help="processes, 0: only this one; changes no byte of the result"
     )
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     parser.add_argument("--managed", action="store_true", help=MANAGED)

@@ -8,7 +8,6 @@ from ews.core.arrays import check_output, read_labels, write_npy
 from ews.core.places import Reads
 from ews.corruptions import NAMES, SEVERITIES
 from ews.images.reading import open_images
-from ews.images.workers import check_workers
 from ews.pipeline.corrupt.generate_corrupted import corrupt_file
 from ews.pipeline.corrupt.own_images_options import choose, command_parser, try_all
 
@@ -23,7 +22,6 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--images", type=Reads(), required=True, help=".npy file, uint8 [N, H, W, 3], RGB")
     parser.add_argument("--labels", type=Reads(), help=".npy file, integers [N]; written five times over to labels.npy")
     options = parser.parse_args(words)
-    check_workers(options.workers)
     images = open_images(options.images)
     labels = read_labels(options.labels, count=len(images)) if options.labels else None
     inputs = [options.images, *([options.labels] if options.labels else [])]

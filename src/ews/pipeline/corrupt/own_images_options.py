@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ews.core.option_types import WORKERS
 from ews.core.places import Parser, Writes
 from ews.corruptions import BENCHMARK, NAMES, PROFILES, corrupt
 from ews.corruptions.corrupt_images import SMALLEST_SIDE
@@ -32,7 +33,7 @@ def command_parser(command: str, description: str, *, files: tuple[str, ...] = (
     )
     parser.add_argument("--profile", choices=PROFILES, help="whose constants; default: by the images' size")
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
+        "--workers", type=WORKERS, default=1, help="processes, 0: only this one; changes no byte of the result"
     )
     return parser
 

@@ -4,9 +4,11 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ews.attacks.effort import Effort
 from ews.core import finished
 from ews.core.files import sha256
 from ews.core.fingerprint import check_fingerprint
+from ews.core.option_types import THREADS, WORKERS
 from ews.core.partial import partial
 from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load
@@ -31,12 +33,14 @@ def main(argv: Sequence[str]) -> None:
     commands = parser.add_subparsers(dest="evaluation", required=True)
     for spec in EVALUATIONS.values():
         command = commands.add_parser(spec.name, help=spec.summary)
-        _places(command, kind=spec.name, stored=spec.stored, workers=spec.workers)
+        _places(command, kind=spec.name, stored=spec.stored)
         evaluation_options.add(command, spec.options)
     arguments = parser.parse_args(argv)
     spec = EVALUATIONS[arguments.evaluation]
     given = {name: value for name, value in vars(arguments).items() if name in spec.options.model_fields}
     asked = evaluation_options.parsed(spec.options, given)
+    if spec.attacks is not None:
+        Effort().check(asked, where=f"ews evaluate {spec.name}")
     threads, workers = arguments.threads or 1, 1
     if spec.workers:
         workers = arguments.workers
@@ -94,7 +98,7 @@ def main(argv: Sequence[str]) -> None:
             write_result(folder, result, found.arrays)
 
 
-def _places(parser: Parser, *, kind: str, stored: bool, workers: bool) -> None:
+def _places(parser: Parser, *, kind: str, stored: bool) -> None:
     """Add the options on which no result depends."""
     parser.add_argument("--run", required=True, type=Reads(), help="folder of a finished run")
     parser.add_argument("--data", required=True, type=Reads(), help="folder of the dataset it was trained on")
@@ -105,7 +109,7 @@ def _places(parser: Parser, *, kind: str, stored: bool, workers: bool) -> None:
         type=Writes(files=files, beside=("run",)),
         help="folder for the results; errors in percent",
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=THREADS, help="CPU threads (default: 1)")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     parser.add_argument("--managed", action="store_true", help=finished.MANAGED)
     if stored:
@@ -117,12 +121,12 @@ def _places(parser: Parser, *, kind: str, stored: bool, workers: bool) -> None:
             help="folder of <corruption>.npy, <corruption>.json and labels.npy, or these files; "
             "none: the images are corrupted while they are measured, and not stored",
         )
-    if workers:
-        parser.add_argument(
-            "--workers",
-            type=int,
-            help="processes that make images, 0: this one; changes no result (default: --threads, or one per core)",
-        )
+    parser.add_argument(
+        "--workers",
+        type=WORKERS,
+        help="processes that make images, where some are made; 0: this one; changes no result (default: --threads, or "
+        "one per core)",
+    )
 
 
 def _cores() -> int:

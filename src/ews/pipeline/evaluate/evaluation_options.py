@@ -48,10 +48,11 @@ def parsed(kind: type[O], given: Mapping[str, str | list[str]]) -> O:
 
 
 def words(options: Options) -> list[str]:
-    """Return the words of a command line that give these options; those that are None are left out."""
+    """Return the words of a command line that give these options; those that have their default are left out."""
     found: list[str] = []
     for name, value in options.model_dump(mode="json").items():
-        if value is not None:
+        field = type(options).model_fields[name]
+        if field.is_required() or value != field.default:
             found += [flag(name), *map(str, value if isinstance(value, list) else [value])]
     return found
 
@@ -65,7 +66,7 @@ def _value(word: str) -> Any:
     """Read a number, or take the text: `8/255` and names stay what they are."""
     try:
         found = json.loads(word)
-    except ValueError:
+    except (ValueError, RecursionError):  # endless brackets are text too
         return word
     return found if isinstance(found, int | float) and not isinstance(found, bool) else word
 

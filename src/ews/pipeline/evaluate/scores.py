@@ -59,6 +59,7 @@ class Scoring(Generic[O, F]):
         wrong: by metric which images the last epoch's weights get wrong, from the per-image arrays; raises KeyError,
             IndexError or ValueError where these lack something. Empty: no comparison image by image.
         compared: the metrics of :attr:`wrong`.
+        notes: sentences for the caption on how networks were measured, where that depends on the findings.
         warnings: by weights, ``last`` and maybe ``best``, reasons to distrust the numbers.
     """
 
@@ -70,6 +71,7 @@ class Scoring(Generic[O, F]):
     define: Callable[[str, O, str], str]
     wrong: Callable[[Arrays, O], Mapping[str, Wrong]] | None = None
     compared: Callable[[O], Sequence[str]] = lambda _: ()
+    notes: Callable[[F], Sequence[str]] = lambda _: ()
     warnings: Callable[[F], Mapping[str, list[str]]] | None = None
 
 

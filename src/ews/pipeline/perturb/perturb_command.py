@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.arrays import check_output
+from ews.core.option_types import WORKERS
 from ews.core.places import Parser, Reads, Writes
 from ews.corruptions.profiles import profile_for
 from ews.images.reading import open_images
@@ -31,7 +32,7 @@ def main(words: Sequence[str]) -> None:
         help=f"default: all; valid: {' '.join(NAMES)}",
     )  # fmt: skip
     one.add_argument(
-        "--workers", type=int, default=1, help="processes, 0: only this one; changes no byte of the result"
+        "--workers", type=WORKERS, default=1, help="processes, 0: only this one; changes no byte of the result"
     )
     two = commands.add_parser("sheet", help="draw frames of every perturbation in one picture, to be looked at")
     two.add_argument("--out", type=Writes(), required=True, help="picture to write, .png")

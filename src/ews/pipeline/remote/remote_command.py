@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
+from ews.core.option_types import JOBS, THREADS, WORKERS, seconds
 from ews.core.places import Parser, Reads, Writes
 from ews.pipeline.remote.tasks import read
 from ews.pipeline.remote.work import work as do
@@ -22,17 +23,17 @@ def plan(argv: Sequence[str]) -> None:
     """Run ``ews remote plan``: write what a study asks for."""
     # Only planning needs what reads params.yaml.
     from ews.pipeline.remote.remote_tasks import tasks
-    from ews.pipeline.study.params import load
+    from ews.pipeline.study.settings import Settings, add_options
 
     parser = _parser("plan", "Write what a study asks for.")
     parser.add_argument("study")
-    parser.add_argument("--params", type=Reads(), default=Path("params.yaml"), help="(default: %(default)s)")
+    add_options(parser)
     parser.add_argument("--out", type=Writes(), required=True, help="the plan, JSON")
     arguments = parser.parse_args(argv)
-    params = load(arguments.params)
-    if arguments.study not in params.studies:
-        raise unknown("study", arguments.study, params.studies)
-    write_document(arguments.out, tasks(params, arguments.study))
+    with Settings.of(arguments).planning() as params:
+        if arguments.study not in params.studies:
+            raise unknown("study", arguments.study, params.studies)
+        write_document(arguments.out, tasks(params, arguments.study))
 
 
 def work(argv: Sequence[str]) -> None:
@@ -48,12 +49,14 @@ def work(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--logs", type=Writes(files=("*.log",)), default=Path("logs/elsewhere"), help="(default: %(default)s)"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="tasks at a time; GPUs are shared out among them")
-    parser.add_argument("--threads", type=int, default=1, help="of torch, for each task (default: %(default)s)")
+    parser.add_argument("--jobs", type=JOBS, default=1, help="tasks at a time; GPUs are shared out among them")
+    parser.add_argument("--threads", type=THREADS, default=1, help="of torch, for each task (default: %(default)s)")
     parser.add_argument(
-        "--workers", type=int, help="that make images, for each task; 0: the task itself; default: all cores shared out"
+        "--workers",
+        type=WORKERS,
+        help="that make images, for each task; 0: the task itself; default: all cores shared out",
     )
-    parser.add_argument("--seconds", type=float, help="end after so long; the next time resumes from there")
+    parser.add_argument("--seconds", type=seconds, help="end after so long; the next time resumes from there")
     arguments = parser.parse_args(argv)
     tasks = [task for task in read(arguments.plan).tasks if arguments.match.search(task.name)]
     if not tasks:
@@ -62,10 +65,6 @@ def work(argv: Sequence[str]) -> None:
     if arguments.list:
         print("\n".join(task.name for task in tasks))
         return
-    for option, least in (("jobs", 1), ("threads", 1), ("workers", 0)):
-        value = getattr(arguments, option)
-        if value is not None and value < least:
-            raise EwsError(f"--{option} {value}: must be at least {least}.")
     workers = arguments.workers
     if workers is None:
         workers = max(1, len(os.sched_getaffinity(0)) // arguments.jobs)

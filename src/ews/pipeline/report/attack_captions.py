@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ews.pipeline.evaluate.adversarial.adversarial_scores import AUTOATTACK, pgd
+from ews.pipeline.evaluate.adversarial.adversarial_scores import autoattack, pgd
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialOptions
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.scores import SELECTED
@@ -64,13 +64,18 @@ def subset(manifest: Manifest, results: Results) -> str:
     options = attack(manifest)
     if options is None:
         return ""
-    counts = [{row[name].n for row in results.values.values()} for name in (pgd(options.steps), AUTOATTACK)]
+    counts = [{row[name].n for row in results.values.values()} for name in (pgd(options), autoattack(options))]
     if counts[0] == counts[1]:
         return ""
     return (
         "AutoAttack tried fewer images than PGD did, so that its error may lie below PGD's: compare it within its own "
         "column alone."
     )
+
+
+def notes(records: Sequence[RunRecord]) -> list[str]:
+    """Say how networks were measured, where that depends on them; each sentence once."""
+    return list(dict.fromkeys(text for record in records for texts in record.notes.values() for text in texts))
 
 
 def signs(manifest: Manifest, records: Sequence[RunRecord]) -> list[str]:

@@ -35,6 +35,7 @@ def caption(manifest: Manifest, results: Results, *, records: Records, reported:
         _comparison(results),
         *_definitions(results),
         attack_captions.subset(manifest, results),
+        *attack_captions.notes(records),
         corrupted(manifest),
         _data(manifest),
         training(manifest, records),

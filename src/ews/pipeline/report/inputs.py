@@ -27,11 +27,13 @@ class RunRecord(Record):
         run: folder below results/runs.
         evaluation: subfolder with non-default evaluation settings, or "".
         warnings: by evaluation and weights, ``last`` and maybe ``best``, reasons to distrust numbers, in sentences.
+        notes: by evaluation, what captions say of how this run was measured, in sentences.
     """
 
     run: str
     evaluation: str
     warnings: dict[str, dict[str, tuple[str, ...]]] = Field(default={})
+    notes: dict[str, tuple[str, ...]] = Field(default={})
 
 
 class RunRecords(RootModel[tuple[RunRecord, ...]]):

@@ -1,11 +1,14 @@
 """Grids as LaTeX tables, to be \\input into a paper."""
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
 from ews.pipeline.report.layout import Cell, Grid
 from ews.pipeline.report.markdown import outer_names
 
+LAST = "\u017f"
+"""The last character of those that pdfLaTeX knows with the encoding T1 (Latin-1 and Latin Extended-A)."""
 _SPECIAL = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -22,6 +25,7 @@ _SPECIAL = str.maketrans(
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
         '"': r"\textquotedbl{}",
+        "`": r"\textasciigrave{}",
         "±": r"$\pm$",
         "×": r"$\times$",
         "−": r"$-$",
@@ -34,13 +38,17 @@ _SPECIAL = str.maketrans(
 
 def escape(text: str) -> str:
     """Escape LaTeX's special characters, and spell out the typographic ones."""
-    return text.translate(_SPECIAL)
+    # Two hyphens in a row would be set as a dash.
+    return "{}".join(part.translate(_SPECIAL) for part in re.split(r"(?<=-)(?=-)", text))
 
 
 def render(grids: Sequence[Grid], *, study: str) -> str:
     """Return one ``table*`` environment per grid; needs the packages booktabs and fontenc with T1."""
     head = r"% Needs \usepackage[T1]{fontenc} and \usepackage{booktabs}."
-    return "\n\n".join([head, *(_table(grid, study) for grid in grids)]) + "\n"
+    tables = [_table(grid, study) for grid in grids]
+    if others := sorted({character for character in "".join(tables) if character > LAST}):
+        head += f"\n% Has {' '.join(others)}, for which pdfLaTeX has no letters: take LuaLaTeX, and a font that has."
+    return "\n\n".join([head, *tables]) + "\n"
 
 
 def cell(value: Cell) -> str:

@@ -1,17 +1,21 @@
 """Grids as Markdown (GitHub's pipe tables)."""
 
+import re
 from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from ews.pipeline.report.layout import Cell, Column, Grid
 
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"})
+# $ opens a formula on GitHub, & an entity.
+_SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~$&"})
+# What makes an item of a list of the paragraph that it begins.
+_ITEM = re.compile(r"^(\d*)([-+.)])(?=\s|$)")
 
 
 def escape(text: str) -> str:
     """Escape what Markdown would read as markup."""
-    return text.translate(_SPECIAL)
+    return _ITEM.sub(r"\1\\\2", text.translate(_SPECIAL))
 
 
 def render(title: str, grids: Sequence[Grid]) -> str:

@@ -31,7 +31,11 @@ def measure(manifest: Manifest, *, inputs: Inputs, reported: Reported) -> tuple[
         record = inputs.run(entry.run, entry.cell).record
         records.append(
             RunRecord(
-                **dict(record), run=entry.run, evaluation=entry.evaluation, warnings=warnings(entry, inputs=inputs)
+                **dict(record),
+                run=entry.run,
+                evaluation=entry.evaluation,
+                warnings=warnings(entry, inputs=inputs),
+                notes=notes(entry, inputs=inputs),
             )
         )
         scores = {**evaluated(entry, inputs=inputs), **trained(entry, inputs=inputs)}
@@ -69,6 +73,17 @@ def warnings(entry: Entry, *, inputs: Inputs) -> dict[str, dict[str, tuple[str, 
         warn, result = EVALUATIONS[asked.kind].scoring().warnings, inputs.result(entry, asked.kind)
         if warn is not None and result is not None:
             found[asked.kind] = {weights: tuple(texts) for weights, texts in warn(result.result).items()}
+    return found
+
+
+def notes(entry: Entry, *, inputs: Inputs) -> dict[str, tuple[str, ...]]:
+    """Return what captions say of how a cell was measured, by evaluation; only of those with something to say."""
+    found = {}
+    for asked in entry.asked:
+        result = inputs.result(entry, asked.kind)
+        sentences = () if result is None else EVALUATIONS[asked.kind].scoring().notes(result.result)
+        if sentences:
+            found[asked.kind] = tuple(sentences)
     return found
 
 

@@ -59,7 +59,7 @@ def published(metric: str, measured: Collection[str]) -> str | None:
         metric: measured here.
         measured: all that were, of the same row.
     """
-    if AUTOATTACK + SELECTED not in measured:
+    if not any(name.endswith(AUTOATTACK + SELECTED) for name in measured):
         return metric
     return None if metric + SELECTED in measured else metric.removesuffix(SELECTED)
 

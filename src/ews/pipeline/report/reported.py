@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-import yaml
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from ews.core.documents import Document
 from ews.core.errors import EwsError, unknown
+from ews.core.yaml_files import key_path, read_yaml
 from ews.methods.method_registry import METHODS
 from ews.pipeline.evaluate.corruption.corruption_scores import MCE
 from ews.pipeline.evaluate.perturbation.perturbation_scores import MFR, PER_RATE
@@ -237,20 +237,16 @@ def load(path: Path | str = DEFAULT) -> Reported:
 
 
 def _read(path: Path) -> File:
+    content = read_yaml(path, missing=f"The project's own is {DEFAULT}.")
     try:
-        raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EwsError(f"{path}: no such file; the project's own is {DEFAULT}.") from None
-    except yaml.YAMLError as error:
-        raise EwsError(f"{path}: not valid YAML: {error}") from None
-    try:
-        return File.model_validate_json(json.dumps(raw, default=str))
+        return File.model_validate_json(json.dumps(content.value))
     except ValidationError as error:
-        lines = [
-            f"{path}: {'.'.join(map(str, problem['loc'])) or 'the whole'}: {problem['msg']}."
-            for problem in error.errors(include_url=False)
-        ]
-        raise EwsError("\n".join(lines)) from None
+        with content.located():
+            lines = [
+                f"{path}: {key_path(problem['loc']) or 'the whole'}: {problem['msg']}."
+                for problem in error.errors(include_url=False)
+            ]
+            raise EwsError("\n".join(lines)) from None
 
 
 def _concerns(parameter: str, row: str) -> bool:

@@ -118,7 +118,7 @@ def build(manifest: Manifest, measured: Sequence[Measurement], reported: Reporte
         for metric in main:
             if metric not in row:
                 raise EwsError(f"measurements.csv: {label} lacks {metric!r}. Run `ews report measure` again.")
-    early = all(AUTOATTACK + SELECTED in row for row in by_row.values())
+    early = all(any(name.endswith(AUTOATTACK + SELECTED) for name in row) for row in by_row.values())
     last = [name for name in main if early and all(name + SELECTED in row for row in by_row.values())]
     main = [name + SELECTED if name in last else name for name in main]
     baselines = {label: manifest.baseline(label) for label in by_row}

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from ews.attacks.effort import Effort
-from ews.core.errors import EwsError
-from ews.core.levels import as_levels
+from ews.attacks.effort import ROUNDING, Effort
 from ews.methods.method_registry import METHODS
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cell import Cell
@@ -14,8 +12,6 @@ from ews.pipeline.study.manifest import Asked
 
 AMPLE = 2.0
 """Radii that the steps should reach: what the far corner of the ball is away from a start in the opposite one."""
-ROUNDING = 1e-9
-"""Four steps of 2/255 reach 8/255, whatever floating point makes of it."""
 
 
 def check_reach(cell: Cell, asked: Iterable[Asked]) -> None:
@@ -29,12 +25,7 @@ def check_reach(cell: Cell, asked: Iterable[Asked]) -> None:
         EwsError: names the three keys.
     """
     for place, effort, section in _attacks(cell, asked):
-        if effort.radii(section) < 1 - ROUNDING:
-            raise EwsError(
-                f"params.yaml: {_described(place, effort, section)}: the attack cannot reach its radius. Raise "
-                f"{effort.steps} or {effort.step_size}; valid: a product of {effort.epsilon} at least, usual: 2 to 3 "
-                "times that."
-            )
+        effort.check(section, where=f"params.yaml: {place}")
 
 
 def weak_attacks(planned: Iterable[tuple[Cell, Iterable[Asked], Iterable[Cell]]]) -> list[str]:
@@ -48,7 +39,7 @@ def weak_attacks(planned: Iterable[tuple[Cell, Iterable[Asked], Iterable[Cell]]]
         attacks = [*_attacks(cell, asked), *(attack for teacher in teachers for attack in _attacks(teacher, ()))]
         for place, effort, section in attacks:
             if effort.radii(section) < AMPLE - ROUNDING:
-                found[f"{_described(place, effort, section)}; from a random start the far side is 2 away."] = None
+                found[f"{place}: {effort.described(section)}; from a random start the far side is 2 away."] = None
     return list(found)
 
 
@@ -61,12 +52,3 @@ def _attacks(cell: Cell, asked: Iterable[Asked]) -> Iterator[tuple[str, Effort, 
         place = EVALUATIONS[one.kind].attacks
         if place is not None:
             yield f"evaluation.{place}", Effort(), one.options
-
-
-def _described(place: str, effort: Effort, section: BaseModel) -> str:
-    radius, step = (as_levels(getattr(section, key)) for key in (effort.epsilon, effort.step_size))
-    steps = getattr(section, effort.steps)
-    return (
-        f"{place}: {effort.steps} = {steps} times {effort.step_size} = {step} is {effort.radii(section):.3g} times "
-        f"{effort.epsilon} = {radius}"
-    )

@@ -1,6 +1,7 @@
 """Studies to cells: the cross product with its overrides, resolved and named."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from ews.core.errors import EwsError
 from ews.core.values import Section
@@ -8,7 +9,7 @@ from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import Settings
 from ews.pipeline.study.cell import Cell
 from ews.pipeline.study.manifest import Entry, Manifest
-from ews.pipeline.study.overrides import combinations
+from ews.pipeline.study.overrides import CELLS, combinations
 from ews.pipeline.study.planned import Planned, Planner, decisive, settings_of
 from ews.pipeline.study.resolve import touches
 from ews.pipeline.study.schema import Params, Study
@@ -38,8 +39,11 @@ def plan(params: Params, study: str, tuned: Tuned | None = None) -> list[Planned
     planned: dict[str, Planned] = {}
     touched: set[tuple[str, str]] = set()
     trained: set[str] = set()
-    axes = list(planner.axes(spec.seed or params.seeds))
-    for combination in combinations(spec, params, study):
+    combined = list(islice(combinations(spec, params, study), CELLS + 1))
+    axes = list(islice(planner.axes(spec.seed or params.seeds), CELLS + 1))
+    if len(combined) * len(axes) > CELLS:
+        raise EwsError(f"{where}: more than {CELLS:,} cells, each a training run. Make several studies of it.")
+    for combination in combined:
         for names, seed in axes:
             if not combination.of(names[-1]):
                 continue

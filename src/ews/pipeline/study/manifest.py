@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, SerializeAsAny, ValidationInfo, field_val
 
 from ews.core.documents import Document
 from ews.core.errors import EwsError
+from ews.core.values import Line
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import CorruptedSet, Options
 from ews.pipeline.study.cell import Cell
@@ -149,7 +150,7 @@ class Manifest(Document):
     """
 
     study: str
-    title: str
+    title: Line
     evaluations: tuple[str, ...]
     variants: dict[str, dict[str, JsonValue]] = Field(default={})
     tuned: TunedSummary | None = None

@@ -7,11 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ews.core.errors import EwsError, did_you_mean
+from ews.core.errors import EwsError, did_you_mean, listed, shown
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.params import check_references, typed
 from ews.pipeline.study.schema import Params, Study, Variant
 
+CELLS = 2000
+"""How many cells a study may have: the largest of params.yaml has 54, and each is a training run."""
 NAMED = 4
 """How many keys of a section a message names."""
 
@@ -73,8 +75,10 @@ def combinations(spec: Study, params: Params, study: str) -> Iterator[Combinatio
         where = f"params.yaml: studies.{study}.overrides.{path}"
         if not values:
             raise EwsError(f"{where}: an empty list; give at least one value.")
+        if len(values) > CELLS:
+            raise EwsError(f"{where}: {len(values)} values; at most {CELLS:,}.")
         if any(value in values[:place] for place, value in enumerate(values)):
-            raise EwsError(f"{where}: a value stands twice in {values}.")
+            raise EwsError(f"{where}: a value stands twice in {shown(values)}.")
         if len(values) > 1:
             _check_evaluation(path, where)
         choices.append([(path, choice) for choice in values])
@@ -123,10 +127,10 @@ def override(params: Params, overrides: Mapping[str, Any], *, where: Callable[[s
                 opened.add(here)
             node = node[key]
         if not isinstance(node, dict) or last not in node:
-            keys = list(node) if isinstance(node, dict) else []
+            names = list(node) if isinstance(node, dict) else []
             raise EwsError(
-                f"{where(path)}: {path!r}: no such key.{did_you_mean(last, keys)} Valid below {'.'.join(parents)}: "
-                f"{', '.join(keys) or 'none'}."
+                f"{where(path)}: {path!r}: no such key.{did_you_mean(last, names)} Valid below {'.'.join(parents)}: "
+                f"{listed(names) or 'none'}."
             )
         _check_single(path, node[last], value, where(path))
         node[last] = value

@@ -1,14 +1,17 @@
 """Reading params.yaml: parse, validate, and say in one message what is wrong with it and where."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from ews.augment.augmentation_registry import AUGMENTATIONS
-from ews.core.errors import EwsError, unknown
+from ews.core.errors import EwsError, did_you_mean, listed, shown, unknown
+from ews.core.yaml_files import Content, key_path, read_yaml
+from ews.data.sources import read_manifest
 from ews.methods.method_registry import METHODS
 from ews.pipeline.study.key_paths import check_path
 from ews.pipeline.study.methods import VANILLA, components
@@ -17,9 +20,17 @@ from ews.pipeline.study.teacher_cells import check_teachers
 from ews.pipeline.study.tuning_checks import check_tuning
 
 SOURCES = Path("data/sources.yaml")
+WHERE = "params.yaml"
+"""What messages call the settings; :meth:`~ews.core.yaml_files.Content.located` puts file and line in its place."""
+
+MISSING = "Run from the project's top folder."
+MISTAKES = 20
+"""How many mistakes a message lists."""
+REASON = 400
+"""How many characters a reason has; that of a name which is none of the corruptions has 330."""
 
 
-def load(path: Path | str = "params.yaml", *, sources: Path | str = SOURCES) -> Params:
+def load(path: Path | str = WHERE, *, sources: Path | str = SOURCES) -> Params:
     """Read and validate a params.yaml.
 
     Args:
@@ -27,43 +38,23 @@ def load(path: Path | str = "params.yaml", *, sources: Path | str = SOURCES) -> 
         sources: the manifest that the datasets' `source` keys refer to.
 
     Raises:
-        EwsError: missing, not YAML, or invalid; every mistake in it is listed.
+        EwsError: missing, not YAML, or invalid; every mistake in it is listed, with its line and column.
     """
-    try:
-        raw = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_NoDuplicates)
-    except FileNotFoundError:
-        raise EwsError(f"{path}: no such file; run from the project's top folder.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EwsError(f"{path}: not valid YAML: {error}") from None
-    return validate(raw, where=str(path), sources=read_sources(sources))
+    return checked(read_yaml(path, missing=MISSING), sources=sources)
 
 
-class _NoDuplicates(yaml.SafeLoader):
-    """YAML's safe loader, but a key that stands twice is a mistake: the first entry would be lost silently."""
+def checked(content: Content, *, sources: Path | str = SOURCES) -> Params:
+    """Validate what was read.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a mapping whose own keys (merged ones aside) are all different."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise yaml.YAMLError(f"the key {key!r} stands twice in the mapping that begins in line {line}")
-        return super().construct_mapping(node, deep)
+    Raises:
+        EwsError: invalid; every mistake in it is listed, with its line and column.
+    """
+    known = read_manifest(sources)
+    with content.located(WHERE):
+        return validate(content.value, sources=known)
 
 
-def read_sources(path: Path | str) -> set[str]:
-    """Return the names of the sources in a manifest."""
-    try:
-        manifest = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise EwsError(f"{path}: no such file; it lists where each dataset comes from.") from None
-    except yaml.YAMLError as error:
-        raise EwsError(f"{path}: not valid YAML: {error}") from None
-    entries = manifest.get("sources", manifest) if isinstance(manifest, dict) else {}
-    return set(entries)
-
-
-def validate(raw: Any, *, where: str = "params.yaml", sources: Iterable[str] | None = None) -> Params:
+def validate(raw: Any, *, where: str = WHERE, sources: Iterable[str] | None = None) -> Params:
     """Check the content of params.yaml and return it typed.
 
     Args:
@@ -138,7 +129,7 @@ def _check_studies(params: Params, *, where: str) -> None:
         for axis in ("dataset", "architecture", "augmentation", "method", "seed", "evaluations"):
             values = getattr(study, axis) or []
             if len(set(values)) < len(values):
-                raise EwsError(f"{at}.{axis}: a value stands twice in {values}.")
+                raise EwsError(f"{at}.{axis}: a value stands twice in {shown(values)}.")
         _check_recipes(study, params, where=f"{at}.recipe")
         for path in study.overrides:
             check_path(path, f"{at}.overrides")
@@ -201,33 +192,41 @@ def _explain(error: ValidationError, raw: Any) -> list[tuple[str, str]]:
     """Say each mistake in a line, beside its key path: that, the value, what is valid."""
     lines = []
     for item in error.errors(include_url=False):
-        # Below an architecture pydantic names the family it took, which is no key of the file.
+        # Below an architecture pydantic names the family it took, and of a name that it is a key: not in the file.
         path = [
-            part for place, part in enumerate(item["loc"]) if not (place == 2 and item["loc"][0] == "architectures")
+            part
+            for place, part in enumerate(item["loc"])
+            if not (place == 2 and item["loc"][0] == "architectures") and part != "[key]"
         ]
-        at = _spell(path)
-        kind = item["type"]
-        if kind == "extra_forbidden":
+        at = key_path(path) or "(top level)"
+        if item["type"] == "extra_forbidden":
             valid = _valid_keys(path[:-1], raw)
-            lines.append((at, f"{at}: unknown key. Valid: {', '.join(valid)}." if valid else f"{at}: unknown key."))
-        elif kind == "missing":
+            hint = did_you_mean(path[-1], valid)
+            lines.append((at, f"{at}: unknown key." + (f" Valid: {listed(valid)}.{hint}" if valid else "")))
+        elif item["type"] == "missing":
             lines.append((at, f"{at}: missing."))
         else:
-            reason = item["msg"].removeprefix("Value error, ")
-            hint = ""
-            if isinstance(item["input"], str) and _is_number(item["input"]):
-                hint = " It is text: write numbers without quotes, and 1.0e-3 for 1e-3, which YAML reads as text."
-            # Of a section the reason names the keys that do not go together; its others would hide it.
-            value = "" if isinstance(item["input"], Mapping | BaseModel) else f" = {item['input']!r}"
-            lines.append((at, f"{at}{value}: {reason[0].lower()}{reason[1:]}.{hint}"))
-    return lines
+            lines.append((at, _wrong(at, item)))
+    more = len(lines) - MISTAKES
+    # One mistake, such as a list's place, may make hundreds.
+    return lines if more <= 0 else [*lines[:MISTAKES], ("", f"{more} more mistakes; mend these first.")]
 
 
-def _spell(path: list[int | str]) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text or "(top level)"
+def _wrong(at: str, item: ErrorDetails) -> str:
+    """Say what is wrong with a value: what it is, why, and what was meant perhaps."""
+    given = item["input"]
+    reason = item["msg"].removeprefix("Value error, ")
+    hint = ""
+    if isinstance(given, str) and _is_number(given):
+        hint = " It is text: write numbers without quotes."
+    elif item["type"] == "bool_type" and given in ("yes", "no", "on", "off"):
+        hint = " Write true or false."
+    elif item["type"] == "literal_error":
+        hint = did_you_mean(given, re.findall(r"'([^']+)'", str(item["ctx"]["expected"])))
+    # Of a section the reason names the keys that do not go together; its others would hide it.
+    value = "" if isinstance(given, Mapping | BaseModel) else f" = {shown(given)}"
+    reason = reason if len(reason) <= REASON else f"{reason[: REASON - 3]}..."
+    return f"{at}{value}: {reason[0].lower()}{reason[1:]}.{hint}"
 
 
 def _is_number(text: str) -> bool:

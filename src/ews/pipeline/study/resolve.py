@@ -18,13 +18,10 @@ from ews.pipeline.study.cell import (
     MethodCell,
     TeacherRun,
 )
-from ews.pipeline.study.flat import flat_section, flatten
+from ews.pipeline.study.flat import flatten
 from ews.pipeline.study.methods import (
     VANILLA,
     Spec,
-    check_share,
-    check_sub_batches,
-    check_values,
     components,
     objective,
     recipe,
@@ -32,6 +29,7 @@ from ews.pipeline.study.methods import (
 from ews.pipeline.study.naming import RECIPE, differences, run_path
 from ews.pipeline.study.recipe_spec import Recipe
 from ews.pipeline.study.schema import Params
+from ews.pipeline.study.trainable import check_cell
 
 Names = tuple[str, str, str, str]
 """Dataset, architecture, augmentation and method of a cell."""
@@ -183,34 +181,14 @@ def check_trainable(training: TrainingRun, params: Params) -> None:
         EwsError: names the keys that do not go together.
     """
     cell = training.cell
-    parameters = cell.method.parameters
-    check_values(cell.method.name, parameters, where="params.yaml")
-    where = f"params.yaml: recipes.{cell.dataset}.{training.recipe}"
-    check_share(parameters, cell.recipe.batch_size, where=where)
-    check_sub_batches(parameters, cell.recipe.batch_size, cell.recipe.train_images, where=where)
+    check_cell(cell, where="params.yaml", recipe=f"params.yaml: recipes.{cell.dataset}.{training.recipe}")
     for component in cell.method.components:
-        _check_stages(component, cell)
         for teacher in METHODS[component.name].teachers:
             if cell.teachers[teacher.role].weights == "best" and params.datasets[cell.dataset].validation == 0:
                 raise EwsError(
                     f"params.yaml: methods.{component.name}.teachers.{teacher.role}.weights = 'best': without "
                     f"datasets.{cell.dataset}.validation no epoch is the best; use last."
                 )
-
-
-def _check_stages(component: ComponentCell, cell: Cell) -> None:
-    """Refuse stages, counted from the last, that a student or a teacher does not have."""
-    needed = METHODS[component.name].stages(component.parameters)
-    networks = {"it trains": cell.architecture}
-    networks |= {f"of the teacher {role}": teacher.architecture for role, teacher in cell.teachers.items()}
-    for whose, network in networks.items():
-        count = network.parameters.stages
-        if needed > count:
-            given = flat_section(component.parameters)["stages"]
-            raise EwsError(
-                f"params.yaml: methods.{component.name}.stages = {given}: the network {whose}, {network.name}, "
-                f"has {count} stages; give some of {list(range(-count, 0))}, ascending, each once."
-            )
 
 
 def touches(path: str, training: TrainingRun) -> bool:

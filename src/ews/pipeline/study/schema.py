@@ -7,10 +7,10 @@ generated from these classes (``ews study schema``).
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from ews.augment.augmentation_specs import Crop
-from ews.core.values import Name, Names, Section, Seed, one_of
+from ews.core.values import Line, LongLine, Name, Names, Section, Seed, one_of
 from ews.models.architecture_specs import ArchitectureParameters
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.evaluation_specs import CorruptedSet
@@ -34,9 +34,12 @@ RESERVED = frozenset(
     {"all", "default", "data", "corruptions", "train", "evaluate", "tables", "figures", "runs"}
     | {"dataset", "extra_images", "corruption", "corruption_labels", "official_corruption", "contact_sheet"}
     | {"train_cell", "evaluate_cell", "measure", "table", "figure", "tune"}
+    | {f"figure_{name}" for name, spec in EVALUATIONS.items() if spec.figure}
 )
 TUNE = "tune_"
 """Begins the name of the target that tunes a study."""
+# Files beside the studies' folders below results/, in lower case, which some file systems do not tell from upper case.
+FILES = frozenset({"trained.txt", "measured.txt", "readme.md"})
 
 _ONE_OR_BY_METHOD = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}
@@ -46,10 +49,10 @@ _ONE_OR_BY_METHOD = WithJsonSchema(
 class ExtraImages(Section):
     """A file with extra images and labels that a network gave them, which people have to fetch themselves."""
 
-    file: Annotated[str, Field(min_length=1)] = Field(
+    file: Annotated[Line, Field(min_length=1)] = Field(
         description="Its name, in EWS_MIRROR or data/.downloads: a pickle of arrays, or .npz."
     )
-    page: str = Field(default="", description="Page that links to it, for the message when it is missing.")
+    page: LongLine = Field(default="", description="Page that links to it, for the message when it is missing.")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         default=None, description="Refuse any other file; null: any, and its sum is recorded."
     )
@@ -75,7 +78,7 @@ class Variant(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    method: Annotated[list[str], Field(min_length=1)] | None = Field(
+    method: Annotated[list[Line], Field(min_length=1)] | None = Field(
         default=None, description="Of these methods alone, beside their usual rows; default: of all that it touches."
     )
 
@@ -100,7 +103,7 @@ class Tuning(Section):
         default="corruption",
         description="Error on validation images: clean, or the mean over the held-out corruptions.",
     )
-    grid: dict[str, dict[str, Annotated[list[Any], Field(min_length=1)]]] = Field(
+    grid: dict[Line, dict[Line, Annotated[list[Any], Field(min_length=1)]]] = Field(
         description="Method, or variant of one method -> key paths with the values to try; as many trials for each."
     )
 
@@ -113,18 +116,18 @@ class Tuning(Section):
 class Study(Section):
     """A cross product of cells and the evaluations it wants."""
 
-    title: str = Field(default="", description="One line for tables and reports.")
+    title: Line = Field(default="", description="One line for tables and reports.")
     dataset: Names
     architecture: Names | None = Field(default=None, description="Default: the dataset's.")
     augmentation: Names = Field(default=["standard"])
-    method: Annotated[list[str], Field(min_length=1)] = Field(description="Compositions, e.g. vanilla, ews.")
+    method: Annotated[list[Line], Field(min_length=1)] = Field(description="Compositions, e.g. vanilla, ews.")
     seed: Annotated[list[Seed], Field(min_length=1)] | None = Field(default=None, description="Default: `seeds`.")
-    recipe: Annotated[dict[str, Name], _ONE_OR_BY_METHOD] = Field(
+    recipe: Annotated[dict[Line, Name], _ONE_OR_BY_METHOD] = Field(
         default={},
         description="A recipe by name, of all methods here or by method; default: `standard` or `adversarial`.",
     )
     evaluations: Annotated[list[Evaluation], Field(min_length=1)] = Field(default=["clean", "corruption"])
-    overrides: dict[str, Any] = Field(default={}, description="Key path -> value, or list of values to sweep.")
+    overrides: dict[Line, Any] = Field(default={}, description="Key path -> value, or list of values to sweep.")
     variants: dict[Name, Variant] = Field(
         default={}, description="Name -> key paths with one value each: combinations that are no product of sweeps."
     )
@@ -148,14 +151,29 @@ class Study(Section):
         return dict.fromkeys(info.data.get("method", []), value) if isinstance(value, str) else value
 
 
+def _study_name(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"a study cannot be called {name!r}: the workflow has a target of that name")
+    if name in FILES:
+        raise ValueError(f"a study cannot be called {name!r}: results/{name} is a file. Choose another name")
+    return name
+
+
+def _dataset_name(name: str) -> str:
+    if name.endswith(("-c", "-c-official", "-extra")):
+        kind = "extra images lie" if name.endswith("-extra") else "a corrupted set lies"
+        raise ValueError(f"a dataset cannot be called {name!r}: data/{name} is where {kind}")
+    return name
+
+
 class Params(Section):
     """params.yaml."""
 
     reproduce: Names = Field(description="Studies that the default target builds.")
-    mirror: str | None = Field(description="Folder or URL to take archives from first; EWS_MIRROR overrides it.")
+    mirror: LongLine | None = Field(description="Folder or URL to take archives from first; EWS_MIRROR overrides it.")
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(description="Seeds of studies that name none.")
-    studies: dict[Name, Study]
-    datasets: dict[Name, Dataset]
+    studies: dict[Annotated[Name, AfterValidator(_study_name)], Study]
+    datasets: dict[Annotated[Name, AfterValidator(_dataset_name)], Dataset]
     architectures: dict[
         Name, Annotated[ArchitectureParameters, read_as(Annotated[Architecture, Field(discriminator="network")])]
     ]
@@ -164,21 +182,10 @@ class Params(Section):
     recipes: dict[Name, Annotated[Recipes, read_as(RecipeSections)]]
     evaluation: Annotated[Measuring, read_as(EvaluationSections)] = Field(default_factory=EvaluationSections)
 
-    @field_validator("datasets")
-    @classmethod
-    def _no_suffix(cls, datasets: dict[str, Dataset]) -> dict[str, Dataset]:
-        for name in datasets:
-            if name.endswith(("-c", "-c-official", "-extra")):
-                kind = "extra images lie" if name.endswith("-extra") else "a corrupted set lies"
-                raise ValueError(f"a dataset cannot be called {name!r}: data/{name} is where {kind}")
-        return datasets
-
     @field_validator("studies")
     @classmethod
-    def _free_names(cls, studies: dict[str, Study]) -> dict[str, Study]:
+    def _free_targets(cls, studies: dict[str, Study]) -> dict[str, Study]:
         for name in studies:
-            if name in RESERVED:
-                raise ValueError(f"a study cannot be called {name!r}: the workflow has a target of that name")
             tuned = studies.get(name.removeprefix(TUNE)) if name.startswith(TUNE) else None
             if tuned is not None and tuned.tune is not None:
                 raise ValueError(f"a study cannot be called {name!r}: that target tunes {name.removeprefix(TUNE)!r}")

@@ -1,30 +1,29 @@
 """Look at what params.yaml plans: ``ews study {check,list,cell,manifest,schema}``; ``tune`` is a command of its own."""
 
 import json
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
-from ews.core.places import Parser, Reads, Writes
+from ews.core.places import Parser, Writes
 from ews.data.sources import read_manifest
 from ews.pipeline.study.attack_efforts import weak_attacks
 from ews.pipeline.study.cells import manifest, merged, trainings
 from ews.pipeline.study.idle_options import idle_options
 from ews.pipeline.study.naming import digest
-from ews.pipeline.study.params import SOURCES, load
+from ews.pipeline.study.params import SOURCES
 from ews.pipeline.study.plans import all_cells, plan_all, plan_one
 from ews.pipeline.study.schema import Params
+from ews.pipeline.study.settings import Settings, add_options
 from ews.pipeline.study.sizes import Size, check_sizes
 
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and do what it says."""
     parser = Parser(prog="ews study", description=__doc__)
-    parser.add_argument(
-        "--params", type=Reads(), default=Path("params.yaml"), help="the parameters (default: %(default)s)"
-    )
+    add_options(parser)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and count what it plans")
     listing = commands.add_parser("list", help="the run folders of a study")
@@ -43,7 +42,13 @@ def main(argv: Sequence[str]) -> None:
     if arguments.command == "schema":
         write_text(arguments.out, json.dumps(Params.model_json_schema(), indent=2) + "\n")
         return
-    params = load(arguments.params)
+    settings = Settings.of(arguments)
+    with settings.planning() as params:
+        _answer(arguments, params)
+
+
+def _answer(arguments: Namespace, params: Params) -> None:
+    """Do what the command line says."""
     if arguments.command in ("list", "manifest") and arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
     if arguments.command == "check":
@@ -53,13 +58,14 @@ def main(argv: Sequence[str]) -> None:
         cells = merged(plans.everything)
         taught = len(trainings(cells.values())) - len({entry.run for entry in cells.values()})
         more = f", and {taught} that they learn from" if taught else ""
-        print(f"{arguments.params}: valid; {len(params.studies)} studies, {len(cells)} different cells{more}.")
+        name = " + ".join(map(str, [arguments.params, *arguments.configfile, *arguments.config]))
+        print(f"{name}: valid; {len(params.studies)} studies, {len(cells)} different cells{more}.")
         for line in plans.untuned.values():
             print(line)
         for study, entries in plans.studies.items():
             weak = weak_attacks((entry.cell, entry.asked, entry.teachers.values()) for entry in entries)
             for line in [*weak, *idle_options(params.studies[study], trainings(entries).values())]:
-                print(f"{arguments.params}: studies.{study}: {line}")
+                print(f"{name}: studies.{study}: {line}")
     elif arguments.command == "list":
         entries = plan_one(params, arguments.study).cells(arguments.study)
         results = dict.fromkeys(entry.results for entry in entries)
@@ -71,8 +77,8 @@ def main(argv: Sequence[str]) -> None:
         content = manifest(params, arguments.study, plans.cells(arguments.study), plans.tuned.get(arguments.study))
         if arguments.digest not in (None, digest(content)):
             raise EwsError(
-                f"{arguments.params} is not what the workflow planned with: it changed since, or --config "
-                "overrides it. Edit the file, then run snakemake again."
+                "the settings are not what the workflow planned with: a file of them changed since, or other "
+                "--configfile or --config were given. Run snakemake again."
             )
         write_document(arguments.out, content)
     else:

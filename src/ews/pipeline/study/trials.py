@@ -1,5 +1,6 @@
 """The trials of a study that tunes: cells on seeds of their own, each measured on validation images."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +11,7 @@ from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.evaluation_specs import Settings, section_of
 from ews.pipeline.evaluate.validation.validation_spec import ValidationSection
 from ews.pipeline.study.naming import digest
-from ews.pipeline.study.overrides import Combination, is_sweep
+from ews.pipeline.study.overrides import CELLS, Combination, is_sweep
 from ews.pipeline.study.planned import Planned, Planner
 from ews.pipeline.study.resolve import Names, touches
 from ews.pipeline.study.schema import Params, Tuning
@@ -95,6 +96,8 @@ def _trials(planner: Planner, tuning: Tuning, where: str) -> Iterator[Trial]:
                 continue
             own = {} if variant is None else variant.values
             usual = Combination("" if variant is None else arm, frozenset(own), base | own)
+            if math.prod(map(len, grid.values())) * len(tuning.seeds) > CELLS:
+                raise EwsError(f"{where}.grid.{arm}: more than {CELLS:,} trials. Try fewer values.")
             for values in product(*grid.values()):
                 tried = dict(zip(grid, values, strict=True))
                 combination = usual.with_tuned(arm, tried)

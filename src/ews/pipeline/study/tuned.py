@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, ValidationError
 from ews.core.documents import Document
 from ews.core.errors import EwsError
 from ews.core.files import write_text
+from ews.core.yaml_files import key_path, read_yaml
 from ews.pipeline.study.manifest import Choice, TunedSummary
 from ews.pipeline.study.resolve import Names
 from ews.pipeline.study.schema import Params
@@ -129,16 +130,18 @@ def read(path: Path, params: Params, study: str, found: list[Trial]) -> Tuned:
     if not path.is_file():
         raise EwsError(f"params.yaml: studies.{study}: its values are not tuned yet: {path} is missing. {remedy}")
     try:
-        content = json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")))
-        tuned = Tuned.model_validate_json(content)
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
-        raise EwsError(f"{path}: not valid YAML: {error}. {remedy}") from None
+        content = read_yaml(path, missing="")
+    except EwsError as error:
+        raise EwsError(f"{error} {remedy}") from None
+    try:
+        tuned = Tuned.model_validate_json(json.dumps(content.value))
     except ValidationError as error:
         lines = [
-            f"{path}: {'.'.join(map(str, problem['loc'])) or '(the whole)'}: {problem['msg']}"
+            f"{path}: {key_path(problem['loc']) or '(the whole)'}: {problem['msg']}"
             for problem in error.errors(include_url=False)
         ]
-        raise EwsError("\n".join([*lines, remedy])) from None
+        with content.located():
+            raise EwsError("\n".join([*lines, remedy])) from None
     if tuned.asked != asked(study, found, tuning):
         raise EwsError(
             f"{path}: is of other trials than studies.{study} in params.yaml asks for now: its grid, its seeds or its "

@@ -8,9 +8,9 @@ from ews.core.device import leased
 from ews.core.errors import EwsError
 from ews.core.fingerprint import check_fingerprint
 from ews.core.finished import MANAGED
+from ews.core.option_types import THREADS, WORKERS
 from ews.core.places import Parser, Reads, ReadsText, Writes
 from ews.data.dataset import load
-from ews.images.workers import check_workers
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.study.cell import read_cell
 from ews.pipeline.train import training_uses
@@ -26,10 +26,10 @@ def main(argv: Sequence[str]) -> None:
         "--out", required=True, type=Writes(files=(*run_files.TRAINED, f"{run_files.STATE}*")), help="run folder"
     )
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
-    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--threads", required=True, type=THREADS, help="CPU threads")
     parser.add_argument(
         "--workers",
-        type=int,
+        type=WORKERS,
         help="processes that augment (default: with CUDA one per usable core, else none); no effect on results",
     )
     parser.add_argument(
@@ -45,7 +45,6 @@ def main(argv: Sequence[str]) -> None:
     cell = read_cell(arguments.cell)
     code = training_uses.code(cell)
     check_fingerprint(arguments.fingerprint, code, where=arguments.out)
-    check_workers(arguments.workers or 0)
     with leased(threads=arguments.threads) as device:
         # On a CPU the workers would take the cores from the network.
         automatic = len(os.sched_getaffinity(0)) if device.type == "cuda" else 0

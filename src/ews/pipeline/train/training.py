@@ -16,11 +16,13 @@ from ews.core import device as devices
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream, stream_seed, torch_stream
 from ews.data.dataset import Dataset
+from ews.data.split import check_held_out
 from ews.methods.component import Batch, Context
 from ews.methods.compose import compose
 from ews.methods.epoch_sizes import epoch_sizes
 from ews.models.network import Head, Network
 from ews.pipeline.study.cell import Cell
+from ews.pipeline.study.trainable import CELL, Counts, check_cell, check_counts
 from ews.pipeline.train import optim
 from ews.pipeline.train.extra_images import ExtraImages
 from ews.pipeline.train.validate import validation_error
@@ -55,8 +57,13 @@ class Training:
             teachers: networks of other runs by their role, on the device.
 
         Raises:
-            EwsError: a parameter out of range, or the dataset lacks the extra images that the method needs.
+            EwsError: settings that do not go together or that the dataset has too few images for, or it lacks the extra
+                images that the method needs.
         """
+        check_cell(cell)
+        counts = Counts(len(dataset.training_indices()), len(dataset.validation), dataset.image_size)
+        check_counts(cell, counts, where=f"{CELL}, of dataset {dataset.name}")
+        check_held_out(dataset.train_labels, dataset.validation, where=dataset.name)
         self.seed = cell.seed
         self.recipe = cell.recipe
         self.dataset = dataset

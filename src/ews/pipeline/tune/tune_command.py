@@ -3,20 +3,21 @@
 `snakemake tune_<study>` trains and measures the trials and then runs this command.
 """
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.errors import EwsError, unknown
 from ews.core.finished import MANAGED, let_go
-from ews.core.places import Parser, Reads, Writes
+from ews.core.places import Parser, Writes
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, read_result
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.validation.validation_spec import ValidationFindings, ValidationOptions
-from ews.pipeline.study.params import load
 from ews.pipeline.study.plans import RESULTS
 from ews.pipeline.study.schema import Params
+from ews.pipeline.study.settings import Settings, add_options
 from ews.pipeline.study.trials import VALIDATION, Trial, asked, trials
 from ews.pipeline.study.tuned import TrialResult, Tuned, path_of, write
 from ews.pipeline.tune.choose import choose
@@ -28,21 +29,24 @@ def main(argv: Sequence[str]) -> None:
     """Parse the command line and write what the trials choose."""
     parser = Parser(prog="ews study tune", description=__doc__.splitlines()[0])
     parser.add_argument("study")
-    parser.add_argument(
-        "--params", type=Reads(), default=Path("params.yaml"), help="the parameters (default: %(default)s)"
-    )
+    add_options(parser)
     parser.add_argument("--results", type=Writes(), default=RESULTS, help="(default: %(default)s)")
     parser.add_argument("--digest", help="of the trials that the workflow planned; refuse to choose among others")
     parser.add_argument("--list", action="store_true", help="only print the run folders of the trials")
     parser.add_argument("--managed", action="store_true", help=MANAGED)
     arguments = parser.parse_args(argv)
-    params = load(arguments.params)
+    with Settings.of(arguments).planning() as params:
+        _choose(arguments, params)
+
+
+def _choose(arguments: Namespace, params: Params) -> None:
+    """Do what the command line says."""
     if arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)
     found = trials(params, arguments.study)
     if not found:
         raise EwsError(
-            f"{arguments.params}: studies.{arguments.study}: has no `tune`, so that there is nothing to choose; see "
+            f"params.yaml: studies.{arguments.study}: has no `tune`, so that there is nothing to choose; see "
             "docs/methods.md."
         )
     if arguments.list:
@@ -51,8 +55,8 @@ def main(argv: Sequence[str]) -> None:
     chosen = tuned(params, arguments.study, found, runs=arguments.results / "runs")
     if arguments.digest not in (None, chosen.asked):
         raise EwsError(
-            f"{arguments.params} is not what the workflow planned with: it changed since, or --config overrides it. "
-            "Edit the file, then run snakemake again."
+            "the settings are not what the workflow planned the trials with: a file of them changed since, or other "
+            "--configfile or --config were given. Run snakemake again."
         )
     write(path_of(arguments.results, arguments.study), chosen)
     if arguments.managed:

@@ -4,6 +4,7 @@ from ews.pipeline.artifacts import run_files
 
 RUNS = run_files.RUNS
 SOURCES = "data/sources.yaml"
+SETTINGS = "EWS_PARAMS"  # environment variable: the file with the settings that the workflow planned with
 REPORTED = "src/ews/pipeline/report/reported.yaml"
 TEMPLATE = "src/ews/pipeline/report/table.html"
 DATASET = "dataset.json"

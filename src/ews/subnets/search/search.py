@@ -82,6 +82,8 @@ class Search(ABC):
         """
         path_rule(size)
         self.space = network.space
+        if not self.space.blocks:
+            raise EwsError("search: the network has no residual blocks, and so no subnets; train another one.")
         self.network = network
         self.size = size
         self.device = torch.device(device)

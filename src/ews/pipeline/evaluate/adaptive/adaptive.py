@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ews.attacks.adaptive_attack import deceive
+from ews.attacks.ball import uniform_start
 from ews.attacks.restarts import correct, worst_of_restarts
 from ews.core.device import exact
 from ews.core.errors import EwsError
@@ -57,7 +58,12 @@ class AdaptivePlan:
     def attack(self) -> dict[str, Any]:
         """What every attack here has in common."""
         options = self.options
-        return {"epsilon": options.epsilon, "step_size": options.step_size, "steps": options.steps}
+        return {
+            "norm": options.norm,
+            "epsilon": options.epsilon,
+            "step_size": options.step_size,
+            "steps": options.steps,
+        }
 
     def images(self, indices: np.ndarray) -> Tensor:
         """Return images as the network takes them, float32 [B, 3, H, W] in [0, 1], on the device."""
@@ -208,11 +214,14 @@ def _batch(plan: AdaptivePlan, network: Network, indices: np.ndarray) -> Arrays:
 
 def _starts(plan: AdaptivePlan, indices: np.ndarray, weight: float, restart: int, like: Tensor) -> Tensor:
     """Draw a uniform change within the ball for each image, whatever else is in the batch."""
-    drawn = [
-        numpy_stream(plan.seed, "adaptive", int(index), repr(weight), restart).random(tuple(like.shape[1:]))
-        for index in indices
-    ]
-    return torch.from_numpy(plan.options.epsilon * (2 * np.stack(drawn) - 1)).to(like)
+    shape = tuple(like.shape[1:])
+    streams = [numpy_stream(plan.seed, "adaptive", int(index), repr(weight), restart) for index in indices]
+    if plan.options.norm == "Linf":
+        drawn = np.stack([stream.random(shape) for stream in streams])
+        return torch.from_numpy(plan.options.epsilon * (2 * drawn - 1)).to(like)
+    normal = torch.from_numpy(np.stack([stream.standard_normal(shape) for stream in streams]))
+    uniform = torch.from_numpy(np.array([stream.random() for stream in streams]))
+    return uniform_start(normal, uniform, plan.options.epsilon).to(like)
 
 
 def _taken_for_clean(network: Network, images: Tensor) -> np.ndarray:
@@ -227,7 +236,7 @@ def _summary(plan: AdaptivePlan, name: str, shards: list[Arrays]) -> DeceivedWei
     """Count the flags, and hold the adversarial images to them in a pass of its own, with the weights loaded anew."""
     clean, robust = _joined(shards, "clean"), _joined(shards, "robust")
     count = len(clean)
-    network, right, reach = _loaded(plan, name), [], Reach()
+    network, right, reach = _loaded(plan, name), [], Reach(plan.options.norm)
     for indices, shard in zip(plan.shards(), shards, strict=True):
         images = torch.from_numpy(shard["images"]).to(plan.subject.device)
         for batch, part in zip(plan.batches(indices), images.split(plan.options.batch_size), strict=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ews.core.levels import as_levels
+from ews.attacks.norms import IN_WORDS, spelled
 from ews.pipeline.evaluate.adaptive.adaptive_spec import AdaptiveFindings, AdaptiveOptions
 from ews.pipeline.evaluate.scores import SELECTED, Score, Scoring
 
@@ -28,13 +28,14 @@ def _scores(findings: AdaptiveFindings, options: AdaptiveOptions) -> Mapping[str
 def _explain(options: AdaptiveOptions, counts: Mapping[str, str]) -> list[str]:
     starts = "one uniform start" if options.restarts == 1 else f"{options.restarts} uniform starts"
     weights = ", ".join(f"{weight:g}" for weight in options.weights)
+    radius, step = (spelled(value, options.norm) for value in (options.epsilon, options.step_size))
     images = next(images for name, images in counts.items() if name.startswith(ADAPTIVE))
     return [
         f"Adaptive error in percent, lower is better, of networks with a router: PGD-{options.steps}, then as "
         "many steps up the cross-entropy plus a weight times the router's, so that it takes the adversarial image "
-        f"for clean, with the weights {weights} and {starts} each; steps of {as_levels(options.step_size)}, "
-        f"within {as_levels(options.epsilon)} of the image in the maximum norm; the worst case, image by image, "
-        f"on {images} test images. "
+        f"for clean, with the weights {weights} and {starts} each; steps of {step}, "
+        f"within {radius} of the image in {IN_WORDS[options.norm]}; the worst case, image by "
+        f"image, on {images} test images. "
         "AutoAttack tries more steps and targets: where its error is higher, this one is no worst case. What the "
         "router makes of these images, in percent: clean ones that it suspects to be adversarial; of those that "
         "were attacked, being right before, the ones that it trusts as clean."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
+from ews.attacks.norms import Norm, of_norm
 from ews.core.documents import Document
 from ews.core.machine_types import Hardware
-from ews.core.values import Count, Level, Positive, Section, StepSize
+from ews.core.values import Count, Distance, Positive, Section, StepLength
 from ews.methods.method_registry import METHODS
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialSection, Again, ErrorOn
 from ews.pipeline.evaluate.evaluation_specs import (
@@ -31,7 +32,7 @@ Weights = Annotated[tuple[Positive, ...], Field(min_length=1, strict=False), Aft
 
 
 class AdaptiveSection(Section):
-    """Attacks that also deceive the router of a dynamic network; radius, step and steps are those of adversarial."""
+    """Attacks that also deceive the router of a dynamic network; norm, radius and steps are those of adversarial."""
 
     weights: Weights = Field(
         default=(0.1, 1.0, 10.0),
@@ -43,12 +44,15 @@ class AdaptiveSection(Section):
 class AdaptiveOptions(Options):
     """The threat and the attacks' effort."""
 
-    epsilon: Level = Field(description="Largest change of a pixel, in [0, 1] or as 8/255.")
-    step_size: StepSize = Field(description="In [0, 1] or as 2/255.")
+    norm: Norm = Field(default="Linf", description="Linf, the maximum norm (default), or L2.")
+    epsilon: Distance = Field(description="Radius in the norm: a number, or as 8/255.")
+    step_size: StepLength = Field(description="In the norm: a number, or as 2/255.")
     steps: Count = Field(description="Of each attack.")
     restarts: Count = Field(description="Of each attack; the worst counts, image by image.")
     weights: Weights = Field(description="Of the router's part, one attack each.")
     batch_size: Count = Field(description="Images at a time.")
+
+    _of_norm = field_validator("epsilon", "step_size")(of_norm)
 
 
 class Weight(Document):
@@ -105,6 +109,7 @@ def asked(settings: Settings) -> AdaptiveOptions:
     other = section_of(settings, "adversarial", AdversarialSection)
     return AdaptiveOptions(
         test_images=settings.test_images,
+        norm=other.norm,
         epsilon=other.epsilon,
         step_size=other.step_size,
         steps=other.steps,

@@ -50,7 +50,7 @@ def evaluate(subject: Subject, options: AdversarialOptions, making: Making) -> E
         the adversarial images of their first shards.
 
     Raises:
-        EwsError: a parameter outside its range, too few classes, an attack that left the ball.
+        EwsError: a parameter outside its range, an attack that left the ball.
     """
     available = len(subject.indices)
     if options.n_examples is not None and options.n_examples > available:
@@ -107,6 +107,7 @@ def _summary(plan: AttackPlan, name: str, shards: dict[str, list[Arrays]]) -> At
                 Attack(attack=attack, error=errors[attack], fooled=int(np.sum(robust[before] & ~robust[attack])))
                 for before, attack in pairwise(attacks)
             ),
+            left_out=tuple(str(attack) for attack in shards["autoattack"][0]["left_out"]),
             again=again["autoattack"],
         ),
         sweep=Sweep(n=len(plan.swept), errors=sweep),
@@ -151,7 +152,7 @@ def _again(plan: AttackPlan, network: Network, shards: Sequence[Arrays]) -> Agai
     Raises:
         EwsError: images outside the ball or outside [0, 1].
     """
-    found, changed, reach = [], 0, Reach()
+    found, changed, reach = [], 0, Reach(plan.options.norm)
     for shard in shards:
         images, indices = torch.from_numpy(shard["images"]), shard["index"]
         found.append(right(plan, network, images, indices))

@@ -4,17 +4,28 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ews.core.levels import as_levels
+from ews.attacks.norms import IN_WORDS, spelled
 from ews.pipeline.evaluate.adversarial.adversarial_spec import AdversarialFindings, AdversarialOptions, AttackedWeights
 from ews.pipeline.evaluate.scores import SELECTED, Arrays, Score, Scoring, Wrong
 
 AUTOATTACK = "autoattack error"
+"""What the error under AutoAttack is called in the maximum norm; in another one that stands before it."""
 WEIGHTED = "weighted robust accuracy: "  # An accuracy: higher is better.
 
 
-def pgd(steps: int) -> str:
-    """Return what the error under PGD with so many steps is called."""
-    return f"pgd-{steps} error"
+def pgd(options: AdversarialOptions) -> str:
+    """Return what the error under PGD is called: with its steps, and with its norm where that is not the usual one."""
+    return _in_norm(f"pgd-{options.steps} error", options)
+
+
+def autoattack(options: AdversarialOptions) -> str:
+    """Return what the error under AutoAttack is called."""
+    return _in_norm(AUTOATTACK, options)
+
+
+def _in_norm(name: str, options: AdversarialOptions) -> str:
+    # Papers' numbers are found by these names, and are in the maximum norm.
+    return name if options.norm == "Linf" else f"{options.norm} {name}"
 
 
 def weighted(clean: float, robust: float) -> float:
@@ -31,23 +42,28 @@ def _scores(findings: AdversarialFindings, options: AdversarialOptions) -> Mappi
     scores: dict[str, Score] = {}
     for weights, found in by_weights(findings).items():
         suffix = "" if weights == "last" else SELECTED
-        scores[pgd(options.steps) + suffix] = Score(found.pgd.error, found.pgd.n)
-        scores[AUTOATTACK + suffix] = Score(found.autoattack.error, found.autoattack.n)
+        scores[pgd(options) + suffix] = Score(found.pgd.error, found.pgd.n)
+        scores[autoattack(options) + suffix] = Score(found.autoattack.error, found.autoattack.n)
         # Both accuracies on the images that the attack was tried on.
         for name, before, after in (
-            (f"pgd-{options.steps}", found.clean, found.pgd),
-            ("autoattack", found.autoattack.before, found.autoattack),
+            (pgd(options), found.clean, found.pgd),
+            (autoattack(options), found.autoattack.before, found.autoattack),
         ):
-            scores[f"{WEIGHTED}{name}{suffix}"] = Score(weighted(before.error, after.error), after.n)
+            scores[f"{WEIGHTED}{name.removesuffix(' error')}{suffix}"] = Score(
+                weighted(before.error, after.error), after.n
+            )
     return scores
 
 
 def _define(metric: str, options: AdversarialOptions, count: str) -> str:
-    radius = f"within {as_levels(options.epsilon)} of the image in the maximum norm, on {count}"
-    if metric == AUTOATTACK:
-        return f"AutoAttack error: its {options.version} version in batches of {options.batch_size}, {radius}."
+    radius = f"within {spelled(options.epsilon, options.norm)} of the image in {IN_WORDS[options.norm]}, on {count}"
+    norm = "" if options.norm == "Linf" else f"{options.norm} "
+    if metric == autoattack(options):
+        means = f", gradients the mean of {options.eot} passes," if options.version == "rand" else ""
+        which = f"its {options.version} version{means} in batches of {options.batch_size}"
+        return f"{norm}AutoAttack error: {which}, {radius}."
     starts = "one uniform start" if options.restarts == 1 else f"the worst of {options.restarts} uniform starts"
-    return f"PGD-{options.steps} error: {starts}, steps of {as_levels(options.step_size)}, {radius}."
+    return f"{norm}PGD-{options.steps} error: {starts}, steps of {spelled(options.step_size, options.norm)}, {radius}."
 
 
 def _explain(options: AdversarialOptions, counts: Mapping[str, str]) -> list[str]:
@@ -61,8 +77,8 @@ def _explain(options: AdversarialOptions, counts: Mapping[str, str]) -> list[str
 def _wrong(arrays: Arrays, options: AdversarialOptions) -> Mapping[str, Wrong]:
     # An ensemble's flags are cumulative: what no attack up to this one has fooled.
     robust = {
-        pgd(options.steps): ("pgd", arrays["pgd_robust"]),
-        AUTOATTACK: ("autoattack", arrays["autoattack_robust"][-1]),
+        pgd(options): ("pgd", arrays["pgd_robust"]),
+        autoattack(options): ("autoattack", arrays["autoattack_robust"][-1]),
     }
     return {
         metric: Wrong(100.0 * ~flags.astype(bool), arrays[f"{name}_index"].astype(np.int64), 1)
@@ -70,13 +86,24 @@ def _wrong(arrays: Arrays, options: AdversarialOptions) -> Mapping[str, Wrong]:
     }
 
 
+def _notes(findings: AdversarialFindings) -> list[str]:
+    left_out = findings.last.autoattack.left_out
+    if not left_out:
+        return []
+    return [
+        f"AutoAttack without {' and '.join(left_out)}: with so few classes the loss of "
+        f"{'these is' if len(left_out) > 1 else 'this attack is'} not defined."
+    ]
+
+
 SCORING = Scoring(
     scores=_scores,
-    headline=lambda options: (pgd(options.steps), AUTOATTACK),
+    headline=lambda options: (pgd(options), autoattack(options)),
     further=(WEIGHTED,),
     explain=_explain,
     define=_define,
     wrong=_wrong,
-    compared=lambda options: (pgd(options.steps), AUTOATTACK),
+    compared=lambda options: (pgd(options), autoattack(options)),
+    notes=_notes,
     warnings=lambda findings: {key: list(one.warnings) for key, one in by_weights(findings).items()},
 )

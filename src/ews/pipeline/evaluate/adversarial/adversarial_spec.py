@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from ews.attacks.norms import Norm, of_norm
 from ews.core.documents import Document
 from ews.core.machine_types import Hardware
-from ews.core.values import Count, Level, Section, StepSize
+from ews.core.values import Count, Distance, Section, StepLength
 from ews.pipeline.evaluate.evaluation_specs import (
     EvaluationSpec,
     Findings,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ews.pipeline.evaluate.evaluation import Evaluate
     from ews.pipeline.evaluate.scores import Scoring
 
+Version = Literal["standard", "plus", "rand"]
+
 
 class AutoAttackSection(Section):
     """How AutoAttack is run."""
@@ -32,35 +35,51 @@ class AutoAttackSection(Section):
         default=None, description="Attack a stratified choice of that many test images; null: all."
     )
     batch_size: Count = Field(default=250, description="Images at a time, of PGD too; AutoAttack's draws depend on it.")
-    version: Literal["standard", "plus"] = Field(
-        default="standard", description="standard: 4 attacks; plus: 6 with more restarts."
+    version: Version = Field(
+        default="standard",
+        description="standard: 4 attacks; plus: 6 with more restarts; rand: 2, for networks that are random when "
+        "tested.",
+    )
+    eot: Count = Field(
+        default=20, description="Of rand: passes that a gradient is the mean of (expectation over transformation)."
     )
 
 
 class AdversarialSection(Section):
-    """Attacks in the maximum norm."""
+    """Attacks, all in one norm."""
 
-    epsilon: Level = Field(default=8 / 255, description="Largest change of a pixel: in [0, 1], or as 8/255.")
-    step_size: StepSize = Field(default=2 / 255, description="Step of PGD: above 0, at most 1, or as 2/255.")
+    norm: Norm = Field(default="Linf", description="Linf: the maximum norm; L2: the Euclidean one.")
+    epsilon: Distance = Field(
+        default=8 / 255, description="Radius: in [0, 1] or as 8/255, a pixel's change; in L2 an image's, usual: 0.5."
+    )
+    step_size: StepLength = Field(
+        default=2 / 255, description="Step of PGD, as epsilon: above 0; in L2 usual: a quarter of epsilon or less."
+    )
     steps: Count = Field(default=20, description="Steps of PGD; names the column pgd-<steps> error.")
     restarts: Count = Field(
         default=1, description="Uniform starts of PGD; an image counts as wrong if one of them fools it."
     )
     autoattack: AutoAttackSection = Field(default=AutoAttackSection(), description="AutoAttack, after PGD.")
 
+    _of_norm = field_validator("epsilon", "step_size")(of_norm)
+
 
 class AdversarialOptions(Options):
     """The threat and the attacks' effort."""
 
-    epsilon: Level = Field(description="Largest change of a pixel, in [0, 1] or as 8/255.")
-    step_size: StepSize = Field(description="Of PGD, in [0, 1] or as 2/255.")
+    norm: Norm = Field(default="Linf", description="Linf, the maximum norm (default), or L2.")
+    epsilon: Distance = Field(description="Radius in the norm: a number, or as 8/255.")
+    step_size: StepLength = Field(description="Of PGD, in the norm: a number, or as 2/255.")
     steps: Count = Field(description="Of PGD.")
     restarts: Count = Field(description="Of PGD; the worst counts, image by image.")
     n_examples: Count | None = Field(
         default=None, description="Attack that many of the test images by AutoAttack; default: all."
     )
     batch_size: Count = Field(description="Images at a time; part of AutoAttack's result.")
-    version: Literal["standard", "plus"] = Field(description="Of AutoAttack.")
+    version: Version = Field(description="Of AutoAttack.")
+    eot: Count = Field(default=20, description="Of AutoAttack's version rand: passes for a gradient (default: 20).")
+
+    _of_norm = field_validator("epsilon", "step_size")(of_norm)
 
 
 class ErrorOn(Document):
@@ -95,9 +114,10 @@ class Attack(Document):
 
 
 class ByAutoAttack(ErrorOn):
-    """The error under AutoAttack, and attack by attack."""
+    """The error under AutoAttack, attack by attack, and the attacks that are not defined for so few classes."""
 
     attacks: Annotated[tuple[Attack, ...], Field(min_length=1)]
+    left_out: tuple[str, ...] = ()
     again: Again
 
     @property
@@ -148,6 +168,7 @@ def asked(settings: Settings) -> AdversarialOptions:
     section = section_of(settings, "adversarial", AdversarialSection)
     return AdversarialOptions(
         test_images=settings.test_images,
+        norm=section.norm,
         epsilon=section.epsilon,
         step_size=section.step_size,
         steps=section.steps,
@@ -177,7 +198,7 @@ def scoring() -> Scoring[AdversarialOptions, AdversarialFindings]:
 
 SPEC = EvaluationSpec(
     name="adversarial",
-    summary="Robust error: under PGD and AutoAttack in the maximum norm",
+    summary="Robust error: under PGD and AutoAttack, in the maximum norm or the Euclidean one",
     section=AdversarialSection,
     one="adversary",
     options=AdversarialOptions,

@@ -18,15 +18,20 @@ SHARE = 0.2
 STANDING = 1.0
 """Percent of images that may stay correct at the largest radius [choice]: one of the hundred that are tried."""
 
-ENOUGH = 0.5
-"""A radius at which any image can be turned into plain grey, and so no network can be right on all."""
+GREY = 0.5
+"""A change by which any pixel can be turned grey; where all can, no network can be right on all images."""
 
 
-def radii(epsilon: float) -> list[float]:
-    """Return radii from ``epsilon`` on, doubled until one is at least 0.5, none above 1; none for a radius of 0."""
+def radii(epsilon: float, grey: float = GREY) -> list[float]:
+    """Return radii from ``epsilon`` on, doubled until one is at least ``grey``, none above twice that; none for 0.
+
+    Args:
+        epsilon: at least 0.
+        grey: the radius within which any image can be turned into plain grey.
+    """
     found = [epsilon] if epsilon > 0 else []
-    while found and found[-1] < ENOUGH:
-        found.append(min(1.0, 2 * found[-1]))
+    while found and found[-1] < grey:
+        found.append(min(2 * grey, 2 * found[-1]))
     return found
 
 

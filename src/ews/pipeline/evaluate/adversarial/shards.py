@@ -75,6 +75,12 @@ class AttackPlan:
         check_range(images)
         return images
 
+    @property
+    def grey(self) -> float:
+        """The radius within which any image can be turned into plain grey: half the range, in L2 of all pixels."""
+        pixels = int(np.prod(self.subject.dataset.test_images.shape[1:]))
+        return masking.GREY * (1.0 if self.options.norm == "Linf" else pixels**0.5)
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What partial work depends on, down to the last bit of its arithmetic."""
@@ -199,6 +205,8 @@ def _autoattack(plan: AttackPlan, network: Network, part: Part) -> Arrays:
         torch.from_numpy(plan.labels(part.indices)),
         epsilon=plan.options.epsilon,
         version=plan.options.version,
+        norm=plan.options.norm,
+        eot=plan.options.eot,
         batch_size=plan.options.batch_size,
         seed=stream_seed(plan.seed, "autoattack", part.shard),
         device=plan.subject.device,
@@ -208,20 +216,22 @@ def _autoattack(plan: AttackPlan, network: Network, part: Part) -> Arrays:
         "attacks": np.array(list(found.robust), dtype=np.str_),
         "robust": torch.stack(list(found.robust.values())).numpy(),
         "warnings": np.array(found.warnings, dtype=np.str_),
+        "left_out": np.array(found.left_out, dtype=np.str_),
     }
 
 
 def _sweep(plan: AttackPlan, network: Network, part: Part) -> Arrays:
     """Follow PGD, without restarts, to radii at which no network can be right; steps grow with the radius."""
     errors = []
-    for epsilon in masking.radii(plan.options.epsilon):
+    radii = masking.radii(plan.options.epsilon, plan.grey)
+    for epsilon in radii:
         size = plan.options.step_size * epsilon / plan.options.epsilon
         found = [
             _worst(plan, network, batch, epsilon=epsilon, step_size=size, restarts=1)
             for batch in batches(plan, part.indices)
         ]
         errors.append(error_of(torch.cat([worst.robust for worst in found]).numpy()))
-    return {"epsilon": np.array(masking.radii(plan.options.epsilon)), "error": np.array(errors)}
+    return {"epsilon": np.array(radii), "error": np.array(errors)}
 
 
 def _worst(
@@ -238,4 +248,5 @@ def _worst(
         restarts=restarts,
         seed=plan.seed,
         indices=indices,
+        norm=plan.options.norm,
     )

@@ -20,7 +20,7 @@ from ews.core.faults import cannot_write
 from ews.core.places import Parser, Reads, Writes
 from ews.pipeline.remote.adopt.bundle import Files, unpack
 from ews.pipeline.remote.adopt.judge import Verdict, judge, record_of
-from ews.pipeline.study.params import load
+from ews.pipeline.study.settings import Settings, add_options
 
 HIDDEN = ".adopt-"  # begins the name of the folder into which a bundle is unpacked
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "source", type=Reads(), help="tar (gz, bz2, xz), zip or folder with .../dataset/.../seedK/ in it"
     )
-    parser.add_argument("--params", type=Reads(), default=Path("params.yaml"), help="the plan (default: %(default)s)")
+    add_options(parser)
     parser.add_argument("--data", type=Reads(), default=Path("data"), help="folder of datasets (default: %(default)s)")
     parser.add_argument(
         "--runs", type=Writes(), default=Path("results/runs"), help="where runs lie (default: %(default)s)"
@@ -40,8 +40,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--skip", action="store_true", help="leave out what is refused, and place the rest")
     parser.add_argument("--placed", type=Writes(), help="file for the names of what was placed, for --cleanup-metadata")
     arguments = parser.parse_args(argv)
-    params = load(arguments.params)
-    with _unpacked(arguments.source, None if arguments.check else arguments.runs) as (folder, found):
+    unpacked = _unpacked(arguments.source, None if arguments.check else arguments.runs)
+    with Settings.of(arguments).planning() as params, unpacked as (folder, found):
         verdicts = judge(found, params, data=arguments.data, runs=arguments.runs)
         wrong = {name: verdict for name, verdict in verdicts.items() if verdict.reasons}
         for name, verdict in wrong.items():
