@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from ews import cli
-from ews.core.places import Parser
+from ews.core.command_line import Parser
 
 
 class Stopped(Exception):
@@ -53,6 +53,6 @@ def commands() -> list[Command]:
             with pytest.raises(Stopped) as stopped:
                 verb.main([])
             parser = stopped.value.args[0]
-            assert isinstance(parser, Parser), f"ews {name}: its parser is not ews.core.places.Parser"
+            assert isinstance(parser, Parser), f"ews {name}: its parser is not ews.core.command_line.Parser"
             found += below(parser, tuple(name.split()), ())
     return found

@@ -19,9 +19,9 @@ from helpers.runs import reseal
 from helpers.workflow import Project, copy, make_runs, tiny
 
 from ews.cli import main
+from ews.core.command_line import Writes
 from ews.core.console import finished
 from ews.core.faults import TEMPORARY
-from ews.core.places import Writes
 
 STUDY = "one"
 RUN = "digits/tiny/standard/vanilla/seed0"

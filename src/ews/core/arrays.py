@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from ews.core.command_line import check_places
 from ews.core.documents import Document, read_document
 from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
-from ews.core.places import check_places
 
 SUFFIX = ".npy"
 

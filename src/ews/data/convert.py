@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import read_npz, write_npy
+from ews.core.command_line import Parser, Reads, ReadsText, check_places
 from ews.core.documents import write_document
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256, staged
 from ews.core.fingerprint import check_fingerprint, fingerprint
-from ews.core.places import Parser, Reads, ReadsText, check_places
 from ews.data import arrays_pickle
 from ews.data.dataset import Dataset, load
 from ews.data.extra import IMAGES, INFO, LABELS, ExtraInfo, ExtraSource, check_extra, folder_of

@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.command_line import Caches, Parser, Reads, ReadsText, Writes
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.core.option_types import validation_share
-from ews.core.places import Caches, Parser, Reads, ReadsText, Writes
 from ews.data.prepare import prepare
 from ews.data.reader_registry import READERS
 from ews.data.sources import find

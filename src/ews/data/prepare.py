@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import write_npy
+from ews.core.command_line import check_places
 from ews.core.documents import write_document
 from ews.core.errors import EwsError
 from ews.core.files import exclusive, sha256, staged
-from ews.core.places import check_places
 from ews.data.dataset import INFO, DatasetInfo, SourceInfo
 from ews.data.download import fetch
 from ews.data.raw import Raw

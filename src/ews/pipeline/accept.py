@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.device import leased
 from ews.core.errors import EwsError, unknown
 from ews.core.finished import forget
 from ews.core.machine import hardware
-from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Acceptance, Repeated

@@ -20,9 +20,9 @@ from safetensors.torch import load_file
 from ews import models
 from ews.attacks.norms import spelled
 from ews.core import files
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.documents import Document, read_document, write_document
 from ews.core.errors import EwsError
-from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load as load_data
 from ews.methods.method_registry import METHODS
 from ews.models.inputs import InputCheck

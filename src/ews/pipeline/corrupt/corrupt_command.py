@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.finished import MANAGED
 from ews.core.option_types import WORKERS
-from ews.core.places import Parser, Reads, Writes
 from ews.corruptions import NAMES, PROFILES
 from ews.pipeline.corrupt.generate_corrupted import write_corrupted, write_labels
 

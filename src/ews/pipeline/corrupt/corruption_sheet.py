@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ews.core.arrays import read_npy
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.errors import EwsError
 from ews.core.files import write_all
-from ews.core.places import Parser, Reads, Writes
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
 from ews.corruptions.profiles import profile_for
 from ews.data.dataset import Dataset, load

@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ews.core.command_line import Reads
 from ews.core.documents import write_document
 from ews.core.errors import EwsError
 from ews.core.faults import reported
 from ews.core.files import exclusive
 from ews.core.fingerprint import fingerprint
-from ews.core.places import Reads
 from ews.core.staging import commit, staging
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.corrupt_images import check_name

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ews.core.arrays import check_output, read_labels, write_npy
-from ews.core.places import Reads
+from ews.core.command_line import Reads
 from ews.corruptions import NAMES, SEVERITIES
 from ews.images.reading import open_images
 from ews.pipeline.corrupt.generate_corrupted import corrupt_file

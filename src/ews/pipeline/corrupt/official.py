@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ews.core import finished
 from ews.core.arrays import check_output, of_dataset, write_npy
+from ews.core.command_line import Caches, Parser, Reads, ReadsText, Writes
 from ews.core.errors import EwsError, unknown
 from ews.core.files import sha256, staged, write_json
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.core.partial import partial
-from ews.core.places import Caches, Parser, Reads, ReadsText, Writes
 from ews.corruptions import NAMES
 from ews.data.archives import members
 from ews.data.cifar_c import KIND

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ews.core.command_line import Parser, Writes
 from ews.core.option_types import WORKERS
-from ews.core.places import Parser, Writes
 from ews.corruptions import BENCHMARK, NAMES, PROFILES, corrupt
 from ews.corruptions.corrupt_images import SMALLEST_SIDE
 from ews.corruptions.profiles import profile_for

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ews.attacks.effort import Effort
 from ews.core import finished
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.files import sha256
 from ews.core.fingerprint import check_fingerprint
 from ews.core.option_types import THREADS, WORKERS
 from ews.core.partial import partial
-from ews.core.places import Parser, Reads, Writes
 from ews.data.dataset import load
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, write_result

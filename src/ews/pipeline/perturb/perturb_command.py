@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ews.core.arrays import check_output
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.option_types import WORKERS
-from ews.core.places import Parser, Reads, Writes
 from ews.corruptions.profiles import profile_for
 from ews.images.reading import open_images
 from ews.perturbations import NAMES, PROFILES

@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.option_types import JOBS, THREADS, WORKERS, seconds
-from ews.core.places import Parser, Reads, Writes
 from ews.pipeline.remote.tasks import read
 from ews.pipeline.remote.work import work as do
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.finished import MANAGED, let_go
-from ews.core.places import Parser, Reads, Writes
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.report import reported, study_rows

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ews.core.command_line import Parser, Reads
 from ews.core.errors import EwsError
 from ews.core.files import write_text
-from ews.core.places import Parser, Reads
 from ews.core.yaml_files import Content, Place, parse_yaml, read_yaml
 from ews.pipeline.commands import Words
 from ews.pipeline.study.params import MISSING, SOURCES, WHERE, checked

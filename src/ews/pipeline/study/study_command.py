@@ -4,10 +4,10 @@ import json
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ews.core.command_line import Parser, Writes
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
-from ews.core.places import Parser, Writes
 from ews.data.sources import read_manifest
 from ews.pipeline.study.attack_efforts import weak_attacks
 from ews.pipeline.study.cells import manifest, merged, trainings

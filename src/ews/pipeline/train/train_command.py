@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.command_line import Parser, Reads, ReadsText, Writes
 from ews.core.device import leased
 from ews.core.errors import EwsError
 from ews.core.fingerprint import check_fingerprint
 from ews.core.finished import MANAGED
 from ews.core.option_types import THREADS, WORKERS
-from ews.core.places import Parser, Reads, ReadsText, Writes
 from ews.data.dataset import load
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.study.cell import read_cell

@@ -7,9 +7,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.command_line import Parser, Writes
 from ews.core.errors import EwsError, unknown
 from ews.core.finished import MANAGED, let_go
-from ews.core.places import Parser, Writes
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import Result, read_result
 from ews.pipeline.artifacts.run import FinishedRun

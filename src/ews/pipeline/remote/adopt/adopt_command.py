@@ -15,9 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ews.core import files
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.errors import EwsError
 from ews.core.faults import cannot_write
-from ews.core.places import Parser, Reads, Writes
 from ews.pipeline.remote.adopt.bundle import Files, unpack
 from ews.pipeline.remote.adopt.judge import Verdict, judge, record_of
 from ews.pipeline.study.settings import Settings, add_options

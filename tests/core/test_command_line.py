@@ -9,9 +9,9 @@ import pytest
 from helpers.commands import Command, Stopped, commands
 
 from ews import cli
-from ews.core import places
+from ews.core import command_line
+from ews.core.command_line import Caches, Parser, Reads, ReadsText, Writes, check_places
 from ews.core.errors import EwsError
-from ews.core.places import Caches, Parser, Reads, ReadsText, Writes, check_places
 
 NO_PLACES = {
     *(
@@ -121,14 +121,14 @@ def test_no_command_writes_over_what_it_reads(
 def test_other_places_are_taken(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check lets pass what harms nothing."""
     passed = []
-    check = places.check_options
+    check = command_line.check_options
 
     def checked(*arguments: object) -> None:
         check(*arguments)  # type: ignore[arg-type]
         passed.append(True)
         raise Stopped
 
-    monkeypatch.setattr(places, "check_options", checked)
+    monkeypatch.setattr(command_line, "check_options", checked)
     given = {option.dest: str(tmp_path / option.dest) for option in command.of(Reads, Writes)}
     with pytest.raises(Stopped):
         cli.main(line(command, given, tmp_path))
