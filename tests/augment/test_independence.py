@@ -1,6 +1,13 @@
 """An image's augmentation depends on (seed, epoch, index) alone: the promise on which resuming rests."""
 
+import multiprocessing
+import os
 import pickle
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +17,14 @@ from helpers.science import build_augmentation
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ews.augment.augmentation import Augment
+from ews.augment import augmentation_workers
+from ews.augment.augmentation import Augment, Source
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.augment.augmentation_specs import Crop
-from ews.augment.augmentation_workers import Batches, Views
+from ews.augment.augmentation_workers import Batches, ImageByImage, Piped, Views
 from ews.augment.augmix.augmix import Mixer
 from ews.augment.crop import draw
+from ews.core.errors import EwsError
 
 ALL = sorted(AUGMENTATIONS)
 BY_IMAGE = ["augmix", "autoaugment"]
@@ -173,3 +182,65 @@ def test_read_only_mapped_images_are_taken(images, tmp_path: Path, recwarn):
     expected = epoch(build_augmentation(cell, images=images, **arguments), order)
     assert torch.equal(epoch(build_augmentation(cell, images=mapped, **arguments), order), expected)
     assert not [warning for warning in recwarn if "writable" in str(warning.message)]
+
+
+def end(image: np.ndarray, seed: int) -> np.ndarray:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return image[None]
+
+
+def hang(image: np.ndarray, seed: int) -> np.ndarray:
+    time.sleep(600)
+    return image[None]
+
+
+@pytest.mark.parametrize("views", [end, pytest.param(hang, marks=pytest.mark.slow)], ids=["killed", "hangs"])
+def test_a_worker_that_ends_or_hangs_is_one_sentence(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch, views: Views
+) -> None:
+    monkeypatch.setattr(augmentation_workers, "PATIENCE", 2.0)
+    source = Source(images=images, seed=0, device="cpu", workers=1)
+    augment = ImageByImage(views, source, Crop(padding=4, flip=True))
+    before = set(multiprocessing.active_children())
+    with pytest.raises(EwsError, match="a worker process ended before its work") as caught:
+        list(augment.loader(np.arange(8), epoch=0, batch_size=4))
+    assert "\n" not in str(caught.value)
+    assert set(multiprocessing.active_children()) <= before
+
+
+def test_a_batch_goes_through_a_pipe_as_bytes_and_is_pinned_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tensor alone would be sent as a name in shared memory."""
+    batch = Piped(torch.arange(3 * 128 * 64, dtype=torch.int64).to(torch.uint8).reshape(3, 128, 64))
+    sent = bytes(ForkingPickler.dumps(batch))
+    assert len(sent) > batch.batch.nbytes
+    arrived = pickle.loads(sent)
+    assert torch.equal(arrived.batch, batch.batch)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
+    assert torch.equal(arrived.pin_memory().batch, batch.batch + 1)
+
+
+SMALL = """
+import sys
+import numpy as np
+from ews.augment.augmentation import Source
+from ews.augment.augmentation_specs import Crop
+from ews.augment.augmix.augmix import AugMix
+from ews.augment.augmix.augmix_spec import AugMixParameters
+
+images = np.zeros((512, 32, 32, 3), np.uint8)
+augment = AugMix(Source(images=images, seed=0, device="cpu", workers=2), Crop(padding=4, flip=True), AugMixParameters())
+print(sum(batch.shape[1] for batch in augment.loader(np.arange(512), epoch=0, batch_size=128)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["size=64k", "size=16k", "size=1m,ro"])
+def test_workers_need_almost_no_shared_memory(options: str) -> None:
+    """In a container of its own, whose shared memory is smaller than a batch, or cannot be written at all."""
+    inside = f"mount -t tmpfs -o {options} tmpfs /dev/shm"
+    if subprocess.run(["unshare", "-rm", "sh", "-c", inside], capture_output=True).returncode:
+        pytest.skip("no file systems may be mounted here")
+    command = ["unshare", "-rm", "sh", "-c", f'{inside} && exec "$0" -c "$1"', sys.executable, SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "512\n", done.stderr
+    assert done.stderr.startswith("warning: /dev/shm has room for ") and done.stderr.count("\n") == 1

@@ -377,3 +377,12 @@ def test_reading_leaves_the_stand_ins_as_they_are(tmp_path: Path) -> None:
     with pytest.raises(EwsError):
         arrays_pickle.read(path)
     assert len(stand_ins) > 5 and [dict(vars(item)) for item in stand_ins] == before
+
+
+def test_what_is_read_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "blobs-extra").mkdir()
+    source = write(tmp_path / "blobs-extra" / "images.npy", content())
+    before = source.read_bytes()
+    with pytest.raises(EwsError, match=r"blobs.*: would overwrite --file .*images\.npy"):
+        main(["--data", str(tmp_path / "blobs"), "--file", str(source)])
+    assert source.read_bytes() == before

@@ -1,5 +1,6 @@
 """Work in order, in this process or in others, never far ahead of the result in use."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from ews.core.errors import EwsError
+from ews.images import workers as workers_module
 from ews.images.workers import AHEAD, run_all
 
 
@@ -50,6 +52,29 @@ def crash(value: int) -> int:
 def test_a_worker_that_is_killed_ends_in_one_message() -> None:
     with pytest.raises(EwsError, match="a worker process ended"):
         list(run_all(crash, range(4), workers=2))
+
+
+def hang(value: int) -> int:
+    if value == 2:
+        time.sleep(600)
+    return value
+
+
+def test_a_worker_that_hangs_ends_in_one_message() -> None:
+    before = set(multiprocessing.active_children())
+    results = run_all(hang, range(8), workers=2, patience=3)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(EwsError, match="it hangs"):
+        next(results)
+    assert set(multiprocessing.active_children()) <= before
+
+
+def test_with_no_room_for_workers_the_work_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "fitting_workers", lambda _: 0)
+    # A function of this place cannot be sent to another process.
+    assert list(run_all(lambda value: (value, os.getpid()), range(3), workers=4)) == [
+        (value, os.getpid()) for value in range(3)
+    ]
 
 
 STREAM = """

@@ -1,6 +1,8 @@
 """Augmentation image by image in worker processes, with the same result for any number of them."""
 
+import multiprocessing
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,17 @@ from ews.augment.augmentation import Source
 from ews.augment.augmentation_specs import Crop
 from ews.augment.crop import Draws, check_crop, crop_and_flip, draws_of, parts, to_float
 from ews.core.seeds import torch_stream
+from ews.core.worker_room import fitting_workers, kill_children, worker_fault
+
+PATIENCE = 600.0
+"""Seconds in which some worker has to finish a batch: it takes seconds at most [choice]."""
 
 Views = Callable[[np.ndarray, int], np.ndarray]
 """(image uint8 [H, W, 3] after crop and flip, its 64-bit seed) -> its views, uint8 [V, H, W, 3]. Must be picklable."""
 
 
 class Batches(Dataset[Tensor]):
-    """One epoch's batches; item k is batch k, uint8 [V, B, H, W, 3].
-
-    Batches travel between processes as bytes, not floats: a quarter of the shared memory.
-    """
+    """One epoch's batches; item k is batch k, uint8 [V, B, H, W, 3]: a quarter of what floats would take on the way."""
 
     def __init__(
         self, *, images: np.ndarray, order: np.ndarray, batch_size: int, draws: Draws, crop: Crop, views: Views
@@ -61,6 +64,32 @@ class Batches(Dataset[Tensor]):
             self._images = np.load(self._images, mmap_mode="r", allow_pickle=False)
 
 
+@dataclass(frozen=True)
+class Piped:
+    """A batch that travels between processes through a pipe.
+
+    A tensor itself would go by way of shared memory, of which containers have little: then nothing arrives, and the
+    reader waits forever.
+    """
+
+    batch: Tensor
+
+    def __reduce__(self) -> tuple[Callable[[np.ndarray], "Piped"], tuple[np.ndarray]]:
+        return _arrived, (self.batch.numpy(),)
+
+    def pin_memory(self) -> "Piped":
+        """Return the batch in memory from which a GPU copies without waiting; the loader calls this."""
+        return Piped(self.batch.pin_memory())
+
+
+def _piped(batch: Any) -> Piped:
+    return Piped(batch)
+
+
+def _arrived(batch: np.ndarray) -> Piped:
+    return Piped(torch.from_numpy(batch))
+
+
 class ImageByImage:
     """The loader of an augmentation that gives each image's views by ``make_views`` after crop and flip."""
 
@@ -80,13 +109,17 @@ class ImageByImage:
         self._images = source.images
         self._seed = source.seed
         self._device = torch.device(source.device)
-        self._workers = source.workers
+        self._workers = fitting_workers(source.workers)
         self._crop = crop
 
     def loader(
         self, order: np.ndarray, *, epoch: int, batch_size: int, rows: np.ndarray | None = None
     ) -> Iterator[Tensor]:
-        """Yield float32 [V, B, 3, H, W], made ahead by the workers; see :class:`ews.augment.augmentation.Augment`."""
+        """Yield float32 [V, B, 3, H, W], made ahead by the workers; see :class:`ews.augment.augmentation.Augment`.
+
+        Raises:
+            EwsError: a worker died, or has made nothing for :data:`PATIENCE`.
+        """
         draws = draws_of(order, rows, count=len(self._images), seed=self._seed, epoch=epoch, crop=self._crop)
         batches = Batches(
             images=self._images,
@@ -97,16 +130,28 @@ class ImageByImage:
             views=self._make_views,
         )
         cuda = self._device.type == "cuda"
-        loader: DataLoader[Tensor] = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             batches,
             batch_size=None,
             num_workers=self._workers,
+            collate_fn=_piped,
             pin_memory=cuda,
+            timeout=PATIENCE if self._workers else 0,
             # A loader draws a seed for its workers, which nothing here uses: not from the global generator.
             generator=torch_stream("workers"),
         )
-        for views in loader:
-            yield to_float(views.to(self._device, non_blocking=cuda))
+        before, fault = multiprocessing.active_children(), None
+        try:
+            for views in loader:
+                yield to_float(views.batch.to(self._device, non_blocking=cuda))
+        except (OSError, RuntimeError) as problem:
+            fault = worker_fault(problem)
+            if fault is None:
+                raise
+        if fault is not None:
+            # Here, where the loader is gone with its error: it watches its workers, and would complain once more.
+            kill_children(but=before)
+            raise fault
 
 
 def _whole_file(images: np.ndarray) -> Path | None:

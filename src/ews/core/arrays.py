@@ -1,8 +1,7 @@
 """Reading and writing ``.npy`` files, reading ``.npz`` files, and what every command that writes one checks first."""
 
-import contextlib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
+from ews.core.command_line import check_places
 from ews.core.documents import Document, read_sealed
 from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
@@ -91,7 +91,7 @@ def write_npy(path: Path | str, array: NDArray[Any]) -> str:
     Raises:
         EwsError: it cannot be written.
     """
-    with writing(path, size=array.nbytes), atomic(path) as temporary:
+    with atomic(path, size=array.nbytes) as temporary:
         with temporary.open("wb") as file:
             # Into a file of its own NumPy writes through the C library, and does not hear of what fails at its end.
             np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
@@ -129,12 +129,9 @@ def check_output(out: Path | str, *, inputs: Iterable[Path | str] = (), option: 
         raise EwsError(f"{option} {out}: must end in {SUFFIX}.")
     if out.is_dir():
         raise EwsError(f"{option} {out}: is a folder; name a file that ends in {SUFFIX}.")
-    taken = {Path(path).resolve(): path for path in inputs}
+    read = [Path(path) for path in inputs]
     for written in (out, out.with_suffix(".json")):
-        if written.resolve() in taken:
-            raise EwsError(
-                f"{option} {out}: would overwrite {taken[written.resolve()]}, from which it is made. Name another file."
-            )
+        check_places(written, inputs={"": read}, option=option)
 
 
 class _Files(Document):
@@ -154,24 +151,3 @@ def of_dataset(folder: Path | str) -> list[Path]:
     about = Path(folder) / "dataset.json"
     described = read_sealed(about, _Files, remedy="Prepare the dataset again.")
     return [about, *(about.with_name(name) for name in described.files)]
-
-
-@contextlib.contextmanager
-def writing(path: Path | str, *, size: int) -> Iterator[None]:
-    """Say which file could not be written, and how large it is, where the block fails for want of room or the like.
-
-    Args:
-        path: the file that is being made, by the name that it will have.
-        size: its bytes.
-
-    Raises:
-        EwsError: instead of any :class:`OSError` of the block.
-    """
-    try:
-        yield
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise EwsError(
-            f"{path}: cannot be written: {reason}. The file takes {size:,} bytes. Make room, or write elsewhere, then "
-            "run again."
-        ) from None

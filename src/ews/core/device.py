@@ -1,7 +1,6 @@
 """Where to compute: the device, its threads, and one GPU per process among several."""
 
 import contextlib
-import getpass
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ews.core.errors import EwsError
+from ews.core.faults import reported
 
 
 @contextlib.contextmanager
@@ -83,17 +83,28 @@ def lease_gpu(devices: int, folder: Path | None = None) -> Iterator[int]:
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     # Lock by the name that is the same in every process; indices are relative to the visible ones.
     names = visible if len(visible) >= devices else [str(index) for index in range(devices)]
-    folder = folder or Path(tempfile.gettempdir()) / f"ews-gpu-{getpass.getuser()}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder or _leases()
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for place in count():
         for index in range(devices):
-            lock = FileLock(folder / f"{names[index]}.{place}.lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
+            path = folder / f"{names[index]}.{place}.lock"
+            lock = FileLock(path)
+            with reported(path):
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    continue
             try:
                 yield index
             finally:
                 lock.release()
             return
+
+
+def _leases() -> Path:
+    """Return the folder of this user's leases: by number, since a container's user may have no name."""
+    try:
+        return Path(tempfile.gettempdir()) / f"ews-gpu-{os.getuid()}"
+    except FileNotFoundError:
+        raise EwsError("no folder for temporary files can be written: set TMPDIR to one that can.") from None

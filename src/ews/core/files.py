@@ -4,38 +4,76 @@ import contextlib
 import hashlib
 import json
 import math
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ews.core.errors import EwsError
+from ews.core.faults import reported
+from ews.core.staging import commit, make_folder, staging
 
 
 @contextlib.contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that replaces it when the block ends without error.
+def atomic(path: Path | str, *, size: int | None = None) -> Iterator[Path]:
+    """Yield a temporary path, of the same name, that replaces ``path`` when the block ends without error.
 
-    The bytes reach the disk before the name changes, so that a crash leaves the old file or the
-    new one, never a part.
+    The bytes reach the disk before the name changes, so that a crash leaves the old file or the new one, never a part.
+    What a killed writer left in the same folder is removed: :mod:`ews.core.staging`.
+
+    Args:
+        path: the file.
+        size: its bytes, for the message where there is no room for them.
+
+    Raises:
+        EwsError: it cannot be written; the message says why, and what to do.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: np.save and friends add one where it is missing.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with reported(path, size=size), staging(path.parent) as room:
+        temporary = room / path.name
+        temporary.touch()
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        commit([(temporary, path)])
+
+
+@contextlib.contextmanager
+def staged(folder: Path | str, *, last: str) -> Iterator[Path]:
+    """Yield an empty folder whose files all replace those of ``folder`` when the block ends without error, or none do.
+
+    Args:
+        folder: where the files belong.
+        last: the file that vouches for the others: its old one leaves first, its new one comes last.
+
+    Raises:
+        EwsError: they cannot be written, or not be placed; the old files are as they were.
+    """
+    folder = Path(folder)
+    with reported(folder), staging(folder) as room:
+        yield room
+        names = sorted(entry.name for entry in room.iterdir() if not entry.name.startswith("."))
+        names.sort(key=lambda name: name == last)
+        commit([(room / name, folder / name) for name in names])
+
+
+def write_all(contents: Mapping[Path, str] | Mapping[Path, bytes]) -> None:
+    """Write several files, in whatever folders, all or none; text as UTF-8. The last one vouches for the others.
+
+    Raises:
+        EwsError: one cannot be written, or not be placed; the old files are as they were.
+    """
+    with contextlib.ExitStack() as held:
+        rooms: dict[Path, Path] = {}
+        moves = []
+        for path, content in contents.items():
+            with reported(path):
+                if path.parent not in rooms:
+                    rooms[path.parent] = held.enter_context(staging(path.parent))
+                new = rooms[path.parent] / path.name
+                new.write_bytes(content.encode() if isinstance(content, str) else content)
+            moves.append((new, path))
+        with reported(moves[-1][1]):
+            commit(moves)
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -46,7 +84,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON with sorted keys, atomically. NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return what :func:`write_json` writes."""
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def read_limited(path: Path | str, limit: int, *, missing: str = "", remedy: str = "") -> str:
@@ -151,20 +194,21 @@ def exclusive(folder: Path | str) -> Iterator[None]:
     """Hold a folder for one process; the lock ends with the process, SIGKILL included.
 
     Raises:
-        EwsError: another process holds it.
+        EwsError: another process holds it, or it cannot be made or locked.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    with reported(folder):
+        make_folder(folder)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise EwsError(
+                f"{folder}: another process is writing here. Wait for it to end, or stop it, then run again."
+            ) from None
+        except NotImplementedError:
+            raise EwsError(f"{folder}: this file system has no locks (flock). Write to another one.") from None
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise EwsError(
-            f"{folder}: another process is writing here. Wait for it to end, or stop it, then run again."
-        ) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        yield
+    finally:
+        lock.release()

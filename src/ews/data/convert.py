@@ -1,6 +1,5 @@
 """Make `data/<dataset>-extra/` of a file with extra images: `ews data extra --data data/cifar10 ...`."""
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import read_npz, write_npy
+from ews.core.command_line import Parser, Reads, ReadsText, check_places
 from ews.core.documents import write_sealed
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, sha256
+from ews.core.files import exclusive, sha256, staged
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.data import arrays_pickle
 from ews.data.archives import Bounds, members
@@ -28,16 +28,20 @@ NAMES = (("data", "extrapolated_targets"), ("images", "labels"), ("image", "labe
 
 def main(argv: Sequence[str]) -> None:
     """Convert one file and say what it holds."""
-    parser = argparse.ArgumentParser(prog="ews data extra", description=__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset, e.g. data/cifar10")
-    parser.add_argument("--file", required=True, help="pickle or .npz: a path, or a name in the mirror or the cache")
+    parser = Parser(prog="ews data extra", description=__doc__)
+    parser.add_argument("--data", required=True, type=Reads(), help="folder of the dataset, e.g. data/cifar10")
+    parser.add_argument(
+        "--file", required=True, type=ReadsText(), help="pickle or .npz: a path, or a name in the mirror or the cache"
+    )
     parser.add_argument("--page", default="", help="where people can download it; for the message if it is missing")
     parser.add_argument("--sha256", metavar="HEX", help="refuse any other file")
-    parser.add_argument("--mirror", type=Path, help="folder that holds the file; EWS_MIRROR is tried next")
+    parser.add_argument("--mirror", type=Reads(), help="folder that holds the file; EWS_MIRROR is tried next")
     parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
     arguments = parser.parse_args(argv)
     out = folder_of(arguments.data)
     check_fingerprint(arguments.fingerprint, fingerprint("ews.data.convert"), where=str(out))
+    names = {"--data": [arguments.data], "--file": [Path(arguments.file)]}
+    check_places(out, inputs=names, option=f"the folder of --data {arguments.data},", files=(IMAGES, LABELS, INFO))
     source = locate(arguments.file, mirror=arguments.mirror, page=arguments.page)
     info = convert(source, dataset=load(arguments.data), out=out, expected=arguments.sha256)
     print(f"{out}: {info.images} images of {source.name}, SHA-256 {info.source.sha256}")
@@ -90,18 +94,15 @@ def convert(source: Path, *, dataset: Dataset, out: Path, expected: str | None) 
     if leaked:
         raise EwsError(f"{source}: {leaked} of its images are test images of {dataset.name}; remove them first.")
     with exclusive(out.parent / ".locks" / out.name):
-        out.mkdir(parents=True, exist_ok=True)
-        (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
-        files = {}
-        for name, array in ((IMAGES, images), (LABELS, labels)):
-            files[name] = write_npy(out / name, array)
-        info = ExtraInfo(
-            dataset=dataset.name,
-            images=len(images),
-            source=ExtraSource(file=source.name, sha256=digest),
-            files=files,
-        )
-        write_sealed(out / INFO, info)
+        with staged(out, last=INFO) as new:
+            files = {name: write_npy(new / name, array) for name, array in ((IMAGES, images), (LABELS, labels))}
+            info = ExtraInfo(
+                dataset=dataset.name,
+                images=len(images),
+                source=ExtraSource(file=source.name, sha256=digest),
+                files=files,
+            )
+            write_sealed(new / INFO, info)
     return info
 
 

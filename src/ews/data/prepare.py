@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ews.core.arrays import write_npy
+from ews.core.command_line import check_places
 from ews.core.documents import write_sealed
 from ews.core.errors import EwsError
-from ews.core.files import exclusive, sha256
+from ews.core.files import exclusive, sha256, staged
 from ews.data.dataset import INFO, DatasetInfo, SourceInfo
 from ews.data.download import fetch
 from ews.data.raw import Raw
@@ -51,6 +52,8 @@ def prepare(
     if not 0 <= validation < 1:
         raise EwsError(f"datasets.{dataset}.validation: {validation} given; valid: 0 to less than 1.")
     entry = find(manifest, source, where=f"datasets.{dataset}.source")
+    if entry.folder is not None:
+        check_places(out, inputs={f"{manifest}: {source}.folder": [Path(entry.folder).expanduser()]})
     # Beside the folder, not in it: the folder holds data and nothing else.
     with exclusive(out.parent / ".locks" / out.name):
         archive = _archive(entry, downloads, mirror)
@@ -145,13 +148,7 @@ def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str) -> NDArr
 def _write(
     out: Path, arrays: dict[str, NDArray[Any]], describe: Callable[[dict[str, str]], DatasetInfo]
 ) -> DatasetInfo:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / INFO).unlink(missing_ok=True)  # while files are being replaced the folder is not whole
-        info = describe({f"{name}.npy": write_npy(out / f"{name}.npy", array) for name, array in arrays.items()})
-        write_sealed(out / INFO, info)
-    except OSError as error:
-        raise EwsError(
-            f"{out}: cannot be written ({error.strerror}). Check the disk's room and the permissions."
-        ) from None
+    with staged(out, last=INFO) as new:
+        info = describe({f"{name}.npy": write_npy(new / f"{name}.npy", array) for name, array in arrays.items()})
+        write_sealed(new / INFO, info)
     return info

@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from ews.core import finished
 from ews.core import partial as partial_work
-from ews.core.arrays import read_npy, writing
+from ews.core.arrays import read_npy
 from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
+from ews.core.faults import reported
 from ews.core.files import sha256
 from ews.images.workers import run_all
 
@@ -97,7 +98,7 @@ def write(
             print(f"{out}: was made before; put back: {', '.join(before.missing)}", file=sys.stderr, flush=True)
             return
         identity = {**about, "images_per_piece": step}
-        with writing(out, size=size):
+        with reported(out, size=size):
             made, done = _begin(folder, identity, shape=shape, pieces=len(pieces))
         if done:
             print(f"{out}: resumes after {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
@@ -111,10 +112,10 @@ def write(
         noted = time.monotonic()
         for more, _ in enumerate(tqdm(todo, initial=done, total=len(pieces), desc=label, disable=None), start=1):
             if time.monotonic() - noted >= NOTE_SECONDS:
-                with writing(out, size=size):
+                with reported(out, size=size):
                     _note(folder, made, identity, done + more)
                 noted = time.monotonic()
-        with writing(out, size=size):
+        with reported(out, size=size):
             _note(folder, made, identity, len(pieces))
             record = {**about, "sha256": sha256(made)}
             if managed:
@@ -193,6 +194,6 @@ def _write_piece(
     """Make one piece and write it to its place in the file, whose data begin at ``offset``, ``row`` bytes each."""
     first, argument = piece
     rows = make(argument)
-    with writing(out, size=size), made.open("r+b") as file:
+    with reported(out, size=size), made.open("r+b") as file:
         file.seek(offset + first * row)
         file.write(rows.tobytes())

@@ -15,6 +15,7 @@ from typing import TypeVar
 import cv2
 
 from ews.core.errors import EwsError
+from ews.core.worker_room import fitting_workers, kill_children, worker_fault
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,18 +24,27 @@ Result = TypeVar("Result")
 AHEAD = 2
 
 
-def run_all(task: Callable[[Item], Result], items: Iterable[Item], *, workers: int) -> Generator[Result]:
+PATIENCE = 6 * 3600.0
+"""Seconds in which the oldest piece of work has to be done: large photographs take minutes [choice]."""
+
+
+def run_all(
+    task: Callable[[Item], Result], items: Iterable[Item], *, workers: int, patience: float = PATIENCE
+) -> Generator[Result]:
     """Run a task for every item and yield the results in the items' order.
 
     Args:
         task: picklable where there are workers.
         items: taken as they are needed: at most ``AHEAD * workers`` results are ahead of the one that is yielded.
-        workers: 0 and 1 run everything in this process, more in as many processes, which end with this one.
+        workers: 0 and 1 run everything in this process, more in as many processes, which end with this one; in fewer
+            where the machine has no room for so many.
+        patience: seconds in which the oldest piece of work has to be done.
 
     Raises:
-        EwsError: ``workers`` is negative, or a worker was killed.
+        EwsError: ``workers`` is negative, or a worker was killed, hangs or cannot be started.
     """
     check_workers(workers)
+    workers = fitting_workers(workers) if workers > 1 else workers
     if workers <= 1:
         for item in items:
             yield task(item)
@@ -43,7 +53,7 @@ def run_all(task: Callable[[Item], Result], items: Iterable[Item], *, workers: i
     with _pool(workers) as pool:
         pending: deque[Future[Result]] = deque(pool.submit(task, item) for item in islice(remaining, AHEAD * workers))
         while pending:
-            result = pending.popleft().result()
+            result = pending.popleft().result(patience)
             pending.extend(pool.submit(task, item) for item in islice(remaining, 1))
             yield result
 
@@ -63,16 +73,20 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool whose pending work is dropped when the block ends early."""
     # Fresh processes: a fork would copy the threads' locks of OpenCV and BLAS in whatever state they are.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    before = multiprocessing.active_children()
+    pool = None
     try:
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
         yield pool
-    except BrokenProcessPool:
-        raise EwsError(
-            "a worker process ended before its work: killed, perhaps for memory. Run again, with fewer workers if it "
-            "happens again; what was done is kept."
-        ) from None
+    except (BrokenProcessPool, OSError) as problem:
+        fault = worker_fault(problem)
+        if fault is None:
+            raise
+        kill_children(but=before)
+        raise fault from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.device import leased
 from ews.core.errors import EwsError, unknown
 from ews.core.finished import forget
@@ -224,14 +225,12 @@ def tell_snakemake(folders: Sequence[Path], settings: Sequence[str] = ()) -> Non
 
 def main(argv: Sequence[str]) -> None:
     """Run ``ews accept``."""
-    parser = argparse.ArgumentParser(
-        prog="ews accept", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="ews accept", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", help="of params.yaml; the runs that it learns from are accepted with it")
     parser.add_argument("--reason", required=True, help="why the change of code touches no result; kept in the records")
     add_options(parser)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
-    parser.add_argument("--runs", type=Path, default=Path(run_files.RUNS), help="(default: %(default)s)")
+    parser.add_argument("--data", type=Reads(), default=Path("data"), help="folder of datasets (default: %(default)s)")
+    parser.add_argument("--runs", type=Writes(), default=Path(run_files.RUNS), help="(default: %(default)s)")
     parser.add_argument("--check-only", action="store_true", help="repeat the first epochs, and stamp nothing")
     arguments = parser.parse_args(argv)
     if not arguments.reason.strip():

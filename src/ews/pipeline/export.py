@@ -9,8 +9,6 @@ which is what RobustBench's ``benchmark()`` takes::
     logits = model(images)
 """
 
-import argparse
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +20,7 @@ from safetensors.torch import load_file
 from ews import models
 from ews.attacks.norms import spelled
 from ews.core import files
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
 from ews.data.dataset import load as load_data
@@ -117,7 +116,8 @@ def export(
         given: entries of model_info that only a person knows: name, authors, link, venue.
 
     Raises:
-        EwsError: the run is not whole, was trained on other data, or has no such weights.
+        EwsError: the run is not whole, was trained on other data, or has no such weights; or the folder cannot be
+            written, which then is as it was.
     """
     finished, dataset = FinishedRun.open(run), load_data(data, verify=False)
     finished.check_data(dataset)
@@ -127,25 +127,24 @@ def export(
     # Checked against the record, and built, before anything is written.
     read_network(finished, name, dataset=dataset, device=torch.device("cpu"))
     measured = _measured(results or run, finished, best=best)
-    out.mkdir(parents=True, exist_ok=True)
-    with files.atomic(out / WEIGHTS) as temporary:
-        shutil.copyfile(run / name, temporary)
-    files.write_json(
-        out / INFO, _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
-    )
-    write_sealed(
-        out / MODEL,
-        Exported(
-            architecture=finished.record.cell.architecture,
-            classes=dataset.classes,
-            mean=list(dataset.mean),
-            std=list(dataset.std),
-            image_size=dataset.image_size,
-            weights="best" if best else "last",
-            cell=finished.record.cell,
-            sha256=finished.record.files[name],
-        ),
-    )
+    info = _info(finished.record.cell, measured, len(dataset.test_labels), best=best) | (given or {})
+    with files.staged(out, last=MODEL) as new:
+        # Not shutil's: where there is no room it names the file that is read.
+        (new / WEIGHTS).write_bytes((run / name).read_bytes())
+        files.write_json(new / INFO, info)
+        write_sealed(
+            new / MODEL,
+            Exported(
+                architecture=finished.record.cell.architecture,
+                classes=dataset.classes,
+                mean=list(dataset.mean),
+                std=list(dataset.std),
+                image_size=dataset.image_size,
+                weights="best" if best else "last",
+                cell=finished.record.cell,
+                sha256=finished.record.files[name],
+            ),
+        )
 
 
 def _measured(results: Path, run: FinishedRun, *, best: bool) -> tuple[AttackedWeights, AdversarialOptions] | None:
@@ -225,12 +224,12 @@ def architecture_name(architecture: ArchitectureCell) -> str:
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and export."""
-    parser = argparse.ArgumentParser(prog="ews export", description="Export a trained network.")
-    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset it was trained on")
-    parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser = Parser(prog="ews export", description="Export a trained network.")
+    parser.add_argument("--run", required=True, type=Reads(), help="folder of a finished run")
+    parser.add_argument("--data", required=True, type=Reads(), help="folder of the dataset it was trained on")
+    parser.add_argument("--out", required=True, type=Writes(), help="folder to write")
     parser.add_argument("--best", action="store_true", help="weights that validation images selected, not the last")
-    parser.add_argument("--results", type=Path, help="folder with adversarial.json (default: the run's)")
+    parser.add_argument("--results", type=Reads(), help="folder with adversarial.json (default: the run's)")
     for name in ("name", "authors", "link", "venue"):
         parser.add_argument(f"--{name}", help=f"`{name}` of {INFO}")
     arguments = parser.parse_args(argv)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ews.core.arrays import check_output, read_labels, read_npy, write_npy, writing
+from ews.core.arrays import check_output, read_labels, read_npy, write_npy
 from ews.core.errors import EwsError
+from ews.core.faults import reported
 from ews.core.files import sha256
 
 HEADER = 128
@@ -199,9 +200,9 @@ def test_an_output_that_is_an_input_is_refused(tmp_path: Path, monkeypatch: pyte
 
 def test_a_failed_write_names_the_file_the_size_and_the_reason() -> None:
     with pytest.raises(EwsError, match=r"out/fog\.npy: .*No space left on device.* 1,500,000 bytes"):
-        with writing(Path("out/fog.npy"), size=1_500_000):
+        with reported(Path("out/fog.npy"), size=1_500_000):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(EwsError, match="100 requested and 20 written"), writing("fog.npy", size=1):
+    with pytest.raises(EwsError, match="100 requested and 20 written"), reported("fog.npy", size=1):
         raise OSError("100 requested and 20 written")  # as NumPy says it
-    with pytest.raises(ValueError), writing("fog.npy", size=1):
+    with pytest.raises(ValueError), reported("fog.npy", size=1):
         raise ValueError

@@ -1,5 +1,7 @@
 """A run's files: what vouches for what, and one message for each file that was changed."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from helpers.runs import a_cell, finish, reseal, write_csv
 from safetensors.torch import load_file
 
 from ews.core.errors import EwsError
+from ews.core.faults import TEMPORARY
+from ews.core.staging import staging
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun, clear
 from ews.pipeline.artifacts.tables import Row, read_rows
@@ -61,8 +65,11 @@ def test_a_record_of_another_content_names_the_key(run: Path) -> None:
 
 
 def test_clear_leaves_the_state_and_what_is_not_a_run_s(run: Path) -> None:
-    for name in (run_files.STATE, "clean.json", f".{run_files.STATE}.x.pt", f".{run_files.EPOCHS}.x.csv"):
+    for name in (run_files.STATE, "clean.json"):
         (run / name).write_text("")
+    with staging(run) as room:
+        shutil.copytree(room, run / f"{TEMPORARY}elsewhere-and-then")
+        os.utime(run / f"{TEMPORARY}elsewhere-and-then", (0, 0))
     clear(run)
     assert sorted(path.name for path in run.iterdir()) == ["clean.json", run_files.STATE]
 

@@ -249,7 +249,8 @@ def test_outputs_that_cannot_be_right_are_refused(dataset: Path, tmp_path: Path,
         assert "must end in .npy" in run(*arguments, "--out", tmp_path / "c" / out, status=1)
     # The last would write its record over the dataset's.
     for place in (copy / "test_images.npy", copy / "test_labels.npy", tmp_path / "link.npy", copy / "dataset.npy"):
-        assert "would overwrite" in run(*arguments, "--out", place, status=1)
+        said = run(*arguments, "--out", place, status=1)
+        assert "would overwrite" in said or "lies inside" in said
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "link.npy"]
 

@@ -192,7 +192,7 @@ def test_killed_it_leaves_no_half_picture_and_the_next_start_clears_up(tmp_path:
     try:
         for _ in range(600):
             with contextlib.suppress(FileNotFoundError):  # one that was whole has been moved to its place meanwhile
-                if any(path.read_bytes() == b"half" for path in (out / UNFINISHED).glob("*")):
+                if any(path.read_bytes() == b"half" for path in (out / UNFINISHED).glob("*/*")):
                     break
             time.sleep(0.1)
     finally:

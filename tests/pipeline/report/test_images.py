@@ -12,6 +12,7 @@ import pytest
 from helpers.runs import adversarial_result, attacked_weights
 
 from ews.core.errors import EwsError
+from ews.core.files import write_text
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 from ews.pipeline.report import measure, paired_images, reported, study_rows, table
 from ews.pipeline.report.inputs import Inputs
@@ -112,9 +113,9 @@ def test_copies_that_fail_with_their_image_count_once(tree: Any) -> None:
 def test_the_file_gives_back_what_was_written(tree: Any, tmp_path: Path) -> None:
     study = study_rows.load(tree.study)
     found = paired_images.compare(study, inputs=Inputs(tree.runs))
-    paired_images.write(tmp_path / "images.csv", found)
+    write_text(tmp_path / "images.csv", paired_images.differences_csv(found))
     assert paired_images.read(tmp_path / "images.csv", study) == found
-    paired_images.write(tmp_path / "images.csv", [])
+    write_text(tmp_path / "images.csv", paired_images.differences_csv([]))
     with pytest.raises(EwsError, match="does not hold the comparisons of study 'made_up'"):
         paired_images.read(tmp_path / "images.csv", study)
 
@@ -175,7 +176,7 @@ def test_subnets_are_compared_with_dropout_too(grow: Grow) -> None:
 def test_a_row_with_nothing_to_compare_with_is_left_out(grow: Grow, tmp_path: Path) -> None:
     lonely = grow(augmentations=("standard",), methods=("ews",), logs=False, images=IMAGES)
     assert compared(lonely) == {}
-    paired_images.write(tmp_path / "images.csv", [])
+    write_text(tmp_path / "images.csv", paired_images.differences_csv([]))
     assert paired_images.read(tmp_path / "images.csv", study_rows.load(lonely.study)) == []
 
 
@@ -282,7 +283,7 @@ def test_a_file_that_is_not_the_study_s_is_refused(
     tree: Any, tmp_path: Path, column: str, value: str, message: str
 ) -> None:
     study, path = study_rows.load(tree.study), tmp_path / "images.csv"
-    paired_images.write(path, paired_images.compare(study, inputs=Inputs(tree.runs)))
+    write_text(path, paired_images.differences_csv(paired_images.compare(study, inputs=Inputs(tree.runs))))
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     rows[0][column] = value
     text = io.StringIO()

@@ -10,6 +10,7 @@ import pytest
 from helpers.runs import reseal
 
 from ews.core.errors import EwsError
+from ews.core.files import write_text
 from ews.pipeline.evaluate.corruption.corruption_scores import BENCHMARK
 from ews.pipeline.evaluate.corruption.corruption_spec import (
     SEVERITIES,
@@ -300,7 +301,7 @@ def test_measurements_of_another_study_are_refused(grow: Grow) -> None:
     tree = grow(**SMALL)
     study, found, _ = _measure(tree)
     path = tree.out / "measurements.csv"
-    measurements.write(path, found[:5])
+    write_text(path, measurements.measurements_csv(found[:5]))
     with pytest.raises(EwsError, match="does not hold the rows and seeds"):
         measurements.read(path, study)
     path.write_text(path.read_text().replace("reported\n", "published\n"))

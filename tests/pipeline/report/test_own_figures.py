@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from ews.core import sums
 from ews.core.errors import EwsError
+from ews.core.files import write_text
 from ews.core.seeds import numpy_stream
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.report import (
@@ -203,7 +204,7 @@ def test_layers_are_evenly_spaced(layers: int, shown: list[int]) -> None:
 def test_a_figure_is_drawn_on_demand_alone(grown: Tree, tmp_path: Path) -> None:
     study = study_rows.load(grown.study)
     found, _ = measure(study, inputs=Inputs(grown.runs), reported=reported.load())
-    measurements.write(grown.out / "measurements.csv", found)
+    write_text(grown.out / "measurements.csv", measurements.measurements_csv(found))
     vouched = [grown.study, grown.out / "measurements.csv"]
     sums.write(grown.out, vouched)
     common = ["--study", str(grown.study), "--runs", str(grown.runs)]

@@ -259,7 +259,7 @@ def test_odd_studies_are_drawn(
     names = ("first.svg", "second.svg") if timed and len(seeds) > 1 else ("first.svg",)
     for name in names:
         with plotting.settings():
-            plotting.save(plot_sweep.sweep(_study(tree)), tmp_path / name, title="sweep")
+            (tmp_path / name).write_bytes(plotting.drawn(plot_sweep.sweep(_study(tree)), "svg", title="sweep"))
     (text,) = {(tmp_path / name).read_text() for name in names}
     words = {"".join(element.itertext()) for element in ElementTree.fromstring(text).iterfind(".//{*}text")}
     assert {"clean error (%)", "error on 1 corruption (%)"} <= words

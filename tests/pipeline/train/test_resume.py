@@ -13,6 +13,7 @@ import torch
 from helpers.methods import alone
 from helpers.processes import PROCESSES
 
+from ews.core.faults import TEMPORARY
 from ews.data.dataset import Dataset, load
 from ews.pipeline.artifacts.evaluation import read_result
 from ews.pipeline.artifacts.run import FinishedRun
@@ -42,7 +43,7 @@ def some_time(out: Path) -> bool:
 
 
 def a_state_is_being_written(out: Path) -> bool:
-    return any(out.glob(".state.pt.*"))
+    return any(out.glob(f"{TEMPORARY}*/state.pt"))
 
 
 def a_state_is_there(out: Path) -> bool:
@@ -50,7 +51,7 @@ def a_state_is_there(out: Path) -> bool:
 
 
 def the_outputs_are_being_written(out: Path) -> bool:
-    return (out / "model.safetensors").is_file()
+    return any(out.glob(f"{TEMPORARY}*/model.safetensors")) or (out / "model.safetensors").is_file()
 
 
 MOMENTS: list[tuple[Callable[[Path], bool], float]] = [

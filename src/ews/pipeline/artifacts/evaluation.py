@@ -9,7 +9,7 @@ import numpy as np
 from ews.core.arrays import read_npz
 from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
-from ews.core.files import atomic, sha256
+from ews.core.files import atomic, sha256, staged
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluation_specs import EvaluationSpec, Findings, Options
@@ -57,18 +57,18 @@ def content(spec: EvaluationSpec[Any, O, F]) -> type[Result[O, F]]:
 
 
 def write_result(folder: Path, result: Result[O, F], arrays: Arrays) -> None:
-    """Write both files, each atomically, the one that vouches last.
+    """Write both files or none, the one that vouches last.
 
     Args:
         folder: of the evaluation.
         result: its ``files`` are filled in here.
         arrays: none of objects.
     """
-    path = folder / run_files.arrays(result.evaluation)
-    write_arrays(path, arrays)
-    write_sealed(
-        folder / run_files.result(result.evaluation), result.model_copy(update={"files": {path.name: sha256(path)}})
-    )
+    name = run_files.result(result.evaluation)
+    with staged(folder, last=name) as new:
+        path = new / run_files.arrays(result.evaluation)
+        write_arrays(path, arrays)
+        write_sealed(new / name, result.model_copy(update={"files": {path.name: sha256(path)}}))
 
 
 def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun) -> Result[O, F]:

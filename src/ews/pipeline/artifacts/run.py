@@ -7,6 +7,7 @@ from typing import TypeVar
 from ews.core import files
 from ews.core.documents import read_sealed, write_sealed
 from ews.core.errors import EwsError
+from ews.core.staging import sweep
 from ews.data.dataset import Dataset
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.record import Record
@@ -138,9 +139,6 @@ def write_record(folder: Path, record: Record) -> None:
 
 def clear(folder: Path) -> None:
     """Remove an earlier training's files, and what a killed one left of files half-written."""
-    for name in (*run_files.TRAINED, run_files.STATE):
-        for rest in folder.glob(f".{name}.*"):
-            if rest.is_file():
-                rest.unlink()
+    sweep(folder)
     for name in run_files.TRAINED:
         (folder / name).unlink(missing_ok=True)

@@ -1,9 +1,8 @@
 """The commands `ews corrupt generate` and `ews corrupt labels`: the corrupted set of a dataset's test images."""
 
-from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.finished import MANAGED
 from ews.core.option_types import WORKERS
 from ews.corruptions import NAMES, PROFILES
@@ -30,8 +29,8 @@ def labels(argv: Sequence[str]) -> None:
     write_labels(**vars(parser.parse_args(argv)))
 
 
-def _parser(command: str, description: str, example: str) -> ArgumentParser:
-    parser = ArgumentParser(prog=f"ews corrupt {command}", description=description, allow_abbrev=False)
-    parser.add_argument("--data", type=Path, required=True, help="the dataset's folder, e.g. data/digits")
-    parser.add_argument("--out", type=Path, required=True, help=f"file to write, e.g. {example}")
+def _parser(command: str, description: str, example: str) -> Parser:
+    parser = Parser(prog=f"ews corrupt {command}", description=description, allow_abbrev=False)
+    parser.add_argument("--data", type=Reads(), required=True, help="the dataset's folder, e.g. data/digits")
+    parser.add_argument("--out", type=Writes(), required=True, help=f"file to write, e.g. {example}")
     return parser

@@ -1,7 +1,6 @@
 """The contact sheet: every corruption at every severity in one picture, to be looked at."""
 
 import io
-from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ews.core.arrays import read_npy
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.errors import EwsError
-from ews.core.files import atomic
+from ews.core.files import write_all
 from ews.corruptions import EXTRA, NAMES, PROFILES, SEVERITIES, corrupt
 from ews.corruptions.profiles import profile_for
 from ews.data.dataset import Dataset, load
@@ -28,15 +28,15 @@ LARGEST = 10**6  # bytes; above that the sheet gets a palette of 256 colours
 
 def main(words: Sequence[str]) -> None:
     """Run ``ews corrupt sheet``."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="ews corrupt sheet",
         allow_abbrev=False,
         description="Draw corruptions x severities of some test images. What is stored is read from its file, the rest "
         "is made now, with the same seed and constants; of a published set only what is stored is drawn.",
     )
-    parser.add_argument("--data", type=Path, required=True, help="the dataset's folder")
-    parser.add_argument("--out", type=Path, required=True, help="picture to write, .png")
-    parser.add_argument("--corrupted", type=Path, help="folder of <name>.npy and <name>.json")
+    parser.add_argument("--data", type=Reads(), required=True, help="the dataset's folder")
+    parser.add_argument("--out", type=Writes(), required=True, help="picture to write, .png")
+    parser.add_argument("--corrupted", type=Reads(), help="folder of <name>.npy and <name>.json")
     parser.add_argument(
         "--stored",
         nargs="*",
@@ -47,16 +47,14 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, help="of what is made now; default: that of the stored files, or 0")
     parser.add_argument("--profile", choices=PROFILES, help="default: that of the stored files, or by the images' size")
     options = parser.parse_args(words)
-    with atomic(options.out) as temporary:
-        temporary.write_bytes(
-            sheet(
-                load(options.data, verify=False),
-                corrupted=options.corrupted,
-                stored=options.stored,
-                seed=options.seed,
-                profile=options.profile,
-            )
-        )
+    picture = sheet(
+        load(options.data, verify=False),
+        corrupted=options.corrupted,
+        stored=options.stored,
+        seed=options.seed,
+        profile=options.profile,
+    )
+    write_all({options.out: picture})
 
 
 def sheet(

@@ -13,10 +13,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ews.core.command_line import Reads
 from ews.core.documents import write_document
 from ews.core.errors import EwsError
-from ews.core.files import atomic, exclusive
+from ews.core.faults import reported
+from ews.core.files import exclusive
 from ews.core.fingerprint import fingerprint
+from ews.core.staging import commit, staging
 from ews.corruptions import NAMES, SEVERITIES, corrupt
 from ews.corruptions.corrupt_images import check_name
 from ews.corruptions.corruption_registry import CORRUPTIONS
@@ -75,7 +78,9 @@ def main(words: Sequence[str]) -> None:
         "ImageNet-C. All pictures are decoded before the first is written. Run again after a break, it resumes where\n"
         "it stopped.",
     )
-    parser.add_argument("--images", type=Path, required=True, help="folder, searched to any depth; links are followed")
+    parser.add_argument(
+        "--images", type=Reads(), required=True, help="folder, searched to any depth; links are followed"
+    )
     parser.add_argument("--severities", type=_severity, nargs="+", default=list(SEVERITIES), help="default: 1 2 3 4 5")
     parser.add_argument("--resize", type=int, metavar="PIXELS", help="bring the shorter side to this, as torchvision")
     parser.add_argument("--crop", type=int, metavar="PIXELS", help="cut out the central square, after --resize")
@@ -245,17 +250,11 @@ def _corrupt_picture(
             corrupted = corrupt(
                 clean, name=name, severity=severity, seed=record.seed, profile=record.profile, indices=[row.number]
             )
-            whole = out / UNFINISHED / f"{row.number}-{name}-{severity}"
-            try:
-                with atomic(whole) as temporary:
-                    Image.fromarray(corrupted[0]).save(temporary, **saving(target))
+            with reported(target), staging(out / UNFINISHED) as room:
+                whole = room / f"{row.number}-{name}-{severity}"
+                Image.fromarray(corrupted[0]).save(whole, **saving(target))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                whole.replace(target)
-            except OSError as problem:
-                raise EwsError(
-                    f"{target}: cannot be written: {problem.strerror or problem}. Make room, or write elsewhere, "
-                    "then run again."
-                ) from None
+                commit([(whole, target)])
             made += 1
     return made
 

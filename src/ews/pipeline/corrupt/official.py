@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ews.core import finished
 from ews.core.arrays import check_output, of_dataset, write_npy
+from ews.core.command_line import Caches, Parser, Reads, ReadsText, Writes
 from ews.core.documents import write_sealed
 from ews.core.errors import EwsError, unknown
-from ews.core.files import sha256
+from ews.core.files import sha256, staged
 from ews.core.fingerprint import check_fingerprint, fingerprint
 from ews.core.partial import partial
 from ews.corruptions import NAMES
@@ -95,8 +96,9 @@ def extract(
                 record["sha256"] = write_npy(folder / out.name, array)
                 write_sealed(folder / about.name, record)
         else:
-            record["sha256"] = write_npy(out, array)
-            write_sealed(about, record)
+            with staged(out.parent, last=about.name) as new:
+                record["sha256"] = write_npy(new / out.name, array)
+                write_sealed(new / about.name, record)
     return record
 
 
@@ -192,15 +194,17 @@ def decode(archive: Path, stem: str, content: bytes, *, kinds: str, shape: tuple
 
 def main(argv: Sequence[str]) -> None:
     """Read the command line and write one file."""
-    parser = argparse.ArgumentParser(prog="ews corrupt official", description=extract.__doc__)
+    parser = Parser(prog="ews corrupt official", description=extract.__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--data", required=True, type=Path, help="the dataset's folder, e.g. data/cifar10")
+    parser.add_argument("--data", required=True, type=Reads(), help="the dataset's folder, e.g. data/cifar10")
     parser.add_argument("--source", required=True, help=f"the set's source in the manifest, of kind {KIND}")
     parser.add_argument("--name", required=True, help=f"a corruption, e.g. fog, or {LABELS}")
-    parser.add_argument("--manifest", type=Path, help="the only sources.yaml to read (default: docs/data.md)")
-    parser.add_argument("--mirror", help="folder or URL that has the archive; EWS_MIRROR is tried next")
-    parser.add_argument("--downloads", type=Path, default=Path("data/.downloads"), help="cache of archives")
-    parser.add_argument("--out", required=True, type=Path, help="file to write, .npy")
+    parser.add_argument("--manifest", type=Reads(), help="the only sources.yaml to read (default: docs/data.md)")
+    parser.add_argument(
+        "--mirror", type=ReadsText(), help="folder or URL that has the archive; EWS_MIRROR is tried next"
+    )
+    parser.add_argument("--downloads", type=Caches(), default=Path("data/.downloads"), help="cache of archives")
+    parser.add_argument("--out", required=True, type=Writes(), help="file to write, .npy")
     parser.add_argument("--fingerprint", metavar="HEX", help="refuse to run if the code is not this one")
     parser.add_argument("--managed", action="store_true", help=finished.MANAGED)
     options = vars(parser.parse_args(argv))

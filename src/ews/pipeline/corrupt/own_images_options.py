@@ -1,27 +1,27 @@
 """What the commands on anyone's images share: options, constants by size, a trial before anything is written."""
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 
+from ews.core.command_line import Parser, Writes
 from ews.core.option_types import WORKERS
 from ews.corruptions import BENCHMARK, NAMES, PROFILES, corrupt
 from ews.corruptions.corrupt_images import SMALLEST_SIDE
 from ews.corruptions.profiles import profile_for
 
 
-def command_parser(command: str, description: str) -> ArgumentParser:
-    """Return a parser with what both commands take."""
-    parser = ArgumentParser(
+def command_parser(command: str, description: str, *, files: tuple[str, ...] = ()) -> Parser:
+    """Return a parser with what both commands take; ``files``: of :class:`Writes`."""
+    parser = Parser(
         prog=f"ews corrupt {command}",
         description=description,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--out", type=Writes(files=files), required=True, help="folder to write")
     parser.add_argument("--seed", type=int, required=True, help="any integer; the same seed gives the same bytes")
     parser.add_argument(
         "--names",

@@ -1,13 +1,12 @@
 """Command line of the evaluation step: ``ews evaluate clean --run RUN --data data/digits --out FOLDER ...``."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ews.attacks.effort import Effort
 from ews.core import finished
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.files import sha256
 from ews.core.fingerprint import check_fingerprint
 from ews.core.option_types import THREADS, WORKERS
@@ -30,11 +29,11 @@ def main(argv: Sequence[str]) -> None:
     from ews.pipeline.evaluate.evaluation import Making
     from ews.pipeline.evaluate.subject import Subject
 
-    parser = argparse.ArgumentParser(prog="ews evaluate", description="Measure a trained network.")
+    parser = Parser(prog="ews evaluate", description="Measure a trained network.")
     commands = parser.add_subparsers(dest="evaluation", required=True)
     for spec in EVALUATIONS.values():
         command = commands.add_parser(spec.name, help=spec.summary)
-        _places(command, stored=spec.stored)
+        _places(command, kind=spec.name, stored=spec.stored)
         evaluation_options.add(command, spec.options)
     arguments = parser.parse_args(argv)
     spec = EVALUATIONS[arguments.evaluation]
@@ -99,18 +98,24 @@ def main(argv: Sequence[str]) -> None:
             write_result(folder, result, found.arrays)
 
 
-def _places(parser: argparse.ArgumentParser, *, stored: bool) -> None:
+def _places(parser: Parser, *, kind: str, stored: bool) -> None:
     """Add the options on which no result depends."""
-    parser.add_argument("--run", required=True, type=Path, help="folder of a finished run")
-    parser.add_argument("--data", required=True, type=Path, help="folder of the dataset it was trained on")
-    parser.add_argument("--out", required=True, type=Path, help="folder for the results; errors in percent")
+    parser.add_argument("--run", required=True, type=Reads(), help="folder of a finished run")
+    parser.add_argument("--data", required=True, type=Reads(), help="folder of the dataset it was trained on")
+    files = (run_files.result(kind), run_files.arrays(kind))
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=Writes(files=files, beside=("run",)),
+        help="folder for the results; errors in percent",
+    )
     parser.add_argument("--threads", type=THREADS, help="CPU threads (default: 1)")
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     parser.add_argument("--managed", action="store_true", help=finished.MANAGED)
     if stored:
         parser.add_argument(
             "--corrupted",
-            type=Path,
+            type=Reads(),
             nargs="*",
             default=[],
             help="folder of <corruption>.npy, <corruption>.json and labels.npy, or these files; "

@@ -1,12 +1,13 @@
 """The contact sheet: every perturbation's frames in one picture, to be looked at."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ews.core.files import atomic
+from ews.core.files import write_all
 from ews.images.reading import open_images
 from ews.perturbations import NAMES, frames, perturb
 
@@ -29,8 +30,9 @@ def save(images: Path, out: Path, *, seed: int, profile: str, crop: int | None) 
     for name, index in zip(NAMES, chosen, strict=True):
         image = np.array(still[[index]])
         rows.append(perturb(image, name=name, seed=seed, profile=profile, indices=[int(index)], crop=crop)[0])
-    with atomic(out) as temporary:
-        Image.fromarray(draw(rows, profile=profile)).save(temporary, format="PNG")
+    picture = io.BytesIO()
+    Image.fromarray(draw(rows, profile=profile)).save(picture, format="PNG")
+    write_all({out: picture.getvalue()})
 
 
 def draw(rows: list[NDArray[np.uint8]], *, profile: str) -> NDArray[np.uint8]:

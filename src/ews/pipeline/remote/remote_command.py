@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.documents import write_document
 from ews.core.errors import EwsError, unknown
 from ews.core.option_types import JOBS, THREADS, WORKERS, seconds
@@ -27,7 +28,7 @@ def plan(argv: Sequence[str]) -> None:
     parser = _parser("plan", "Write what a study asks for.")
     parser.add_argument("study")
     add_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="the plan, JSON")
+    parser.add_argument("--out", type=Writes(), required=True, help="the plan, JSON")
     arguments = parser.parse_args(argv)
     with Settings.of(arguments).planning() as params:
         if arguments.study not in params.studies:
@@ -38,14 +39,16 @@ def plan(argv: Sequence[str]) -> None:
 def work(argv: Sequence[str]) -> None:
     """Run ``ews remote work``: do what a plan lists and is not done."""
     parser = _parser("work", "Do what a plan lists and is not done.")
-    parser.add_argument("plan", type=Path)
+    parser.add_argument("plan", type=Reads())
     parser.add_argument(
         "--match", type=_pattern, metavar="REGEX", default="", help="only tasks whose names have this in them"
     )
     parser.add_argument("--list", action="store_true", help="only print the tasks' names")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
-    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="(default: %(default)s)")
-    parser.add_argument("--logs", type=Path, default=Path("logs/elsewhere"), help="(default: %(default)s)")
+    parser.add_argument("--data", type=Reads(), default=Path("data"), help="folder of datasets (default: %(default)s)")
+    parser.add_argument("--runs", type=Writes(), default=Path("results/runs"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--logs", type=Writes(files=("*.log",)), default=Path("logs/elsewhere"), help="(default: %(default)s)"
+    )
     parser.add_argument("--jobs", type=JOBS, default=1, help="tasks at a time; GPUs are shared out among them")
     parser.add_argument("--threads", type=THREADS, default=1, help="of torch, for each task (default: %(default)s)")
     parser.add_argument(
@@ -83,8 +86,8 @@ def work(argv: Sequence[str]) -> None:
         raise EwsError(f"{counts}. The same command resumes; output of each task is in {arguments.logs}.")
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"ews remote {command}", description=description)
+def _parser(command: str, description: str) -> Parser:
+    return Parser(prog=f"ews remote {command}", description=description)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

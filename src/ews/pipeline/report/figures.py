@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ews.core.errors import EwsError
+from ews.core.files import write_all
 from ews.pipeline.report import plotting, reported, table_data
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.measurements import Measurement
@@ -44,7 +45,7 @@ def save(
     suffix: str = "svg",
     only: str | None = None,
 ) -> None:
-    """Draw a study's figures and write them to ``folder``, atomically.
+    """Draw a study's figures and write them to ``folder``, all or none.
 
     Args:
         manifest: the study.
@@ -61,7 +62,10 @@ def save(
         raise EwsError(f"figures: study {manifest.study!r} does not ask for the evaluation {only!r}.")
     nothing = reported.Reported(numbers={}, settings={})
     study = Study(manifest, table_data.build(manifest, measured, nothing), inputs)
+    chosen = FIGURES if only is None else {only: OF_EVALUATIONS[only]}
+    files: dict[Path, bytes] = {}
     with plotting.settings():
-        for name, draw in (FIGURES if only is None else {only: OF_EVALUATIONS[only]}).items():
+        for name, draw in chosen.items():
             title = f"{manifest.title or manifest.study}: {name}"
-            plotting.save(draw(study), folder / f"{name}.{suffix}", title=title)
+            files[folder / f"{name}.{suffix}"] = plotting.drawn(draw(study), suffix, title=title)
+    write_all(files)

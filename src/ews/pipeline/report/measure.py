@@ -1,9 +1,10 @@
 """From run folders to a study's numbers: measurements, records and the summary for `dvc metrics`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from ews.core.files import write_json, write_text
+from ews.core.files import json_text, write_all
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.evaluate.scores import Score
 from ews.pipeline.report import measurements
@@ -115,9 +116,24 @@ def save(
     out: Path,
     records: Path,
     metrics: Path,
+    more: Mapping[Path, str] | None = None,
 ) -> None:
-    """Write the three files, each atomically; a record is one line, so that a version control shows which changed."""
-    measurements.write(out, found)
+    """Write the files, all or none; a record is one line, so that a version control shows which changed.
+
+    Args:
+        manifest: the study.
+        found: its measurements, to ``out``.
+        runs: its records, to ``records``; means of the measurements go to ``metrics``.
+        out, records, metrics: the files.
+        more: further files of the same step, by path.
+    """
     lines = ",\n".join(json.dumps(one.model_dump(mode="json"), sort_keys=True, allow_nan=False) for one in runs)
-    write_text(records, f"[\n{lines}\n]\n")
-    write_json(metrics, means(manifest, found))
+    means_of_rows = json_text(means(manifest, found))
+    write_all(
+        {
+            records: f"[\n{lines}\n]\n",
+            metrics: means_of_rows,
+            **(more or {}),
+            out: measurements.measurements_csv(found),
+        }
+    )

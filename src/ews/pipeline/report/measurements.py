@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from ews.core.errors import EwsError
-from ews.core.files import write_text
 from ews.pipeline.artifacts.tables import Row, read_rows
 from ews.pipeline.report.study_rows import Label, Manifest
 
@@ -64,8 +63,8 @@ def complete(measured: Iterable[Measurement], manifest: Manifest) -> list[Measur
     return [one for one in ones if counts[one.label, one.metric] == seeds[one.label]]
 
 
-def write(path: Path, measurements: Iterable[Measurement]) -> None:
-    """Write the measurements, atomically; numbers in the shortest form that reads back as the same float."""
+def measurements_csv(measurements: Iterable[Measurement]) -> str:
+    """Return the content of measurements.csv; numbers in the shortest form that reads back as the same float."""
     rows = [
         (
             *(one.study, one.label.dataset, one.label.architecture, one.label.augmentation, one.label.method),
@@ -75,7 +74,7 @@ def write(path: Path, measurements: Iterable[Measurement]) -> None:
     ]
     # Int64, since n may be missing and a float column would print 500 as 500.0.
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n": "Int64", "reported": "Float64"})
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def read(path: Path, manifest: Manifest) -> list[Measurement]:

@@ -1,5 +1,6 @@
 """`images.csv`: how far rows differ on other test images; a bootstrap of whole images, with all copies of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,6 @@ from pydantic import Field
 from scipy.stats import bootstrap
 
 from ews.core.errors import EwsError
-from ews.core.files import write_text
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.evaluation import reevaluate
 from ews.pipeline.artifacts.tables import Row, read_rows
@@ -147,8 +147,8 @@ def wrong(entry: Entry, *, inputs: Inputs) -> dict[str, Wrong]:
     return found
 
 
-def write(path: Path, found: list[Difference]) -> None:
-    """Write the differences, atomically, in full precision."""
+def differences_csv(found: Sequence[Difference]) -> str:
+    """Return the content of images.csv, in full precision."""
     rows = [
         (
             *(one.label.value(axis) for axis in AXES),
@@ -156,7 +156,7 @@ def write(path: Path, found: list[Difference]) -> None:
         )
         for one in found
     ]
-    write_text(path, pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
+    return str(pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
 
 
 def read(path: Path, manifest: Manifest) -> list[Difference]:

@@ -4,7 +4,6 @@ import contextlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
@@ -14,8 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-
-from ews.core.files import atomic
 
 WIDTH = 9.5  # inches of a whole row of panels; at 72 points an inch it fits a page of text at 100 %
 # Okabe and Ito's palette without its yellow, which white paper swallows; the first one is for vanilla.
@@ -132,11 +129,9 @@ def notice(title: str, text: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Path, *, title: str) -> None:
-    """Write a figure, atomically; same drawing, same bytes (SVG)."""
+def drawn(figure: Figure, kind: str, *, title: str) -> bytes:
+    """Return a figure as a file of the format ``kind``, svg or png; same drawing, same bytes (SVG)."""
     stream = io.BytesIO()
-    kind = path.suffix.lstrip(".")
     metadata = {"Title": title, "Date": None, "Creator": None} if kind == "svg" else {"Title": title}
     figure.savefig(stream, format=kind, metadata=metadata, dpi=110)
-    with atomic(path) as temporary:
-        temporary.write_bytes(stream.getvalue())
+    return stream.getvalue()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ews.core.documents import read_document
 from ews.core.errors import EwsError
-from ews.core.files import write_text
+from ews.core.files import write_all
 from ews.pipeline.report import captions, cost, html, latex, layout, layout_paired, markdown, published
 from ews.pipeline.report.inputs import RunRecords
 from ews.pipeline.report.measurements import Measurement
@@ -112,9 +112,8 @@ def read_records(path: Path, manifest: Manifest) -> captions.Records:
 
 
 def save(texts: dict[str, str], folder: Path) -> None:
-    """Write the files, each atomically."""
-    for name, text in texts.items():
-        write_text(folder / name, text)
+    """Write the files, all or none."""
+    write_all({folder / name: text for name, text in texts.items()})
 
 
 def _plain(value: float | None, digits: int = layout.DIGITS) -> str:

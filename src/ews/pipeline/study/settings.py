@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ews.core.command_line import Parser, Reads
 from ews.core.errors import EwsError
 from ews.core.files import write_text
 from ews.core.places import Content, Place
@@ -105,12 +106,12 @@ class Settings:
             yield checked(content, sources=sources)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """Give a command the options that say where settings come from."""
-    parser.add_argument("--params", type=Path, default=PARAMS, help="the parameters (default: %(default)s)")
+    parser.add_argument("--params", type=Reads(), default=PARAMS, help="the parameters (default: %(default)s)")
     parser.add_argument(
         "--configfile",
-        type=Path,
+        type=Reads(),
         action="append",
         default=[],
         metavar="FILE",

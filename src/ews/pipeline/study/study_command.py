@@ -1,10 +1,10 @@
 """Look at what params.yaml plans: ``ews study {check,list,cell,manifest,schema}``; ``tune`` is a command of its own."""
 
-import argparse
 import json
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
+from ews.core.command_line import Parser, Writes
 from ews.core.documents import write_sealed
 from ews.core.errors import EwsError, unknown
 from ews.core.files import write_text
@@ -21,7 +21,7 @@ from ews.pipeline.study.sizes import Size, check_sizes
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and do what it says."""
-    parser = argparse.ArgumentParser(prog="ews study", description=__doc__)
+    parser = Parser(prog="ews study", description=__doc__)
     add_options(parser)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="validate params.yaml and count what it plans")
@@ -32,10 +32,10 @@ def main(argv: Sequence[str]) -> None:
     cell.add_argument("run", help="folder below results/runs")
     writing = commands.add_parser("manifest", help="write a study's manifest")
     writing.add_argument("study")
-    writing.add_argument("--out", type=Path, required=True)
+    writing.add_argument("--out", type=Writes(), required=True)
     writing.add_argument("--digest", help="of the manifest that the workflow planned; refuse to write another")
     schema = commands.add_parser("schema", help="write the JSON Schema of params.yaml")
-    schema.add_argument("--out", type=Path, required=True)
+    schema.add_argument("--out", type=Writes(), required=True)
     arguments = parser.parse_args(argv)
 
     if arguments.command == "schema":
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
         _answer(arguments, params)
 
 
-def _answer(arguments: argparse.Namespace, params: Params) -> None:
+def _answer(arguments: Namespace, params: Params) -> None:
     """Do what the command line says."""
     if arguments.command in ("list", "manifest") and arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)

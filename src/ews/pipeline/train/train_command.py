@@ -1,16 +1,17 @@
 """Command line of the training step: ``ews train --cell @cell.json --data data/digits --out RUN ...``."""
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.command_line import Parser, Reads, ReadsText, Writes
 from ews.core.device import leased
 from ews.core.errors import EwsError
 from ews.core.fingerprint import check_fingerprint
 from ews.core.finished import MANAGED
 from ews.core.option_types import THREADS, WORKERS
 from ews.data.dataset import load
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.study.cell import read_cell
 from ews.pipeline.train import training_uses
 from ews.pipeline.train.loop import fit
@@ -18,10 +19,12 @@ from ews.pipeline.train.loop import fit
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and train."""
-    parser = argparse.ArgumentParser(prog="ews train", description=__doc__)
-    parser.add_argument("--cell", required=True, help="resolved parameters as JSON, or @FILE")
-    parser.add_argument("--data", required=True, type=Path, help="dataset folder")
-    parser.add_argument("--out", required=True, type=Path, help="run folder")
+    parser = Parser(prog="ews train", description=__doc__)
+    parser.add_argument("--cell", required=True, type=ReadsText("@(.+)"), help="resolved parameters as JSON, or @FILE")
+    parser.add_argument("--data", required=True, type=Reads(), help="dataset folder")
+    parser.add_argument(
+        "--out", required=True, type=Writes(files=(*run_files.TRAINED, f"{run_files.STATE}*")), help="run folder"
+    )
     parser.add_argument("--fingerprint", help="code fingerprint from planning; refused if the code has changed")
     parser.add_argument("--threads", required=True, type=THREADS, help="CPU threads")
     parser.add_argument(
@@ -31,6 +34,7 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--teacher",
+        type=ReadsText("[^=]+=(.+)"),
         action="append",
         default=[],
         metavar="ROLE=RUN",

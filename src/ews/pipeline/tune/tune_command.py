@@ -3,10 +3,11 @@
 `snakemake tune_<study>` trains and measures the trials and then runs this command.
 """
 
-import argparse
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from ews.core.command_line import Parser, Writes
 from ews.core.errors import EwsError, unknown
 from ews.core.finished import MANAGED, let_go
 from ews.pipeline.artifacts import run_files
@@ -26,10 +27,10 @@ Found = Result[ValidationOptions, ValidationFindings]
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and write what the trials choose."""
-    parser = argparse.ArgumentParser(prog="ews study tune", description=__doc__.splitlines()[0])
+    parser = Parser(prog="ews study tune", description=__doc__.splitlines()[0])
     parser.add_argument("study")
     add_options(parser)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="(default: %(default)s)")
+    parser.add_argument("--results", type=Writes(), default=RESULTS, help="(default: %(default)s)")
     parser.add_argument("--digest", help="of the trials that the workflow planned; refuse to choose among others")
     parser.add_argument("--list", action="store_true", help="only print the run folders of the trials")
     parser.add_argument("--managed", action="store_true", help=MANAGED)
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
         _choose(arguments, params)
 
 
-def _choose(arguments: argparse.Namespace, params: Params) -> None:
+def _choose(arguments: Namespace, params: Params) -> None:
     """Do what the command line says."""
     if arguments.study not in params.studies:
         raise unknown("study", arguments.study, params.studies)

@@ -15,7 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ews.core import files
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.errors import EwsError
+from ews.core.faults import cannot_write
 from ews.pipeline.remote.adopt.bundle import Files, unpack
 from ews.pipeline.remote.adopt.judge import Verdict, judge, record_of
 from ews.pipeline.study.settings import Settings, add_options
@@ -25,16 +27,18 @@ HIDDEN = ".adopt-"  # begins the name of the folder into which a bundle is unpac
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line and check, place and say what became of each run."""
-    parser = argparse.ArgumentParser(
-        prog="ews remote adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="ews remote adopt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "source", type=Reads(), help="tar (gz, bz2, xz), zip or folder with .../dataset/.../seedK/ in it"
     )
-    parser.add_argument("source", type=Path, help="tar (gz, bz2, xz), zip or folder with .../dataset/.../seedK/ in it")
     add_options(parser)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of datasets (default: %(default)s)")
-    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="where runs lie (default: %(default)s)")
+    parser.add_argument("--data", type=Reads(), default=Path("data"), help="folder of datasets (default: %(default)s)")
+    parser.add_argument(
+        "--runs", type=Writes(), default=Path("results/runs"), help="where runs lie (default: %(default)s)"
+    )
     parser.add_argument("--check", action="store_true", help="only say what would be placed")
     parser.add_argument("--skip", action="store_true", help="leave out what is refused, and place the rest")
-    parser.add_argument("--placed", type=Path, help="file for the names of what was placed, for --cleanup-metadata")
+    parser.add_argument("--placed", type=Writes(), help="file for the names of what was placed, for --cleanup-metadata")
     arguments = parser.parse_args(argv)
     unpacked = _unpacked(arguments.source, None if arguments.check else arguments.runs)
     with Settings.of(arguments).planning() as params, unpacked as (folder, found):
@@ -104,7 +108,9 @@ def _unpacked(source: Path, runs: Path | None) -> Iterator[tuple[Path, dict[str,
         try:
             found = unpack(source, Path(folder))
         except OSError as error:
-            raise EwsError(f"{source}: cannot be unpacked into {folder}: {error.strerror or error}.") from None
+            if error.filename is not None and Path(error.filename).is_relative_to(source):
+                raise
+            raise cannot_write(runs or Path(folder), error) from None
         yield Path(folder), found
 
 
