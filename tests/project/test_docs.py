@@ -104,3 +104,9 @@ def test_defaults_of_ews_are_those_of_params() -> None:
     rows = re.findall(r"^\| `(\w+)` \|[^|]*\| ([^|]*) \|", section, flags=re.MULTILINE)
     assert {key: yaml.safe_load(value) for key, value in rows} == params
     assert len(rows) == len(params)
+
+
+def test_git_ignores_the_report_that_the_readme_has_one_make() -> None:
+    made = re.findall(r"snakemake --report (\S+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert made and all(f"/{name}" in ignored for name in made)
