@@ -158,6 +158,7 @@ def test_the_next_step_of_a_workflow_lets_go_of_what_it_reads(run: Path, corrupt
     assert [out.stat().st_nlink for out in outs] == [1, 1, 2]
 
 
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP", "SIGINT"])
 def test_a_signal_keeps_what_is_measured(
     name: str, run: Path, corruption: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -155,6 +155,7 @@ def test_killed_amid_the_last_writes(
     assert trained() == [0, 1] and digests(run) == found
 
 
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize(
     ("name", "moment"),
     [
