@@ -15,6 +15,7 @@ from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.methods.method_registry import METHODS
 from ews.models.architecture_registry import ARCHITECTURES
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
+from ews.pipeline.workflow.workflow_plan import Plan
 from ews.subnets.search.search_registry import SEARCHES
 
 ROOT = Path(__file__).parents[2]
@@ -118,3 +119,8 @@ def test_every_method_augmentation_network_and_evaluation_is_compared() -> None:
     assert named("evaluations") == set(EVALUATIONS)
     searches = content["studies"]["compare_search"]["overrides"]["methods.ews.search"]
     assert {"learned", *searches} == set(SEARCHES)
+
+
+def test_what_is_compared_can_be_planned() -> None:
+    plan = Plan.of(compare.merged(compare.load(ROOT / "params.yaml"), compare.load(compare.OVERLAY)))
+    assert set(plan.studies) == set(compare.load(compare.OVERLAY)["studies"])
