@@ -137,6 +137,12 @@ def _remote_adopt(words: Sequence[str]) -> None:
     main(words)
 
 
+def _remote_pack(words: Sequence[str]) -> None:
+    from ews.pipeline.remote.pack_command import main
+
+    main(words)
+
+
 # A verb of two words is looked up before one of its first word alone.
 VERBS: dict[str, Verb] = {
     "study": Verb("what params.yaml plans: studies, runs, their parameters", _study),
@@ -157,6 +163,7 @@ VERBS: dict[str, Verb] = {
     "accept": Verb("let finished runs count for the present code, after a check that it trains the same", _accept),
     "remote plan": Verb("write what a study asks for, for a machine without Snakemake", _remote_plan),
     "remote work": Verb("train and measure there what such a plan lists", _remote_work),
+    "remote pack": Verb("pack a study's records without its weights, small enough for Git", _remote_pack),
     "remote adopt": Verb("bring runs home that were made elsewhere", _remote_adopt),
 }
 

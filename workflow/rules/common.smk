@@ -94,6 +94,12 @@ def extra_source(wildcards):
     return []
 
 
+def corrupted_sets(wildcards):
+    """The stored images of an evaluation; newer ones do not repeat that of a run whose weights are not here."""
+    found = planned(run_rules.corrupted, "run", "where", "kind")(wildcards)
+    return [ancient(file) for file in found] if run_rules.bare(wildcards.run) else found
+
+
 def evaluation_threads(wildcards):
     """One network uses one core; where many images are made on the way, their makers use all."""
     many = planned(run_rules.makes_images, "run", "where", "kind")

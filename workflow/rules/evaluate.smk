@@ -4,9 +4,10 @@
 rule evaluate_cell:
     input:
         data=planned(run_rules.data, "run"),
-        model=paths.file("{run}", run_files.LAST),
+        # Which weights are measured, by their checksums; the weights themselves may be elsewhere once that is done.
+        trained=planned(run_rules.trained, "run", "where", "kind"),
         # None where images are made while they are measured.
-        corrupted=planned(run_rules.corrupted, "run", "where", "kind"),
+        corrupted=corrupted_sets,
     output:
         result=paths.file("{run}{where}", run_files.result("{kind}")),
         arrays=paths.file("{run}{where}", run_files.arrays("{kind}")),

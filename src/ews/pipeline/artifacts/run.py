@@ -132,6 +132,19 @@ class FinishedRun:
             )
 
 
+def without_weights(folder: Path) -> bool:
+    """Say whether a run is finished and its weights are not here: only records were brought, or they were deleted."""
+    return (folder / run_files.RECORD).is_file() and not (folder / run_files.LAST).is_file()
+
+
+def not_brought(folder: Path) -> str:
+    """Return what is to be done where the weights of such a run are needed, two sentences."""
+    return (
+        f"its weights were not brought along with its {run_files.RECORD}, or were deleted. To train it again, delete "
+        f"{folder / run_files.RECORD}, then give the command as before: `snakemake`, or `ews train` without a workflow."
+    )
+
+
 def write_record(folder: Path, record: Record) -> None:
     """Write a run's record, sealed, atomically: the last file of a training run."""
     write_sealed(folder / run_files.RECORD, record)

@@ -14,7 +14,7 @@ from ews.core.errors import EwsError
 from ews.core.files import atomic
 from ews.data.dataset import Dataset
 from ews.models.network import Head, Network
-from ews.pipeline.artifacts.run import FinishedRun, retrain
+from ews.pipeline.artifacts.run import FinishedRun, not_brought, retrain
 from ews.pipeline.artifacts.run_files import RECORD
 
 
@@ -52,6 +52,8 @@ def read_network(run: FinishedRun, name: str, *, dataset: Dataset, device: torch
     Raises:
         EwsError: the file is missing, is not the one that the record names, or does not fit the network.
     """
+    if run.has(name) and not (run.folder / name).is_file():
+        raise EwsError(f"{run.folder / name}: {not_brought(run.folder)}")
     path = run.verified(name)
     architecture = run.record.cell.architecture
     # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.

@@ -1,7 +1,12 @@
 """The rules of runs: one training for each cell and seed, one job for each evaluation of it."""
 
+from pathlib import Path
+
+from ews.core.errors import EwsError
 from ews.methods.method_registry import METHODS
 from ews.pipeline import commands
+from ews.pipeline.artifacts import run_files
+from ews.pipeline.artifacts.run import not_brought, without_weights
 from ews.pipeline.evaluate import evaluation_uses as measured_by
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.naming import canonical
@@ -31,8 +36,36 @@ def teachers(plan: Plan, run: str) -> dict[str, str]:
 
 
 def teacher_records(plan: Plan, run: str) -> list[str]:
-    """Return the records of the runs that a run learns from."""
+    """Return the records of the runs that a run learns from.
+
+    Raises:
+        EwsError: it is still to be trained, and the weights of one of them are not here.
+    """
+    for teacher in teachers(plan, run).values():
+        if bare(teacher) and not Path(paths.record(run)).is_file():
+            folder = Path(paths.RUNS, teacher)
+            raise EwsError(f"{folder}: cannot teach {run}: {not_brought(folder)}")
     return [paths.record(teacher) for teacher in teachers(plan, run).values()]
+
+
+def trained(plan: Plan, run: str, where: str, kind: str) -> str:
+    """Return the file by which an evaluation knows which weights it measured.
+
+    Not the weights: they may be elsewhere, and would be trained again without a word. The epochs have their checksums.
+
+    Raises:
+        EwsError: the evaluation is still to be made, and the weights are not here.
+    """
+    names = (run_files.result(kind), run_files.arrays(kind))
+    if bare(run) and not all(Path(paths.file(run + where, name)).is_file() for name in names):
+        folder = Path(paths.RUNS, run)
+        raise EwsError(f"{folder}: cannot be measured ({kind}): {not_brought(folder)}")
+    return paths.file(run, run_files.EPOCHS)
+
+
+def bare(run: str) -> bool:
+    """Say whether a run is finished and its weights are not here."""
+    return without_weights(Path(paths.RUNS, run))
 
 
 def teacher_options(plan: Plan, run: str) -> str:
@@ -52,8 +85,12 @@ def train_code(plan: Plan, run: str) -> str:
 
 
 def corrupted(plan: Plan, run: str, where: str, kind: str) -> list[str]:
-    """Return the stored corrupted images that an evaluation reads; none if it is on others."""
-    return set_files(plan, plan.evaluation(run + where)) if EVALUATIONS[kind].stored else []
+    """Return the stored corrupted images that an evaluation reads; none if it is on others.
+
+    Of a run whose weights are not here only those that are: it cannot be measured again, and no set is made for it.
+    """
+    found = set_files(plan, plan.evaluation(run + where)) if EVALUATIONS[kind].stored else []
+    return [file for file in found if Path(file).is_file()] if bare(run) else found
 
 
 def asked(plan: Plan, run: str, where: str, kind: str) -> str:

@@ -18,6 +18,7 @@ from ews.core import files
 from ews.core.command_line import Parser, Reads, Writes
 from ews.core.errors import EwsError
 from ews.core.faults import cannot_write
+from ews.pipeline.artifacts import run_files
 from ews.pipeline.remote.adopt.bundle import Files, unpack
 from ews.pipeline.remote.adopt.judge import Verdict, judge, record_of
 from ews.pipeline.study.settings import Settings, add_options
@@ -38,11 +39,17 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--check", action="store_true", help="only say what would be placed")
     parser.add_argument("--skip", action="store_true", help="leave out what is refused, and place the rest")
+    parser.add_argument(
+        "--without-weights",
+        action="store_true",
+        help="place runs whose weights are not in the bundle, too: they count as done, and cannot be measured again",
+    )
     parser.add_argument("--placed", type=Writes(), help="file for the names of what was placed, for --cleanup-metadata")
     arguments = parser.parse_args(argv)
     unpacked = _unpacked(arguments.source, None if arguments.check else arguments.runs)
     with Settings.of(arguments).planning() as params, unpacked as (folder, found):
-        verdicts = judge(found, params, data=arguments.data, runs=arguments.runs)
+        weights = not arguments.without_weights
+        verdicts = judge(found, params, data=arguments.data, runs=arguments.runs, weights=weights)
         wrong = {name: verdict for name, verdict in verdicts.items() if verdict.reasons}
         for name, verdict in wrong.items():
             print(f"{name}: {'refused' if verdict.refused else 'some evaluations are refused'}:")
@@ -59,10 +66,17 @@ def main(argv: Sequence[str]) -> None:
                 files.write_text(arguments.placed, "".join(f"{path}\n" for path in placed))
         for name, verdict in good.items():
             what = f"{len(verdict.place)} files {'to place' if arguments.check else 'placed'}"
-            print(f"{name}: {what}{'; its training run lies here already' if verdict.there else ''}")
+            what += "; its training run lies here already" if verdict.there else ""
+            print(f"{name}: {what}{_bare(arguments.runs / name, found[name])}")
     if wrong:
         rest = "would be placed" if arguments.check else "was placed"
         raise EwsError(f"{len(wrong)} of {len(found)} runs are not as planned; what is right of the bundle {rest}.")
+
+
+def _bare(run: Path, own: Files) -> str:
+    """Say of a run that its weights are neither here nor in the bundle."""
+    there = run_files.LAST in own or (run / run_files.LAST).is_file()
+    return "" if there else "; without weights"
 
 
 def put(found: Mapping[str, Files], verdicts: Mapping[str, Verdict], runs: Path) -> None:

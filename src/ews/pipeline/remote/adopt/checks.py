@@ -18,9 +18,16 @@ from ews.pipeline.study.flat import flatten
 from ews.pipeline.study.naming import differences
 from ews.pipeline.train import training_uses as trained_by
 
+ABSENT = "its weights are not in the bundle; --without-weights places its records alone"
+
 
 def training(
-    run: FinishedRun, planned: Cell, *, checksums: Mapping[str, str], teachers: Mapping[str, Record | None]
+    run: FinishedRun,
+    planned: Cell,
+    *,
+    checksums: Mapping[str, str],
+    teachers: Mapping[str, Record | None],
+    weights: bool = True,
 ) -> Iterator[str]:
     """Yield what is wrong with a training run; nothing where it can be placed.
 
@@ -29,6 +36,7 @@ def training(
         planned: the cell that params.yaml plans there.
         checksums: of the data here: ``data`` and, where there are some, ``extra_data``.
         teachers: by run the record of what lies here or is to be placed.
+        weights: whether they have to be there; those that are have to be the right ones all the same.
     """
     record = run.record
     if record.cell != planned:
@@ -48,6 +56,10 @@ def training(
     needed = (run_files.LAST, run_files.EPOCHS, *(log for spec in specs for log in spec.logs))
     yield from (f"{name}: not among the files that are vouched for" for name in needed if not run.has(name))
     for name in record.files:
+        if name in run_files.WEIGHTS.values() and not (run.folder / name).is_file():
+            if weights:
+                yield f"{name}: {ABSENT}"
+            continue
         try:
             run.verified(name)
         except EwsError as error:

@@ -47,7 +47,9 @@ class Verdict:
         return [*self.refused, *self.without]
 
 
-def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path) -> dict[str, Verdict]:
+def judge(
+    found: Mapping[str, Files], params: Params, *, data: Path, runs: Path, weights: bool = True
+) -> dict[str, Verdict]:
     """Check every run and evaluation.
 
     Args:
@@ -55,6 +57,7 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
         params: the plan.
         data: folder of datasets.
         runs: where runs lie.
+        weights: whether a run without its weights is refused.
 
     Returns:
         by run what becomes of it; a run comes after those that it learned from.
@@ -78,7 +81,7 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
             teacher.run: _taught(teacher.run, found, verdicts, runs) for teacher in cells[name].teachers.values()
         }
         verdict.refused += checks.training(
-            run, cells[name], checksums=checksums[cells[name].dataset], teachers=teachers
+            run, cells[name], checksums=checksums[cells[name].dataset], teachers=teachers, weights=weights
         )
         if verdict.refused:
             continue
@@ -86,7 +89,12 @@ def judge(found: Mapping[str, Files], params: Params, *, data: Path, runs: Path)
             verdict.refused.append(f"another training run lies in {runs / name}; remove that folder to have this one")
             continue
         if verdict.there is None:
-            verdict.place += [*sorted(run.record.files), run_files.RECORD]
+            verdict.place += [*(name for name in sorted(run.record.files) if name in own), run_files.RECORD]
+        else:
+            # Its records may have come without its weights.
+            verdict.place += [
+                file for file in sorted(run.record.files) if file in own and not (runs / name / file).is_file()
+            ]
         for planned in entries.values():
             if planned.run == name:
                 _evaluations(verdict, own, run, planned, data=data, runs=runs)
