@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from helpers.workflow import Project, copy, jobs, tiny
@@ -121,7 +122,12 @@ def test_records_are_placed_where_that_is_asked_for(
     adopt([str(bundle), "--without-weights"])
     assert capsys.readouterr().out.count("files placed; without weights") == 3
     for name in names(bundle):
-        assert Path(name).read_bytes() == (there.folder / name).read_bytes()
+        if not name.endswith(".npz"):
+            assert Path(name).read_bytes() == (there.folder / name).read_bytes()
+            continue
+        with np.load(name) as found, np.load(there.folder / name) as whole:
+            assert set(whole) - set(found) == {"confidence"}
+            assert all(np.array_equal(found[key], whole[key]) for key in found)
     # Packed here they are the same.
     pack(["tiny", "--out", "again.tar.xz"])
     assert Path("again.tar.xz").read_bytes() == bundle.read_bytes()
@@ -129,10 +135,33 @@ def test_records_are_placed_where_that_is_asked_for(
     with pytest.raises(EwsError, match=r"model\.safetensors: its weights were not brought .* delete .*record\.json"):
         ews(["evaluate", "clean", *measuring])
     assert (RUN / "clean.json").is_file()
-    # Weights that come later are put beside them.
-    adopt([str(there.folder / "results/runs")])
-    assert (RUN / "model.safetensors").is_file()
+    # Weights and confidences that come later are put beside them, and stay.
+    for source in (there.folder / "results/runs", bundle):
+        adopt([str(source), "--without-weights"])
+        assert (RUN / "model.safetensors").is_file()
+        assert (RUN / "clean.npz").read_bytes() == (there.folder / RUN / "clean.npz").read_bytes()
     ews(["evaluate", "clean", *measuring])
+
+
+def test_arrays_are_vouched_for_one_by_one(
+    bundle: Path, here: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(here.folder)
+    with tarfile.open(bundle) as file:
+        file.extractall("unpacked", filter="data")
+    path = Path("unpacked/results/runs/digits/tiny/standard/ews/seed0/clean.npz")
+    with np.load(path) as found:
+        good = dict(found)
+    wrong: list[dict[str, Any]] = [good | {name: good[name] + good[name].dtype.type(1)} for name in good]
+    wrong += [{name: good[name] for name in good if name != left_out} for left_out in good]
+    wrong += [good | {"more": good["label"]}, good | {"label": good["label"].astype(np.int32)}, {}]
+    for arrays in wrong:
+        np.savez(path, **arrays)
+        with pytest.raises(EwsError, match="1 of 3 runs"):
+            adopt(["unpacked/results", "--without-weights", "--check"])
+        assert "clean.npz: damaged" in capsys.readouterr().out
+    np.savez(path, **good)
+    adopt(["unpacked/results", "--without-weights"])
 
 
 def test_weights_that_are_brought_are_the_right_ones(
@@ -186,7 +215,8 @@ def test_a_fresh_checkout_goes_on_with_the_rest(there: Project, here: Project, m
     here.params(lambda content: content["studies"]["tiny"].update(seed=0, evaluations=["clean", "perturbation"]))
     refused = here.snakemake("tiny", check=False)
     assert refused.returncode and "its weights were not brought" in refused.stdout
-    assert "cannot be measured (perturbation)" in refused.stdout and "record.json, then give the command" in refused.stdout
+    assert "cannot be measured (perturbation)" in refused.stdout
+    assert "record.json, then give the command" in refused.stdout
 
     here.params(lambda content: content["studies"]["tiny"].update(evaluations=["clean", "corruption"]))
     here.snakemake("results/tiny/table.md", "results/tiny/images.csv")

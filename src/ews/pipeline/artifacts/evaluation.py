@@ -1,10 +1,12 @@
 """The two files of an evaluation: its result, JSON that vouches for itself and for the other, per-image arrays."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from ews.core.arrays import read_npz
 from ews.core.documents import Document, read_sealed, write_sealed
@@ -14,8 +16,12 @@ from ews.pipeline.artifacts import run_files
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluation_specs import EvaluationSpec, Findings, Options
 
+CONFIDENCE = "confidence"
+"""Begins the names of the arrays of confidences."""
+
 O = TypeVar("O", bound=Options)  # noqa: E741
 F = TypeVar("F", bound=Findings)
+T = TypeVar("T")
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -38,6 +44,8 @@ class Result(Document, Generic[O, F]):
         dataset: name of the data.
         data: its checksum.
         files: SHA-256 of the evaluation's other file by name.
+        arrays: SHA-256 of each array in it, of type, shape and values: those that were brought without the others, see
+            :func:`reduced`. None in results from before it was kept.
         result: what was found.
     """
 
@@ -48,6 +56,7 @@ class Result(Document, Generic[O, F]):
     dataset: str
     data: str
     files: dict[str, str]
+    arrays: dict[str, str] = Field(default={})
     result: F
 
 
@@ -68,7 +77,9 @@ def write_result(folder: Path, result: Result[O, F], arrays: Arrays) -> None:
     with staged(folder, last=name) as new:
         path = new / run_files.arrays(result.evaluation)
         write_arrays(path, arrays)
-        write_sealed(new / name, result.model_copy(update={"files": {path.name: sha256(path)}}))
+        sums = {key: array_sum(array) for key, array in arrays.items()}
+        vouching = {"files": {path.name: sha256(path)}, "arrays": sums}
+        write_sealed(new / name, result.model_copy(update=vouching))
 
 
 def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun) -> Result[O, F]:
@@ -93,19 +104,46 @@ def read_result(folder: Path, spec: EvaluationSpec[Any, O, F], run: FinishedRun)
 
 
 def read_arrays(folder: Path, result: Result[O, F]) -> dict[str, np.ndarray]:
-    """Read the per-image arrays of an evaluation.
+    """Read the per-image arrays of an evaluation; of one that was brought without all of them, those that came.
 
     Raises:
-        EwsError: missing, or not the file that the result vouches for.
+        EwsError: missing, or neither the file nor the arrays that the result vouches for.
     """
     path, vouching = folder / run_files.arrays(result.evaluation), folder / run_files.result(result.evaluation)
     if not path.is_file():
         raise EwsError(f"{path}: missing, though {vouching.name} names it. {reevaluate(vouching)}")
-    if result.files.get(path.name) != sha256(path):
+    if is_whole(path, result):
+        return read_npz(path)
+    try:
+        found = read_npz(path)
+    except EwsError:
+        found = {}
+    sums = {name: array_sum(array) for name, array in found.items()}
+    if sums != reduced(result.arrays) or sums == result.arrays:
         raise EwsError(
             f"{path}: damaged, or of another evaluation: its SHA-256 is not the recorded one. {reevaluate(vouching)}"
         )
-    return read_npz(path)
+    return found
+
+
+def is_whole(path: Path, result: Result[Any, Any]) -> bool:
+    """Say whether a file of arrays is the one that the evaluation wrote, and not some of its arrays."""
+    return path.is_file() and result.files.get(path.name) == sha256(path)
+
+
+def reduced(arrays: Mapping[str, T]) -> dict[str, T]:
+    """Return of arrays, or of what stands for them, those that reports read: all but the confidences.
+
+    These are four fifths of the bytes.
+    """
+    return {name: array for name, array in arrays.items() if not name.startswith(CONFIDENCE)}
+
+
+def array_sum(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array's type, shape and values (in C order), 64 hex digits."""
+    digest = hashlib.sha256(f"{array.dtype.str} {list(array.shape)}\n".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:

@@ -8,22 +8,24 @@ import argparse
 import io
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ews.core.errors import EwsError, unknown
 from ews.core.files import atomic
 from ews.pipeline.artifacts import run_files
-from ews.pipeline.artifacts.evaluation import Result, read_arrays, read_result
+from ews.pipeline.artifacts.evaluation import Result, read_arrays, read_result, reduced
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
 from ews.pipeline.study.cells import trainings
-from ews.pipeline.study.params import load
 from ews.pipeline.study.planned import Planned
 from ews.pipeline.study.plans import RESULTS, plan_all
 from ews.pipeline.study.schema import Params
+from ews.pipeline.study.settings import Settings, add_options
 
 COMPRESSION = {".tar": "", ".tar.gz": "gz", ".tar.xz": "xz"}
 
@@ -34,6 +36,7 @@ class Packed:
 
     Attributes:
         files: by their names in the archive.
+        content: of those that are not packed as they lie there, by their names in the archive.
         runs: folders of the runs that are packed, below that of runs.
         missing: of those that are planned and not finished.
         other: of those that were trained with other parameters than are planned now.
@@ -42,11 +45,16 @@ class Packed:
     """
 
     files: dict[str, Path] = field(default_factory=dict)
+    content: dict[str, bytes] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
     evaluations: int = 0
     unmeasured: int = 0
+
+    def all_content(self) -> dict[str, bytes]:
+        """Return every file's content by its name in the archive."""
+        return {name: path.read_bytes() for name, path in self.files.items()} | self.content
 
 
 def main(argv: Sequence[str]) -> None:
@@ -57,19 +65,19 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("study", help="of params.yaml; with it are packed its trials, and the runs that it learns from")
     parser.add_argument("--out", type=Path, required=True, help="the archive: .tar.xz (smallest), .tar.gz or .tar")
     parser.add_argument("--match", metavar="REGEX", default="", help="only runs whose folders have this in them")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="(default: %(default)s)")
+    add_options(parser)
     parser.add_argument("--runs", type=Path, default=Path(run_files.RUNS), help="(default: %(default)s)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where tuned values lie (default: %(default)s)")
     arguments = parser.parse_args(argv)
     compression_of(arguments.out)
-    params = load(arguments.params)
-    if arguments.study not in params.studies:
-        raise unknown("study", arguments.study, params.studies)
     try:
         match = re.compile(arguments.match)
     except re.error as error:
         raise EwsError(f"--match {arguments.match!r}: no regular expression: {error}.") from None
-    found = collect(params, arguments.study, runs=arguments.runs, results=arguments.results, match=match)
+    with Settings.of(arguments).planning() as params:
+        if arguments.study not in params.studies:
+            raise unknown("study", arguments.study, params.studies)
+        found = collect(params, arguments.study, runs=arguments.runs, results=arguments.results, match=match)
     for name in found.other:
         print(f"{name}: left out: it was trained with other parameters than {arguments.params} plans.")
     if not found.runs:
@@ -77,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
             f"{arguments.runs}: no finished run of {arguments.study} is here, so there is nothing to pack; "
             f"{len(found.missing)} are planned. `snakemake {arguments.study}` makes them."
         )
-    size = pack(found.files, arguments.out)
+    size = pack(found.all_content(), arguments.out)
     print(
         f"{arguments.out}: {len(found.runs)} runs and {found.evaluations} evaluations, {size / 1000:.0f} kB "
         f"({size / 1000 / len(found.runs):.1f} kB a run); {len(found.missing)} runs are not finished, "
@@ -126,11 +134,11 @@ def collect(
     return found
 
 
-def pack(files: dict[str, Path], out: Path) -> int:
+def pack(files: Mapping[str, bytes], out: Path) -> int:
     """Write files into an archive, atomically: the same files give the same bytes, whenever and by whom.
 
     Args:
-        files: by their names in the archive.
+        files: their content by their names in the archive.
         out: the archive; its name says how it is compressed.
 
     Returns:
@@ -144,10 +152,9 @@ def pack(files: dict[str, Path], out: Path) -> int:
     with atomic(out) as temporary:
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w") as archive:
-            for name, path in sorted(files.items()):
+            for name, data in sorted(files.items()):
                 # Neither owner nor date: an entry of the tar has zeros for all that is not given.
                 entry = tarfile.TarInfo(name)
-                data = path.read_bytes()
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
         temporary.write_bytes(_compressed(content.getvalue(), compression))
@@ -193,9 +200,21 @@ def _add_evaluations(found: Packed, entry: Planned, run: FinishedRun, runs: Path
         if result.options != asked.options:
             found.unmeasured += 1
             continue
-        read_arrays(folder, result)
+        arrays = read_arrays(folder, result)
         found.evaluations += 1
-        found.files |= {_name(entry.results, name): folder / name for name in names}
+        found.files[_name(entry.results, names[0])] = folder / names[0]
+        # Nothing is left out of results from before their arrays had checksums of their own.
+        if len(reduced(result.arrays)) < len(result.arrays):
+            found.content[_name(entry.results, names[1])] = npz(reduced(arrays))
+        else:
+            found.files[_name(entry.results, names[1])] = folder / names[1]
+
+
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return arrays as an .npz; not compressed, which is left to the archive."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)  # type: ignore[arg-type]  # the stub takes any key for allow_pickle
+    return content.getvalue()
 
 
 def _name(folder: str, file: str) -> str:

@@ -3,18 +3,20 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ews.core import files
 from ews.core.documents import read_sealed
 from ews.core.errors import EwsError
 from ews.data import dataset, extra
 from ews.pipeline.artifacts import run_files
+from ews.pipeline.artifacts.evaluation import Result, is_whole, read_arrays, read_result
 from ews.pipeline.artifacts.record import Record
 from ews.pipeline.artifacts.run import FinishedRun
 from ews.pipeline.corrupt.stored import SetRecord
 from ews.pipeline.evaluate.corruption.corruption_spec import CorruptionSection
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
-from ews.pipeline.evaluate.evaluation_specs import section_of
+from ews.pipeline.evaluate.evaluation_specs import EvaluationSpec, section_of
 from ews.pipeline.remote.adopt import checks
 from ews.pipeline.remote.adopt.bundle import Files
 from ews.pipeline.remote.adopt.checks import files_of
@@ -141,13 +143,22 @@ def _evaluations(verdict: Verdict, own: Files, run: FinishedRun, entry: Planned,
         if not reasons and verdict.there is not None and (here / name).is_file():
             if files.sha256(here / name) != files.sha256(own[name]):
                 reasons.append(f"{name}: another one lies here; remove {here / name} to have this one")
-            elif all(
-                (here / file).is_file() and files.sha256(here / file) == files.sha256(own[file]) for file in place
-            ):
+            elif _nothing_new(here / entry.evaluation, run.folder / entry.evaluation, spec, run):
                 continue
         verdict.without += reasons
         if not reasons:
             verdict.place += place
+
+
+def _nothing_new(here: Path, brought: Path, spec: EvaluationSpec[Any, Any, Any], run: FinishedRun) -> bool:
+    """Say whether an evaluation's arrays here are good, and all of them if all were brought."""
+    result: Result[Any, Any] = read_result(brought, spec, run)
+    name = run_files.arrays(spec.name)
+    try:
+        read_arrays(here, result)
+    except EwsError:
+        return False
+    return is_whole(here / name, result) or not is_whole(brought / name, result)
 
 
 def _published(entry: Planned, data: Path) -> dict[str, str]:
