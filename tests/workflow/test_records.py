@@ -132,7 +132,7 @@ def test_records_are_placed_where_that_is_asked_for(
     pack(["tiny", "--out", "again.tar.xz"])
     assert Path("again.tar.xz").read_bytes() == bundle.read_bytes()
     measuring = ["--run", str(RUN), "--data", "data/digits", "--out", str(RUN)]
-    with pytest.raises(EwsError, match=r"model\.safetensors: its weights were not brought .* delete .*record\.json"):
+    with pytest.raises(EwsError, match=r"model\.safetensors: weights were not brought .* delete .*record\.json"):
         ews(["evaluate", "clean", *measuring])
     assert (RUN / "clean.json").is_file()
     # Weights and confidences that come later are put beside them, and stay.
@@ -214,7 +214,7 @@ def test_a_fresh_checkout_goes_on_with_the_rest(there: Project, here: Project, m
     # What needs weights is refused before anything runs, and not trained again.
     here.params(lambda content: content["studies"]["tiny"].update(seed=0, evaluations=["clean", "perturbation"]))
     refused = here.snakemake("tiny", check=False)
-    assert refused.returncode and "its weights were not brought" in refused.stdout
+    assert refused.returncode and "weights were not brought" in refused.stdout
     assert "cannot be measured (perturbation)" in refused.stdout
     assert "record.json, then give the command" in refused.stdout
 

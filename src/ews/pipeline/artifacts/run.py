@@ -140,7 +140,7 @@ def without_weights(folder: Path) -> bool:
 def not_brought(folder: Path) -> str:
     """Return what is to be done where the weights of such a run are needed, two sentences."""
     return (
-        f"its weights were not brought along with its {run_files.RECORD}, or were deleted. To train it again, delete "
+        f"the run's weights were not brought along with {run_files.RECORD}, or were deleted. To train it again, delete "
         f"{folder / run_files.RECORD}, then give the command as before: `snakemake`, or `ews train` without a workflow."
     )
 

@@ -53,7 +53,7 @@ def read_network(run: FinishedRun, name: str, *, dataset: Dataset, device: torch
         EwsError: the file is missing, is not the one that the record names, or does not fit the network.
     """
     if run.has(name) and not (run.folder / name).is_file():
-        raise EwsError(f"{run.folder / name}: {not_brought(run.folder)}")
+        raise EwsError(f"{run.folder / name}: missing: {not_brought(run.folder)}")
     path = run.verified(name)
     architecture = run.record.cell.architecture
     # Any generator will do, and this one leaves the global one alone: the weights are replaced at once.
