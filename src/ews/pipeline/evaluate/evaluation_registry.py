@@ -11,6 +11,7 @@ from ews.pipeline.evaluate.evaluation_specs import EvaluationSpec
 from ews.pipeline.evaluate.filters.filters_spec import SPEC as FILTERS
 from ews.pipeline.evaluate.mimicry.mimicry_spec import SPEC as MIMICRY
 from ews.pipeline.evaluate.perturbation.perturbation_spec import SPEC as PERTURBATION
+from ews.pipeline.evaluate.subnets.subnets_spec import SPEC as SUBNETS
 from ews.pipeline.evaluate.validation.validation_spec import SPEC as VALIDATION
 
 EVALUATIONS: Registry[EvaluationSpec[Any, Any, Any]] = Registry(
@@ -23,4 +24,5 @@ EVALUATIONS: Registry[EvaluationSpec[Any, Any, Any]] = Registry(
     MIMICRY,
     FILTERS,
     VALIDATION,
+    SUBNETS,
 )

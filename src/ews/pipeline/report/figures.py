@@ -15,6 +15,7 @@ from ews.pipeline.report.plot_corruption import corruption, severity
 from ews.pipeline.report.plot_cost import trade
 from ews.pipeline.report.plot_filters import filters
 from ews.pipeline.report.plot_mimicry import mimicry
+from ews.pipeline.report.plot_subnets import subnets
 from ews.pipeline.report.plot_sweep import sweep
 from ews.pipeline.report.plot_training import training
 from ews.pipeline.report.study_rows import Manifest
@@ -32,6 +33,7 @@ FIGURES: dict[str, Callable[[Study], Figure]] = {
 OF_EVALUATIONS: dict[str, Callable[[Study], Figure]] = {
     "mimicry": mimicry,
     "filters": filters,
+    "subnets": subnets,
 }
 """By kind of evaluation, what is drawn of it alone, in studies that ask for it."""
 

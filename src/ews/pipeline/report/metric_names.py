@@ -9,6 +9,7 @@ from ews.pipeline.evaluate.filters.filters_scores import FILTERS, PURE
 from ews.pipeline.evaluate.mimicry.mimicry_scores import MIMICKED, SPREAD
 from ews.pipeline.evaluate.perturbation.perturbation_scores import PER_PERTURBATION, PER_RATE
 from ews.pipeline.evaluate.scores import SELECTED
+from ews.pipeline.evaluate.subnets.subnets_scores import SUBNETS
 
 __all__ = [
     "BEST",
@@ -29,7 +30,7 @@ TRAIN = "train error"
 SINGLE = (PER_CORRUPTION, PER_PERTURBATION, PER_RATE)
 HIGHER = (WEIGHTED,)
 """Beginnings of metrics of which more is better."""
-NEUTRAL = (MIMICKED, SPREAD, FILTERS)
+NEUTRAL = (MIMICKED, SPREAD, FILTERS, SUBNETS)
 """Beginnings of metrics of which neither more nor less is better: they describe."""
 
 _SHORT = {

@@ -5,11 +5,11 @@ from itertools import islice
 
 import numpy as np
 
-from ews.core.errors import EwsError
 from ews.corruptions import SEVERITIES
 from ews.corruptions.corrupted_batches import batches
 from ews.pipeline.artifacts.run_files import LAST
 from ews.pipeline.evaluate.evaluation import Evaluation, Making
+from ews.pipeline.evaluate.held_out import held_out
 from ews.pipeline.evaluate.metrics import error
 from ews.pipeline.evaluate.predict import BATCH, predict, predict_batches
 from ews.pipeline.evaluate.subject import Subject
@@ -29,12 +29,7 @@ def evaluate(subject: Subject, options: ValidationOptions, making: Making) -> Ev
         EwsError: the dataset holds no validation images, or fewer than are asked for.
     """
     dataset = subject.dataset
-    indices = dataset.validation_indices(options.images)
-    if len(indices) == 0:
-        raise EwsError(
-            f"{dataset.folder}: has no validation images. Set datasets.{dataset.name}.validation above 0 in "
-            "params.yaml."
-        )
+    indices = held_out(dataset, options.images)
     labels = np.asarray(dataset.train_labels[indices])
     network = subject.network(LAST)
     clean = predict(network, dataset.train_images, indices=indices, device=subject.device)
