@@ -117,6 +117,7 @@ def test_thirty_rows_and_no_validation_split(grow: Grow, tmp_path: Path) -> None
     assert set(methods) <= _words(texts["corruption"])
     assert "no validation error in these training runs" in _words(texts["training"])
     assert len({(look.colour, look.dash) for look in plotting.styles(methods[:28]).values()}) == 28
+    assert len({(look.colour, look.marker) for look in plotting.styles(methods[:28]).values()}) == 28
     assert len(set(plotting.ramp(methods, methods).values())) == 30
     # One page of panels, and the title says what is not on it.
     assert len([word for word in _words(texts["kept"]) if word.endswith("seed 0")]) == 12

@@ -22,6 +22,8 @@ from ews.pipeline.report.training_logs import Study
 
 WEAK = 0.95  # the quantile of the errors that the right panel shows
 GREY = "#8a8a8a"
+MARKER_SIZES = {"*": 11.0, "P": 8.0, "X": 8.0}
+"""Of means, where a marker fills little of its square; 7 of all others."""
 PANELS: Mapping[str, Callable[[SubnetsFindings], float]] = {
     "mean accuracy of random subnets (%)": lambda found: 100 - found.mean,
     "accuracy that 95 % of them exceed (%)": lambda found: 100 - found.quantile(WEAK),
@@ -84,13 +86,13 @@ def measured(study: Study, label: Label) -> Row | None:
 
 
 def correlations(rows: Sequence[Row], value: Callable[[SubnetsFindings], float]) -> list[str]:
-    """Say how a value of the subnets goes with the corruption error, between rows and within them."""
+    """Say how a value of the subnets goes with the corruption error, between methods and within them."""
     pairs = [(row.corrupted, np.array([value(one) for one in row.subnets])) for row in rows]
-    return [f"between rows: {_text(between(pairs))}", f"within rows: {_text(within(pairs))}"]
+    return [f"between methods: {_text(between(pairs), 'methods')}", f"within methods: {_text(within(pairs), 'runs')}"]
 
 
-def _text(found: Correlation | None) -> str:
-    return "too few values" if found is None else str(found)
+def _text(found: Correlation | None, what: str) -> str:
+    return f"too few {what}" if found is None else f"{found} {what}"
 
 
 def _check(rows: Mapping[Label, Row]) -> None:
@@ -119,7 +121,7 @@ def _panel(
         look = style[label.method]
         axes.plot(
             [row.corrupted.mean()], [np.mean([value(one) for one in row.subnets])], linestyle="", marker=look.marker,
-            markersize=7, color=look.colour, markeredgecolor="white", markeredgewidth=0.7,
+            markersize=MARKER_SIZES.get(look.marker, 7.0), color=look.colour, markeredgecolor="white", markeredgewidth=0.7,
         )  # fmt: skip
 
 

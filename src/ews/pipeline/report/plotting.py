@@ -53,12 +53,13 @@ class Style:
 
 
 def styles(methods: Sequence[str]) -> dict[str, Style]:
-    """Give each method its style: colours first, then the same colours with other dashes and markers."""
+    """Give each method its style: colours first, then the same colours with other dashes and other markers."""
     return {
         method: Style(
             COLOURS[place % len(COLOURS)],
             DASHES[place // len(COLOURS) % len(DASHES)],
-            MARKERS[(place + place // len(COLOURS)) % len(MARKERS)],
+            # One further with each round of the colours, or a colour would always have the same marker.
+            MARKERS[(place + 2 * (place // len(COLOURS))) % len(MARKERS)],
         )
         for place, method in enumerate(methods)
     }
