@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ews.core.command_line import Parser, Reads, Writes
 from ews.core.errors import EwsError, unknown
 from ews.core.files import atomic
 from ews.pipeline.artifacts import run_files
@@ -59,15 +60,18 @@ class Packed:
 
 def main(argv: Sequence[str]) -> None:
     """Parse the command line, pack, and say what was packed."""
-    parser = argparse.ArgumentParser(
-        prog="ews remote pack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="ews remote pack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", help="of params.yaml; with it are packed its trials, and the runs that it learns from")
-    parser.add_argument("--out", type=Path, required=True, help="the archive: .tar.xz (smallest), .tar.gz or .tar")
+    parser.add_argument(
+        "--out",
+        type=Writes(beside=("results",)),
+        required=True,
+        help=".tar.xz (smallest), .tar.gz or .tar",
+    )
     parser.add_argument("--match", metavar="REGEX", default="", help="only runs whose folders have this in them")
     add_options(parser)
-    parser.add_argument("--runs", type=Path, default=Path(run_files.RUNS), help="(default: %(default)s)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where tuned values lie (default: %(default)s)")
+    parser.add_argument("--runs", type=Reads(), default=Path(run_files.RUNS), help="(default: %(default)s)")
+    parser.add_argument("--results", type=Reads(), default=RESULTS, help="with tuned values (default: %(default)s)")
     arguments = parser.parse_args(argv)
     compression_of(arguments.out)
     try:

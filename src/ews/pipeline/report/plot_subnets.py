@@ -121,7 +121,8 @@ def _panel(
         look = style[label.method]
         axes.plot(
             [row.corrupted.mean()], [np.mean([value(one) for one in row.subnets])], linestyle="", marker=look.marker,
-            markersize=MARKER_SIZES.get(look.marker, 7.0), color=look.colour, markeredgecolor="white", markeredgewidth=0.7,
+            markersize=MARKER_SIZES.get(look.marker, 7.0),
+            color=look.colour, markeredgecolor="white", markeredgewidth=0.7,
         )  # fmt: skip
 
 
