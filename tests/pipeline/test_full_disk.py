@@ -53,11 +53,13 @@ LINES = {
     "export": f"export --run results/runs/{RUN} --data data/digits --out OUT",
     "accept": f"accept {STUDY} --reason none --runs old",
     "remote plan": f"remote plan {STUDY} --out OUT.json",
+    "remote pack": f"remote pack {STUDY} --out OUT.tar.xz",
     "remote adopt": "remote adopt bundle --runs OUT",
 }
 # Other kinds write by the same function as `clean`; a task that `remote work` starts is one of the commands above.
 ALIKE = {*("evaluate corruption", "evaluate perturbation", "evaluate adversarial", "evaluate adaptive"),
-         *("evaluate mimicry", "evaluate filters", "remote work", "study tune", "evaluate validation")}  # fmt: skip
+         *("evaluate mimicry", "evaluate filters", "remote work", "study tune", "evaluate validation"),
+         "evaluate subnets"}  # fmt: skip
 
 
 def one(content: dict) -> None:  # type: ignore[type-arg]

@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
-from ews.pipeline.report.statistics import deviation, interval, mean, paired
+from ews.core.seeds import numpy_stream
+from ews.pipeline.report.statistics import detectable, deviation, interval, mean, paired
 
 
 def test_mean_and_sample_deviation() -> None:
@@ -68,3 +71,18 @@ def test_intervals_against_the_closed_forms_of_students_t(count: int) -> None:
 
 def test_values_that_are_all_alike_have_an_interval_of_no_width() -> None:
     assert interval([2.5, 2.5, 2.5]) == (2.5, 2.5, 2.5)
+
+
+def test_the_smallest_difference_is_that_of_power_tables() -> None:
+    # Of differences with standard deviation 1, for 80 % power at 5 %, two-sided: G*Power's effect sizes.
+    assert detectable(math.sqrt(0.5), 10) == pytest.approx(0.9960, abs=1e-3)
+    assert detectable(math.sqrt(0.5), 34) == pytest.approx(0.4952, abs=1e-3)
+    assert detectable(3.0, 10) == pytest.approx(3 * detectable(1.0, 10))
+
+
+@pytest.mark.parametrize(("seeds", "comparisons"), [(2, 1), (3, 4), (8, 1), (8, 24)])
+def test_the_smallest_difference_is_found_four_times_in_five(seeds: int, comparisons: int) -> None:
+    shift, random = detectable(2.0, seeds, comparisons=comparisons), numpy_stream("power", seeds, comparisons)
+    first, second = random.normal(shift, 2.0, (40_000, seeds)), random.normal(0, 2.0, (40_000, seeds))
+    found = np.mean(stats.ttest_rel(first, second, axis=1).pvalue < 0.05 / comparisons)
+    assert found == pytest.approx(0.8, abs=0.01)

@@ -16,7 +16,7 @@ from ews.pipeline.report.layout import (
     signed,
 )
 from ews.pipeline.report.paired_images import RESAMPLES, Difference
-from ews.pipeline.report.statistics import Paired, paired
+from ews.pipeline.report.statistics import LEVEL, POWER, Paired, detectable, paired
 from ews.pipeline.report.study_rows import Label, Manifest
 from ews.pipeline.report.sweeps import find
 from ews.pipeline.report.table_data import Results
@@ -38,6 +38,8 @@ def paired_grid(manifest: Manifest, results: Results) -> Grid | None:
         "better. The interval speaks of other seeds, not of other test images, and is not corrected for the number of "
         "comparisons; there is none where all seeds differ by the same."
     )
+    if power := _power(results, pairs):
+        caption += f" {power}"
     return _paired(manifest, pairs, results.headline, name="paired", caption=caption)
 
 
@@ -102,6 +104,28 @@ def _references(results: Results, pairs: Pairs) -> tuple[str, str]:
         return results.reference, results.reference
     others = dict.fromkeys(reference.method for label, reference in pairs if reference != results.baselines[label])
     return " and ".join([results.reference, *others]), "the method in the column “compared with”"
+
+
+def _power(results: Results, pairs: Pairs) -> str:
+    """Say how large a difference has to be for so many seeds to show it; nothing where no interval is shown."""
+    tests = sum(pair is not None and pair.low is not None for found in pairs.values() for pair in found)
+    parts = []
+    for place, metric in enumerate(results.headline):
+        smallest = []
+        for (_, reference), found in pairs.items():
+            pair, spread = found[place], results.values[reference][metric].deviation
+            if pair is not None and pair.low is not None and spread:
+                smallest.append(detectable(spread, pair.pairs, comparisons=tests))
+        if smallest:
+            ends = dict.fromkeys(f"{end:.2f}" for end in (min(smallest), max(smallest)))
+            parts.append(f"{metric} {' to '.join(ends)}")
+    if not parts:
+        return ""
+    return (
+        f"Smallest difference that so many seeds show with {100 * POWER:.0f} % power, two-sided at "
+        f"{100 * (1 - LEVEL):.0f} % divided by the {tests} comparisons here, if both rows spread over seeds as what "
+        f"they are compared with does, and independently: {', '.join(parts)}."
+    )
 
 
 def _several(pairs: Pairs) -> bool:

@@ -5,9 +5,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
+from scipy import optimize, stats
 
 LEVEL = 0.95
+POWER = 0.8
+"""With which a difference is to be found, by convention."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +59,33 @@ def interval(values: Sequence[float]) -> tuple[float, float | None, float | None
         return centre, centre, centre  # scipy has no interval of width zero
     low, high = stats.t.interval(LEVEL, df=count - 1, loc=centre, scale=spread / math.sqrt(count))
     return centre, float(low), float(high)
+
+
+def detectable(spread: float, seeds: int, *, comparisons: int = 1) -> float:
+    """Return the smallest difference that a paired t test over seeds finds with a power of :data:`POWER`.
+
+    Two-sided, at the level 1 - :data:`LEVEL` divided by the number of comparisons (Bonferroni). The difference of two
+    training runs of one seed is taken to spread by sqrt(2) ``spread``: as of two methods that spread alike and whose
+    runs share nothing.
+
+    Args:
+        spread: standard deviation over seeds of one method, above 0.
+        seeds: pairs, at least 2.
+        comparisons: tests that are made, at least 1.
+    """
+    free = seeds - 1
+    bound = stats.t.isf((1 - LEVEL) / comparisons / 2, free)
+
+    # scipy's noncentral t distribution has no number at few degrees of freedom. So, over the quantiles of the measured
+    # spread, the normal probability of either tail, that with the wrong sign included.
+    places, weights = np.polynomial.legendre.leggauss(400)
+    reach = bound * np.sqrt(stats.chi2.ppf((places + 1) / 2, free) / free)
+
+    def missing(shift: float) -> float:
+        found = stats.norm.cdf(shift - reach) + stats.norm.cdf(-shift - reach)
+        return float(weights @ found / 2) - POWER
+
+    high = float(bound)
+    while missing(high) < 0:
+        high *= 2
+    return float(optimize.brentq(missing, 0, high)) * math.sqrt(2 / seeds) * spread
