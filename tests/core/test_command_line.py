@@ -28,7 +28,7 @@ NO_PLACES = {
         "link",
         "venue",
     ),
-    *("reason", "names", "stored", "profile", "format", "evaluation", "config"),
+    *("reason", "names", "stored", "profile", "format", "evaluation", "config", "match"),
 }
 """Options of text that name no file and no folder; an evaluation's own options are none either."""
 

@@ -76,12 +76,17 @@ def test_the_writtenfor_another_machine_work_as_the_documentation_writes_them(
     written = [line.removeprefix("python -m ") for line in lines if line.startswith(("ews ", "python -m ews "))]
     words = [shlex.split(command)[1:] for command in written]
     assert [" ".join(one[:2]) for one in words] == [
-        *("remote plan", "remote work", "remote work", "remote adopt", "remote adopt"),
+        *("remote plan", "remote work", "remote work", "remote pack", "remote adopt", "remote adopt", "remote adopt"),
     ]
     for name in ("params.yaml", "data"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    planning, listing, working, checking, placing = words
+    planning, listing, working, packing, bringing, checking, placing = words
+    # These run in tests/workflow/test_records.py; here their words are read.
+    with pytest.raises(EwsError, match="no finished run of quickstart is here"):
+        cli.main([word.replace("STUDY", "quickstart") for word in packing])
+    with pytest.raises(EwsError, match="no such file"):
+        cli.main([word.replace("STUDY", "quickstart") for word in bringing])
     cli.main(["quickstart" if word == "STUDY" else word for word in planning])
     cli.main(listing)
     tasks = capsys.readouterr().out.splitlines()

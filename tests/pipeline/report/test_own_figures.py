@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.runs import described, mimicked
+from helpers.runs import SUBNETS, described, mimicked, subnets_found
 from helpers.workflow import ROOT
 from matplotlib.figure import Figure
 
@@ -46,6 +46,7 @@ def grown(grow: Grow) -> Tree:
     tree = grow(augmentations=("standard",), methods=METHODS, seeds=(0, 1), logs=False)
     mimicry = {"names": list(NAMES), "seed": 0, "profile": "cifar", "severity": 3, "images": 200, "steps": 20}
     tree.ask("mimicry", mimicry)
+    tree.ask("subnets", SUBNETS)
     tree.ask("filters", {"bins": 4, "reach": 2.0, "near_zero": 0.1})
     for place, entry in enumerate(tree.entries):
         level = LEVEL[entry["label"]["method"]] + 10 * entry["cell"]["seed"]
@@ -61,6 +62,7 @@ def grown(grow: Grow) -> Tree:
             plain=counts[:, ::-1],
             weights=np.full(len(LAYERS), 100),
         )
+        tree.write(place, "subnets", subnets_found(level))
         tree.write(place, "filters", {"last": layers, "best": None})
     return tree
 
@@ -213,7 +215,7 @@ def test_a_figure_is_drawn_on_demand_alone(grown: Tree, tmp_path: Path) -> None:
         main(["figures", *common, "--out-dir", str(tmp_path / kind), "--evaluation", kind])
         assert [path.name for path in (tmp_path / kind).iterdir()] == [f"{kind}.svg"]
     main(["figures", *common, "--out-dir", str(tmp_path / "usual")])
-    assert not {"mimicry.svg", "filters.svg"} & {path.name for path in (tmp_path / "usual").iterdir()}
+    assert not {"mimicry.svg", "filters.svg", "subnets.svg"} & {path.name for path in (tmp_path / "usual").iterdir()}
     grown.evaluations("clean", "corruption")
     sums.write(grown.out, vouched)
     with pytest.raises(EwsError, match=r"study 'made_up' does not ask for the evaluation 'mimicry'"):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.runs import SUBNETS, subnets_found
 
 from ews.core.errors import EwsError
 from ews.core.seeds import numpy_stream
-from ews.pipeline.evaluate.subnets.subnets_spec import SHARES
 from ews.pipeline.report import plot_subnets, plotting, reported, study_rows, table_data, training_logs
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.measure import measure
@@ -18,17 +18,13 @@ from ews.pipeline.report.table import tables
 
 Tree = Any
 METHODS = ("vanilla", "dropout", "damp", "sam", "asam", "self_distillation", "ews", "damp+ews", "ews, weight=0.1")
-OPTIONS = {
-    **{"count": 300, "width": 0.7, "rounding": "ceil", "images": 1000, "statistics": "batch", "batch_size": 128},
-    "seed": 0,
-}
 
 
 @pytest.fixture
 def grown(grow: Callable[..., Tree]) -> Tree:
     """A study of nine rows and four seeds; subnets of rows with lower corruption error have lower errors."""
     tree = grow(augmentations=("standard",), methods=METHODS, seeds=(0, 1, 2, 3), corruptions=("fog",), logs=False)
-    tree.ask("subnets", OPTIONS)
+    tree.ask("subnets", SUBNETS)
     for place, entry in enumerate(tree.entries):
         path = tree.results(place) / "corruption.json"
         rank, random = METHODS.index(entry["label"]["method"]), numpy_stream("figure", place)
@@ -36,13 +32,8 @@ def grown(grow: Callable[..., Tree]) -> Tree:
         for row in (rows := json.loads(path.read_text())["result"]["rows"]):
             row["error"] = corrupted
         tree.write(place, "corruption", {"imagenet": False, "rows": rows, "corruptions": {}})
-        tree.write(place, "subnets", findings(45 + 1.1 * (corrupted - 50) + 2 * random.normal()))
+        tree.write(place, "subnets", subnets_found(45 + 1.1 * (corrupted - 50) + 2 * random.normal()))
     return tree
-
-
-def findings(mean: float, *, subnets: str = "0" * 64) -> dict[str, Any]:
-    quantiles = [{"share": share, "error": mean + 12 * (share - 0.5)} for share in SHARES]
-    return {"full": 40.0, "mean": mean, "deviation": 3.0, "quantiles": quantiles, "subnets": subnets, "n": 1000}
 
 
 def study_of(tree: Tree) -> training_logs.Study:
@@ -57,7 +48,7 @@ def test_points_are_seeds_and_means(grown: Tree, tmp_path: Path) -> None:
     assert row is not None and len(row.corrupted) == len(row.subnets) == 4
     with plotting.settings():
         figure = plot_subnets.subnets(study)
-        plotting.save(figure, tmp_path / "subnets.svg", title="subnets")
+        (tmp_path / "subnets.svg").write_bytes(plotting.drawn(figure, "svg", title="subnets"))
     first, second = figure.axes
     for axes, full in ((first, 100), (second, 94.6)):
         value = [full - one.mean for one in row.subnets]
@@ -84,7 +75,7 @@ def test_tables_explain_the_subnets(grown: Tree) -> None:
 
 
 def test_networks_on_other_subnets_are_not_drawn_together(grown: Tree) -> None:
-    grown.write(5, "subnets", findings(40.0, subnets="1" * 64))
+    grown.write(5, "subnets", subnets_found(40.0, subnets="1" * 64))
     with pytest.raises(EwsError, match="not measured on the same random subnets"):
         plot_subnets.subnets(study_of(grown))
 

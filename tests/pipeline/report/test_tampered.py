@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.runs import adversarial_result, attacked_weights, described, mimicked
+from helpers.runs import SUBNETS, adversarial_result, attacked_weights, described, mimicked, subnets_found
 
 from ews.core.documents import SEAL
 from ews.core.errors import EwsError
@@ -37,6 +37,7 @@ def whole(grow: Callable[..., Tree]) -> Tree:
     tree.ask("mimicry", made | {"severity": 3, "images": 200, "steps": 20})
     held_out = {"images": None, "names": ["spatter"], "seed": 0, "profile": "cifar"}
     tree.ask("validation", held_out)
+    tree.ask("subnets", SUBNETS)
     tree.ask("filters", {"bins": 4, "reach": 2.0, "near_zero": 0.1})
     for place in range(2):
         flips = {"perturbation": "snow", "frames": 31, "compared": "previous", "flip_probability": 21.5, "n": 1000}
@@ -53,6 +54,7 @@ def whole(grow: Callable[..., Tree]) -> Tree:
         tree.write(place, "mimicry", {"rows": rows, "fitted": 90, "held_out": 110, "factors": 1000})
         errors = [{"corruption": "spatter", "error": 31.5}]
         tree.write(place, "validation", {"clean": 20.0, "corrupted": 31.5, "rows": errors, "n": 144})
+        tree.write(place, "subnets", subnets_found(50.5))
         tree.write(place, "filters", {"last": [described("stem", 40.5, 0)], "best": None})
     return tree
 
