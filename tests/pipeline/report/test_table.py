@@ -12,6 +12,7 @@ from ews.core.errors import EwsError
 from ews.pipeline.report import latex, layout, markdown, measure, reported, study_rows, table, table_data
 from ews.pipeline.report.inputs import Inputs
 from ews.pipeline.report.layout import Column
+from ews.pipeline.report.statistics import detectable
 from ews.pipeline.report.table_data import best
 
 Tree = Any
@@ -96,6 +97,18 @@ def test_one_seed_has_no_spread_and_no_paired_table(grow: Grow) -> None:
     assert "there is 1 seed (4)" in texts["caption.txt"]
     assert "Paired comparison" not in texts["table.md"]
     assert {row["clean error std"] for row in _lines(tree).values()} == {""}
+
+
+def test_the_paired_comparison_says_what_so_many_seeds_can_show(grow: Grow) -> None:
+    tree = grow(
+        augmentations=("standard",), methods=("vanilla", "dropout", "ews"), seeds=(0, 1, 2), corruptions=("fog",)
+    )
+    tree.errors(vanilla=(10, 12, 14), dropout=(9, 12, 12), ews=(9, 10, 13))
+    text = " ".join(_texts(tree)["table.md"].split())
+    # Both with vanilla and ews with dropout, in two metrics; clean errors of these spread by 2 and the root of 3.
+    assert "two-sided at 5 % divided by the 6 comparisons here" in text and "with 80 % power" in text
+    low, high = (detectable(spread, 3, comparisons=6) for spread in (3**0.5, 2.0))
+    assert f"independently: clean error {low:.2f} to {high:.2f}, " in text
 
 
 def test_sweeps_are_rows_and_compare_with_vanilla_of_the_same_recipe(grow: Grow) -> None:
