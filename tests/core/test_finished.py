@@ -2,12 +2,14 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ews.core import finished
+from ews.core.documents import write_sealed
 from ews.core.files import sha256
 
 IDENTITY = {"code": "a", "settings": {"sizes": (1, 2)}}
@@ -140,7 +142,29 @@ def test_killed_at_any_moment_it_is_finished_or_not_begun(
 )
 def test_a_damaged_list_is_no_list(out: Path, content: str) -> None:
     work(out, keep=True)
-    (finished.folder_of(out) / finished.LIST).write_text(content.replace("IDENTITY", json.dumps(IDENTITY)))
+    path = finished.folder_of(out) / finished.LIST
+    content = content.replace("IDENTITY", json.dumps(IDENTITY))
+    path.write_text(content)
+    if "identity" in content:
+        write_sealed(path, json.loads(content))
+    assert finished.find(out, IDENTITY) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["files"].pop("extra.txt"),
+        lambda content: content.pop("checksum"),
+        lambda content: content.update(checksum="0" * 64),
+    ],
+)
+def test_a_list_that_was_changed_is_no_list(out: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    work(out, keep=True)
+    path = finished.folder_of(out) / finished.LIST
+    assert finished.find(out, IDENTITY) is not None
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
     assert finished.find(out, IDENTITY) is None
 
 

@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ews.core.errors import EwsError
 from ews.core.places import key_path
-from ews.core.yaml_files import BYTES, LEVELS, NODES, parse_yaml, read_yaml
+from ews.core.yaml_files import BYTES, LEVELS, NODES, parse_yaml, read_yaml, yaml_text
 
 BOMB = "- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"- &{chr(98 + place)} [{', '.join([f'*{chr(97 + place)}'] * 10)}]\n" for place in range(9)
@@ -188,3 +190,28 @@ def test_errors_of_a_block_get_the_place_of_the_longest_key_path_that_they_begin
 
 def test_key_paths_are_spelled_as_messages_have_them() -> None:
     assert key_path(["a", "b.c", 0, "d", 1]) == "a.b.c[0].d[1]" and key_path([]) == ""
+
+
+TEXTS = st.text(max_size=90) | st.sampled_from(
+    "~ null yes n 1e-5 1E5 .5 5. 0o17 0x1F 010 1:30 1_000 = << - ? : * & ! | > % @ ` '' .inf +1 2026-01-01 [a]".split()
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4))
+def test_what_is_written_is_read_back_with_its_types(content: dict[str, object]) -> None:
+    assert repr(parse_yaml(yaml_text(content), name="it").value) == repr(content)
+
+
+def test_equal_parts_are_written_out() -> None:
+    part = ["x"]
+    assert yaml_text({"a": part, "b": part}) == "a:\n- x\nb:\n- x\n"

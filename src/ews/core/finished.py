@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from ews.core.documents import Document, read_document, write_document
+from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
 from ews.core.files import atomic, sha256
 
@@ -82,7 +82,7 @@ def find(out: Path, identity: Mapping[str, Any]) -> Finished | None:
         identity: all that it depends on (JSON types); other work does not count.
     """
     try:
-        found = read_document(folder_of(out) / LIST, _List, remedy="")
+        found = read_sealed(folder_of(out) / LIST, _List, remedy="")
     except EwsError:
         return None
     if found.identity != _plain(identity) or out.name not in found.files or any("/" in name for name in found.files):
@@ -112,7 +112,7 @@ def finishing(out: Path, identity: Mapping[str, Any], *, keep: bool) -> Iterator
     files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     for name in files:
         (folder / name).replace(kept(out, name))
-    write_document(folder / LIST, _List(identity=_plain(identity), files=files))
+    write_sealed(folder / LIST, _List(identity=_plain(identity), files=files))
     Finished(out, _ordered(files, last=out.name)).place(keep=keep)
 
 

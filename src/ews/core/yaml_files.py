@@ -7,6 +7,7 @@ and of two equal keys the last. Merge keys (`<<`), which YAML 1.2 leaves to appl
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def parse_yaml(text: str, *, name: str) -> Content:
     return Content(None if node is None else builder.build(node, "", 0), name, builder.places)
 
 
+def yaml_text(content: Mapping[str, Any]) -> str:
+    """Return a section as YAML that :func:`parse_yaml` reads as the same: what would be read as a number is in quotes.
+
+    Args:
+        content: of the JSON types, keys in order; whole numbers within 64 bits, no NaN and no infinity.
+    """
+    return yaml.dump(dict(content), Dumper=_Dumper, sort_keys=False, width=120)
+
+
 class _Bound(yaml.MarkedYAMLError):
     """More than the bounds above."""
 
@@ -117,8 +127,17 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         return node
 
 
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's, which puts text in quotes that YAML 1.1 reads otherwise, and with the forms above, that 1.2 does."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write each value out where it stands."""
+        return True
+
+
 for _tag, _form in _FORMS.items():
     _Loader.add_implicit_resolver(_tag, _form, None)
+    _Dumper.add_implicit_resolver(_tag, _form, None)
 
 
 class _Builder:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, JsonValue, NonNegativeInt
+from pydantic import ConfigDict, JsonValue
 from tqdm import tqdm
 
 from ews.core import finished
@@ -37,11 +37,11 @@ class _State(Document):
 
     Attributes:
         identity: all on which its bytes depend.
-        done: number of its pieces that are on the disk.
+        done: SHA-256 of each piece that is on the disk, in order.
     """
 
     identity: dict[str, JsonValue]
-    done: NonNegativeInt
+    done: tuple[str, ...]
 
 
 class _Record(Document):
@@ -68,13 +68,14 @@ def write(
     """Write a ``.npy`` file of uint8, and ``<out>.json`` with what it is, its SHA-256 and the fingerprint of the code.
 
     Until it is whole the file lies in the hidden folder ``.<out>.partial`` with a note of what is done. Killed and
-    started again with the same arguments, the work resumes from there; with others it begins anew. Nothing is made
+    started again with the same arguments, the work resumes from there, or from the first piece that is no longer as it
+    was written; with others it begins anew. Nothing is made
     where the file is there already, whole and by its record of the same arguments.
 
     Args:
         out: the file to write.
         make: returns the rows of a piece, uint8 [n, ...]; picklable.
-        pieces: the first row of each and what ``make`` takes; together they cover the array, and none overlap.
+        pieces: the first row of each and what ``make`` takes; in order they cover the array.
         shape: of the array.
         about: what it is made of and how (JSON types): all on which its bytes depend but the code.
         code: fingerprint of the code that makes it.
@@ -99,24 +100,25 @@ def write(
             return
         identity = {**about, "images_per_piece": step}
         with reported(out, size=size):
-            made, done = _begin(folder, identity, shape=shape, pieces=len(pieces))
+            made, done = _begin(folder, identity, shape=shape, firsts=[first for first, _ in pieces])
         if done:
-            print(f"{out}: resumes after {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
+            print(f"{out}: resumes after {len(done)} of {len(pieces)} pieces", file=sys.stderr, flush=True)
         mapped = read_npy(made, mapped=True)
         assert isinstance(mapped, np.memmap)
         task = partial(
             _write_piece, make=make, made=made, offset=mapped.offset, size=size, row=size // shape[0], out=out
         )
         del mapped
-        todo = run_all(task, pieces[done:], workers=workers)
+        todo = run_all(task, pieces[len(done) :], workers=workers)
         noted = time.monotonic()
-        for more, _ in enumerate(tqdm(todo, initial=done, total=len(pieces), desc=label, disable=None), start=1):
+        for checksum in tqdm(todo, initial=len(done), total=len(pieces), desc=label, disable=None):
+            done.append(checksum)
             if time.monotonic() - noted >= NOTE_SECONDS:
                 with reported(out, size=size):
-                    _note(folder, made, identity, done + more)
+                    _note(folder, made, identity, done)
                 noted = time.monotonic()
         with reported(out, size=size):
-            _note(folder, made, identity, len(pieces))
+            _note(folder, made, identity, done)
             record = {**about, "sha256": sha256(made)}
             if managed:
                 with finished.finishing(out, about, keep=True) as whole:
@@ -138,15 +140,21 @@ def _is_whole(out: Path, about: dict[str, Any]) -> bool:
     return record.model_extra == about and out.is_file() and record.sha256 == sha256(out)
 
 
-def _begin(folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], pieces: int) -> tuple[Path, int]:
-    """Return the partial file and how many of its pieces are done: 0 of a new one where there is none to resume.
+def _begin(
+    folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], firsts: Sequence[int]
+) -> tuple[Path, list[str]]:
+    """Return the partial file and the checksums of its pieces that are done: none of a new one.
 
     The file is named by a hash of its identity: no process left over from a killed start can write into another's.
     """
     made = folder / f"{hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]}.npy"
     state = _state(folder)
-    if state is not None and state.identity == identity and state.done <= pieces and _fits(made, shape):
-        return made, state.done
+    if state is not None and state.identity == identity and len(state.done) <= len(firsts) and _fits(made, shape):
+        whole = _whole(made, state.done, firsts)
+        if whole < len(state.done):
+            told = f"{made}: damaged: of {len(state.done)} pieces that were done {whole} are kept"
+            print(told, file=sys.stderr, flush=True)
+        return made, list(state.done[:whole])
     if partial_work.files(folder):
         print(f"{folder}: of other images, settings or code, or damaged: begins anew", file=sys.stderr, flush=True)
         partial_work.discard(folder)
@@ -155,7 +163,22 @@ def _begin(folder: Path, identity: dict[str, Any], *, shape: tuple[int, ...], pi
     except OSError:
         made.unlink(missing_ok=True)
         raise
-    return made, 0
+    return made, []
+
+
+def _whole(made: Path, checksums: Sequence[str], firsts: Sequence[int]) -> int:
+    """Return how many pieces from the first one on are as they were written."""
+    # Read, not mapped: mapped pages count as the process's memory until they are let go.
+    mapped = read_npy(made, mapped=True)
+    assert isinstance(mapped, np.memmap)
+    offset, row, ends = mapped.offset, mapped[:1].nbytes, [*firsts[1:], len(mapped)]
+    del mapped
+    with made.open("rb") as file:
+        file.seek(offset)
+        for place, (checksum, first, end) in enumerate(zip(checksums, firsts, ends, strict=False)):
+            if hashlib.sha256(file.read((end - first) * row)).hexdigest() != checksum:
+                return place
+    return len(checksums)
 
 
 def _fits(path: Path, shape: tuple[int, ...]) -> bool:
@@ -174,11 +197,11 @@ def _state(folder: Path) -> _State | None:
         return None
 
 
-def _note(folder: Path, made: Path, identity: dict[str, Any], done: int) -> None:
-    """Write down that the first ``done`` pieces are done, once they are on the disk."""
+def _note(folder: Path, made: Path, identity: dict[str, Any], done: Sequence[str]) -> None:
+    """Write down the checksums of the pieces that are done, once they are on the disk."""
     with made.open("r+b") as file:
         os.fsync(file.fileno())
-    write_sealed(folder / STATE, _State(identity=identity, done=done))
+    write_sealed(folder / STATE, _State(identity=identity, done=tuple(done)))
 
 
 def _write_piece(
@@ -190,10 +213,11 @@ def _write_piece(
     row: int,
     size: int,
     out: Path,
-) -> None:
-    """Make one piece and write it to its place in the file, whose data begin at ``offset``, ``row`` bytes each."""
+) -> str:
+    """Make one piece, write it to its place in the file, whose data begin at ``offset``, and return its SHA-256."""
     first, argument = piece
-    rows = make(argument)
+    content = make(argument).tobytes()
     with reported(out, size=size), made.open("r+b") as file:
         file.seek(offset + first * row)
-        file.write(rows.tobytes())
+        file.write(content)
+    return hashlib.sha256(content).hexdigest()

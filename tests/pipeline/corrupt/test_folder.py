@@ -12,19 +12,22 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from helpers.runs import reseal
 from PIL import Image
 
 from ews.core.errors import EwsError
-from ews.core.files import exclusive
+from ews.core.files import exclusive, sha256
 from ews.corruptions import corrupt
 from ews.corruptions.weather import frost_photograph
 from ews.images.framing import Framing
 from ews.images.pictures import SUFFIXES
+from ews.pipeline.corrupt import folder_record
 from ews.pipeline.corrupt.folder import UNFINISHED, corrupt_folder, main
-from ews.pipeline.corrupt.folder_record import PICTURES, RECORD, read_rows
+from ews.pipeline.corrupt.folder_record import PICTURES, RECORD, PictureRow, read_record, read_rows
 
 SETTINGS = {
     "names": ["brightness", "gaussian_noise"],
@@ -42,6 +45,12 @@ def draw(path: Path, seed: int, shape: tuple[int, ...] = (20, 24, 3)) -> np.ndar
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return pixels
+
+
+def rows_of(out: Path) -> tuple[PictureRow, ...]:
+    record = read_record(out)
+    assert record is not None
+    return read_rows(out, record)
 
 
 @pytest.fixture
@@ -106,7 +115,7 @@ def test_an_update_repeats_only_what_was_touched(pictures: Path, tmp_path: Path,
     out = tmp_path / "out"
     corrupt_folder(pictures, out, **SETTINGS)
     before = everything(out)
-    numbers = {row.path: row.number for row in read_rows(out)}
+    numbers = {row.path: row.number for row in rows_of(out)}
     change(pictures)
     summary = corrupt_folder(pictures, out, **SETTINGS, update=True)
     after = everything(out)
@@ -116,7 +125,7 @@ def test_an_update_repeats_only_what_was_touched(pictures: Path, tmp_path: Path,
             assert after[f"{name}/2/{path}"] == before[f"{name}/2/{path}"]
     present = {str(path.relative_to(pictures)) for path in pictures.rglob("*.png")}
     assert {path.removeprefix("gaussian_noise/2/") for path in after if path.startswith("gaussian")} == present
-    for row in read_rows(out):
+    for row in rows_of(out):
         assert row.number == numbers.get(row.path, 3)
         clean = np.array(Image.open(pictures / row.path))[np.newaxis]
         expected = corrupt(clean, name="gaussian_noise", severity=2, seed=1, indices=[row.number])[0]
@@ -137,8 +146,7 @@ def test_other_code_of_a_corruption_is_refused_for_that_one(pictures: Path, tmp_
     corrupt_folder(pictures, out, **SETTINGS)
     record = json.loads((out / RECORD).read_text())
     assert set(record["code"]) == set(SETTINGS["names"])
-    record["code"]["brightness"] = "0" * 16
-    (out / RECORD).write_text(json.dumps(record))
+    reseal(out / RECORD, lambda record: record["code"].update(brightness="0" * 16))
     with pytest.raises(EwsError, match="other code for brightness"):
         corrupt_folder(pictures, out, **SETTINGS)
     corrupt_folder(pictures, out, **(SETTINGS | {"names": ["gaussian_noise", "contrast"]}))
@@ -278,7 +286,7 @@ def test_bad_pictures_are_passed_over_and_mending_one_repeats_nothing_else(
     (pictures / "a.png").write_bytes(whole[:50])
     summary = corrupt_folder(pictures, out, **SETTINGS, skip_bad=True)
     assert (summary.pictures, summary.made, [fault.path for fault in summary.bad]) == (2, 4, ["a.png"])
-    assert [(row.path, row.number, bool(row.fault)) for row in read_rows(out)] == [
+    assert [(row.path, row.number, bool(row.fault)) for row in rows_of(out)] == [
         ("a.png", 0, True),
         ("b/c.png", 1, False),
         ("d.png", 2, False),
@@ -346,8 +354,61 @@ def test_a_damaged_list_of_pictures_is_refused(pictures: Path, tmp_path: Path, c
     (out / PICTURES).unlink()
     if content is not None:
         (out / PICTURES).write_text(content)
+        reseal(out / RECORD, lambda record: record.update(pictures=[sha256(out / PICTURES)]))
     with pytest.raises(EwsError, match=f"pictures.csv: .*{words}"):
         corrupt_folder(pictures, out, **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        (RECORD, '"seed": 1', '"seed": 2'),
+        (RECORD, '"resize": null', '"resize": 40'),
+        (RECORD, '"checksum"', '"sum"'),
+        (PICTURES, "a.png,0,", "a.png,7,"),
+        (PICTURES, "d.png", "e.png"),
+        (PICTURES, "\n", "\r\n"),
+    ],
+)
+@pytest.mark.parametrize("update", [False, True])
+def test_what_a_folder_was_made_from_is_vouched_for(
+    pictures: Path, tmp_path: Path, name: str, old: str, new: str, update: bool
+) -> None:
+    out = tmp_path / "out"
+    corrupt_folder(pictures, out, **SETTINGS)
+    text = (out / name).read_text()
+    assert old in text
+    (out / name).write_bytes(text.replace(old, new, 1).encode())
+    with pytest.raises(EwsError, match=rf"{name}: .*(changed or damaged|has no 'checksum').*delete"):
+        corrupt_folder(pictures, out, **SETTINGS, update=update)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_killed_while_the_record_changes_the_folder_is_taken_up(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    out = tmp_path / "out"
+    corrupt_folder(pictures, out, **SETTINGS)
+    draw(pictures / "new.png", 9)
+    steps = []
+
+    def killed(function: Any) -> Any:
+        def stop(*arguments: Any) -> None:
+            steps.append(1)
+            if len(steps) == step:
+                raise KeyboardInterrupt
+            function(*arguments)
+
+        return stop
+
+    with monkeypatch.context() as patch:
+        for name in ("write_sealed", "write_text"):
+            patch.setattr(folder_record, name, killed(getattr(folder_record, name)))
+        with pytest.raises(KeyboardInterrupt):
+            corrupt_folder(pictures, out, **SETTINGS, update=True)
+    assert len(steps) == step
+    assert corrupt_folder(pictures, out, **SETTINGS, update=True).made == 2
+    assert corrupt_folder(pictures, out, **SETTINGS).there == 8
 
 
 # ---- what lies in the folder

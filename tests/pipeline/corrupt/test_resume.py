@@ -60,7 +60,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch):
                 if count is not None and len(done) == count:
                     raise Killed
                 done.append(item)
-                task(item)
+                return task(item)
 
             return run_all(piece, items, workers=workers)
 
@@ -125,6 +125,27 @@ def test_work_of_other_settings_or_damaged_begins_anew(
     assert names(out.parent) == ["set.json", "set.npy"]
     expected = corrupt(np.load(images), name=NAME, severity=2, seed=settings["seed"], profile=settings["profile"])
     np.testing.assert_array_equal(np.load(out)[20:40], expected)
+
+
+@pytest.mark.parametrize("piece", [0, 5, 10, 11, None])
+def test_what_was_damaged_since_is_made_again(
+    images: Path, tmp_path: Path, stop_after, capfd: pytest.CaptureFixture[str], piece: int | None
+) -> None:
+    """One bit of a piece that was done, or of one that was not; None: of the array's header."""
+    corrupt_file(images, tmp_path / "whole" / "set.npy", workers=1, **SETTINGS)
+    out = tmp_path / "set" / "set.npy"
+    with stop_after(11) is None or pytest.raises(Killed):
+        corrupt_file(images, out, workers=1, **SETTINGS)
+    (half,) = out.with_name(".set.npy.partial").glob("*.npy")
+    content = bytearray(half.read_bytes())
+    size = 4 * 32 * 32 * 3
+    content[3 if piece is None else len(content) - (25 - piece) * size + 100] ^= 1
+    half.write_bytes(content)
+    done = stop_after(None)
+    corrupt_file(images, out, workers=1, **SETTINGS)
+    assert len(done) == 25 - (piece or 0)
+    assert (": damaged: of 11" in capfd.readouterr().err) == (piece not in (11, None))
+    assert out.read_bytes() == (tmp_path / "whole" / "set.npy").read_bytes()
 
 
 def test_a_kill_between_the_name_and_the_end_costs_nothing(
@@ -196,7 +217,7 @@ def test_a_finished_file_is_made_again_only_if_something_changed(
         (None, None, 0),
         (pieces, "sha256", 0),
         (finished, "link", 0),
-        (finished, "write_document", 0),
+        (finished, "write_sealed", 0),
         (finished.Finished, "place", 0),
         (pieces.partial_work, "remove", 0),
     ],
@@ -368,7 +389,7 @@ def test_sigkill_costs_a_few_seconds_of_work_and_no_byte(tmp_path: Path, workers
         time.sleep(0.02)
     assert not any(Path(f"/proc/{pid}/exe").exists() for pid in helpers)
     assert not (out / "glass_blur.npy").exists()
-    reached = json.loads(state.read_text())["done"]
+    reached = len(json.loads(state.read_text())["done"])
     assert reached > 0
     process = start(images, out, 3 - workers)
     _, said = process.communicate()

@@ -78,7 +78,7 @@ def test_outputs_that_are_deleted_are_put_back(
     [
         (files, "write_arrays", 1),
         (files, "write_sealed", 1),
-        (finished, "write_document", 1),
+        (finished, "write_sealed", 1),
         (finished.Finished, "place", 0),
         (finished, "link", 0),
     ],

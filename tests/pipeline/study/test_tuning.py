@@ -156,6 +156,52 @@ def test_the_file_is_read_back_and_a_stale_one_is_refused(with_study: AddStudy, 
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("methods.ews.weight: ", "methods.ews.weight: 1"),
+        ("error: 20.0", "error: 19.0"),
+        ("by: corruption", "by: clean"),
+        ("validation_images: 50", "validation_images: 500"),
+        ("- spatter", "- speckle_noise"),
+        ("checksum: ", "checksum: 0"),
+        ("checksum: ", "# checksum: "),
+        ("checksum: ", "checksum: [] # "),
+    ],
+)
+def test_a_choice_changed_by_hand_is_refused(with_study: AddStudy, tmp_path: Path, old: str, new: str) -> None:
+    params = with_study(**STUDY)
+    path = path_of(tmp_path, "mine")
+    write(path, tuned(params))
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    message = r"tuned\.yaml: was changed or damaged .* does not match.*Delete it and run `snakemake tune_mine`"
+    with pytest.raises(EwsError, match=message):
+        plan_one(params, "mine", tmp_path)
+
+
+def test_another_form_of_the_same_content_is_read(with_study: AddStudy, tmp_path: Path) -> None:
+    params = with_study(**STUDY)
+    path = path_of(tmp_path, "mine")
+    write(path, tuned(params))
+    path.write_text(path.read_text().replace("error: 20.0", "error: 2e1 # percent"))
+    assert plan_one(params, "mine", tmp_path).tuned["mine"] == tuned(params)
+
+
+@pytest.mark.parametrize(
+    "value", ["1e-5", "1E5", "010", "0o17", "null", "yes", "1:30", "8/255", "<<", "", 1e-5, 3.0, None]
+)
+def test_a_chosen_value_keeps_its_type(with_study: AddStudy, tmp_path: Path, value: Any) -> None:
+    params = with_study(**STUDY)
+    path = path_of(tmp_path, "mine")
+    choice = tuned(params).chosen[0]
+    chosen = choice.model_copy(update={"values": {"key": value}})
+    write(path, tuned(params, chosen=(chosen,)))
+    (found,) = read(path, params, "mine", trials(params, "mine")).chosen
+    assert repr(found.values["key"]) == repr(value)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[", "not valid YAML"),

@@ -122,7 +122,7 @@ def killed(*_: object, **__: object) -> None:
         (outputs, "save_weights"),
         (outputs, "write_rows"),
         (outputs, "write_record"),
-        (finished, "write_document"),
+        (finished, "write_sealed"),
         (finished.Finished, "place"),
         (finished, "link"),
     ],

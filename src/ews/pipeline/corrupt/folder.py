@@ -14,7 +14,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from ews.core.command_line import Reads
-from ews.core.documents import write_document
 from ews.core.errors import EwsError
 from ews.core.faults import reported
 from ews.core.files import exclusive
@@ -30,7 +29,6 @@ from ews.images.pictures import BadPicture, decode, read_content
 from ews.images.workers import check_workers, run_all
 from ews.pipeline.corrupt.folder_input import find_pictures, look_at_all
 from ews.pipeline.corrupt.folder_record import (
-    RECORD,
     FolderRecord,
     PictureRow,
     check_same,
@@ -38,7 +36,7 @@ from ews.pipeline.corrupt.folder_record import (
     outdated,
     read_record,
     read_rows,
-    write_rows,
+    write,
 )
 from ews.pipeline.corrupt.own_images_options import choose, command_parser, try_all
 from ews.pipeline.corrupt.picture_formats import KEPT, check_encoding, check_targets, saving, target_of
@@ -171,7 +169,7 @@ def corrupt_folder(
     listing = find_pictures(images, out, allow_empty=allow_empty)
     check_targets(listing.pictures, encoding, where=images)
     there = read_record(out)
-    before = read_rows(out) if there else ()
+    before = read_rows(out, there) if there else ()
 
     def record_of(profile: str) -> FolderRecord:
         asked = FolderRecord(
@@ -194,13 +192,12 @@ def corrupt_folder(
     if there and not update:
         check_same(before, now, out=out)
     with exclusive(out):
-        if read_record(out) != there or (there and read_rows(out) != before):
+        if read_record(out) != there or (there and read_rows(out, there) != before):
             raise EwsError(f"{out}: another process wrote here meanwhile; run again.")
         record = record_of(profile)
         shutil.rmtree(out / UNFINISHED, ignore_errors=True)
         _remove(out, outdated(before, now), record)
-        write_rows(out, rows)
-        write_document(out / RECORD, record)
+        write(out, record, rows)
         task = partial(
             _corrupt_picture,
             images=images,

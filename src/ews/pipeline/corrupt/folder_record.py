@@ -1,15 +1,16 @@
 """What a folder of corrupted pictures was made from, and how: ``corruptions.json`` and ``pictures.csv`` in it."""
 
 import csv
+import hashlib
 import io
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from ews.core.documents import Document, read_document
+from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
-from ews.core.files import write_text
+from ews.core.files import sha256, write_text
 
 RECORD = "corruptions.json"
 PICTURES = "pictures.csv"
@@ -31,6 +32,7 @@ class FolderRecord(Document):
         encoding, profile, seed: see :func:`ews.pipeline.corrupt.folder.corrupt_folder`.
         resize, crop: see :class:`ews.images.framing.Framing`.
         code: by corruption, the fingerprint of the code behind it.
+        pictures: SHA-256 of the list of pictures; of a list that is being replaced and of the new one, both.
     """
 
     encoding: str
@@ -39,6 +41,7 @@ class FolderRecord(Document):
     resize: int | None
     crop: int | None
     code: dict[str, str]
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,24 @@ def read_record(out: Path) -> FolderRecord | None:
         EwsError: it is damaged, or of another version.
     """
     path = out / RECORD
-    return read_document(path, FolderRecord, remedy=_remedy(out)) if path.exists() else None
+    return read_sealed(path, FolderRecord, remedy=_remedy(out)) if path.exists() else None
 
 
-def read_rows(out: Path) -> tuple[PictureRow, ...]:
+def read_rows(out: Path, record: FolderRecord) -> tuple[PictureRow, ...]:
     """Return the pictures that a folder was made from.
 
     Raises:
-        EwsError: the list is missing or damaged.
+        EwsError: the list is missing, damaged, or not the one that the record vouches for.
     """
     path = out / PICTURES
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *lines = csv.reader(file, strict=True)
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() not in record.pictures:
+            raise EwsError(
+                f"{path}: was changed or damaged after it was written: its SHA-256 is not that in {RECORD}. "
+                f"{_remedy(out)}"
+            )
+        header, *lines = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
         if header != _COLUMNS:
             raise ValueError("its first line is another")
         rows = tuple(
@@ -101,13 +109,21 @@ def read_rows(out: Path) -> tuple[PictureRow, ...]:
     return rows
 
 
-def write_rows(out: Path, rows: Iterable[PictureRow]) -> None:
-    """Write the list of pictures, in order, whole or not at all."""
+def write(out: Path, record: FolderRecord, rows: Iterable[PictureRow]) -> None:
+    """Write the record and the list of pictures, in order; killed at any moment, the two agree.
+
+    The ``pictures`` of the given record do not count.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows(map(astuple, rows))
+    new = hashlib.sha256(text.getvalue().encode()).hexdigest()
+    if (out / RECORD).exists():
+        both = tuple(dict.fromkeys((sha256(out / PICTURES), new)))
+        write_sealed(out / RECORD, record.model_copy(update={"pictures": both}))
     write_text(out / PICTURES, text.getvalue())
+    write_sealed(out / RECORD, record.model_copy(update={"pictures": (new,)}))
 
 
 def joined(there: FolderRecord | None, asked: FolderRecord, *, out: Path) -> FolderRecord:

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, JsonValue, ValidationError
 
-from ews.core.documents import Document
+from ews.core.documents import SEAL, Document, seal_of
 from ews.core.errors import EwsError
 from ews.core.files import write_text
 from ews.core.places import key_path
-from ews.core.yaml_files import read_yaml
+from ews.core.yaml_files import read_yaml, yaml_text
 from ews.pipeline.study.manifest import Choice, TunedSummary
 from ews.pipeline.study.resolve import Names
 from ews.pipeline.study.schema import Params
@@ -21,7 +20,7 @@ from ews.pipeline.study.trials import Trial, asked
 FILE = "tuned.yaml"
 HEAD = (
     "# Written by `ews study tune`: values that validation images chose, and all trials. Planning reads `chosen`; "
-    "errors in percent.\n"
+    "errors in percent.\n# Not to be edited: `checksum` is of all the rest. Other values belong into params.yaml.\n"
 )
 Percent = Annotated[float, Field(ge=0, le=100)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -108,9 +107,9 @@ def path_of(results: Path | str, study: str) -> Path:
 
 
 def write(path: Path, tuned: Tuned) -> None:
-    """Write the file, atomically."""
-    text = yaml.safe_dump(tuned.model_dump(mode="json"), sort_keys=False, width=120)
-    write_text(path, HEAD + text)
+    """Write the file, sealed by the checksum of its content, atomically."""
+    plain = tuned.model_dump(mode="json")
+    write_text(path, HEAD + yaml_text({**plain, SEAL: seal_of(plain)}))
 
 
 def read(path: Path, params: Params, study: str, found: list[Trial]) -> Tuned:
@@ -123,19 +122,22 @@ def read(path: Path, params: Params, study: str, found: list[Trial]) -> Tuned:
         found: its trials.
 
     Raises:
-        EwsError: missing, damaged, or of another grid or of other cells.
+        EwsError: missing, damaged, changed by hand, or of another grid or of other cells.
     """
-    remedy = f"Run `snakemake tune_{study}`: it trains the trials that are missing and writes the file."
+    make = f"`snakemake tune_{study}`: it trains the trials that are missing and writes the file."
+    remedy = f"Delete it and run {make}"
     tuning = params.studies[study].tune
     assert tuning is not None
     if not path.is_file():
-        raise EwsError(f"params.yaml: studies.{study}: its values are not tuned yet: {path} is missing. {remedy}")
+        raise EwsError(f"params.yaml: studies.{study}: its values are not tuned yet: {path} is missing. Run {make}")
     try:
         content = read_yaml(path, missing="")
     except EwsError as error:
         raise EwsError(f"{error} {remedy}") from None
+    plain = dict(content.value) if isinstance(content.value, dict) else content.value
+    seal = plain.pop(SEAL, None) if isinstance(plain, dict) else None
     try:
-        tuned = Tuned.model_validate_json(json.dumps(content.value))
+        tuned = Tuned.model_validate_json(json.dumps(plain))
     except ValidationError as error:
         lines = [
             f"{path}: {key_path(problem['loc']) or '(the whole)'}: {problem['msg']}"
@@ -143,6 +145,11 @@ def read(path: Path, params: Params, study: str, found: list[Trial]) -> Tuned:
         ]
         with content.located():
             raise EwsError("\n".join([*lines, remedy])) from None
+    if seal != seal_of(tuned.model_dump(mode="json")):
+        raise EwsError(
+            f"{path}: was changed or damaged after `ews study tune` wrote it: its {SEAL} does not match. Values of "
+            f"your own belong into the study's overrides or variants in params.yaml. {remedy}"
+        )
     if tuned.asked != asked(study, found, tuning):
         raise EwsError(
             f"{path}: is of other trials than studies.{study} in params.yaml asks for now: its grid, its seeds or its "
