@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import json
 import os
 import resource
 import shutil
@@ -21,7 +22,9 @@ from helpers.workflow import Project, copy, make_runs, tiny
 from ews.cli import main
 from ews.core.command_line import Writes
 from ews.core.console import finished
+from ews.core.documents import write_sealed
 from ews.core.faults import TEMPORARY
+from ews.core.files import sha256
 
 STUDY = "one"
 RUN = "digits/tiny/standard/vanilla/seed0"
@@ -107,17 +110,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _describe_small(small: dict[str, np.ndarray]) -> None:
-    import json
-
-    from ews.core.files import sha256
-
     about = json.loads(Path("data/small/dataset.json").read_text())
     for name, array in {**small, "validation": np.arange(0)}.items():
         np.save(f"data/small/{name}.npy", array)
         about["files"][f"{name}.npy"] = sha256(f"data/small/{name}.npy")
     about |= {"name": "small", "train": 20, "test": 12, "validation": 0}
     about["source"]["name"] = "small"
-    Path("data/small/dataset.json").write_text(json.dumps(about))
+    del about["checksum"]
+    write_sealed("data/small/dataset.json", about)
 
 
 def _picture(path: Path) -> None:
