@@ -37,6 +37,8 @@ def enlarged_part(
         height: of the part.
         width: likewise.
     """
+    if enlarged_size(picture, factor) == picture.shape[:2]:  # which OpenCV copies
+        return picture[top : top + height, left : left + width]
     columns, right = _places(left, width, factor)
     right[(columns < 0) | (columns >= picture.shape[1] - 1)] = 0
     first, second = _clipped(columns, picture.shape[1])
