@@ -44,7 +44,7 @@ def enlarged_part(
     first, second = _clipped(columns, picture.shape[1])
     weights = [one[:, np.newaxis] for one in _weights(right)]
     part = np.empty((height, width, 3), np.uint8)
-    step = max(1, BAND // (3 * width))
+    step = max(1, BAND // (3 * max(width, picture.shape[1])))
     for start in range(0, height, step):
         rows, below = _places(top + start, min(step, height - start), factor)
         total: NDArray[np.int32] | int = 0
