@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_sparse_zoom_is_the_zoom(size: int) -> None:
 
 @pytest.mark.parametrize(
     "cache",
-    [centre_zoom, blur.zoom_operator, blur.zoom_axes, elastic.axis_smoothing, weather.frost_photograph],
+    [centre_zoom, blur.zoom_operator, blur.zoom_axes, elastic.axis_smoothing, weather.scaled_photograph],
     ids=lambda cache: cache.__name__,
 )
 def test_caches_are_bounded_in_bytes_and_keep_the_latest(cache: filters.Kept, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +75,7 @@ def test_caches_are_bounded_in_bytes_and_keep_the_latest(cache: filters.Kept, mo
         "zoom_operator": lambda n: (30 + n, 30, 1.03, 0.01),
         "zoom_axes": lambda n: (30 + n, 30, 1.03, 0.01),
         "axis_smoothing": lambda n: (30 + n, 2.0),
-        "frost_photograph": lambda n: (n % 5, 0.2, 30, 30 + n),
+        "scaled_photograph": lambda n: (0, 0.2 + n / 1000),
     }[cache.__name__]
     cache.forget()
     first = cache(*calls(0))
@@ -89,3 +90,26 @@ def test_caches_are_bounded_in_bytes_and_keep_the_latest(cache: filters.Kept, mo
     monkeypatch.setattr(filters, "KEPT", one // 2)
     cache(*calls(9))
     assert cache.held() == 0
+
+
+@pytest.mark.parametrize("shape", [(16, 1200), (700, 40), (901, 901)])
+def test_frost_is_the_same_from_a_part_of_the_photograph(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int]
+) -> None:
+    images = np.random.default_rng(3).integers(0, 256, (3, *shape, 3), dtype=np.uint8)
+    found = []
+    for largest in (2**40, 0):
+        monkeypatch.setattr(weather, "LARGEST_PHOTOGRAPH", largest)
+        found.append(corrupt(images, name="frost", severity=3, seed=5, profile="imagenet"))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("shape", [(16, 32767), (32767, 16)])
+def test_frost_on_a_long_strip_needs_little_memory(shape: tuple[int, int]) -> None:
+    images = np.full((1, *shape, 3), 128, np.uint8)
+    tracemalloc.start()
+    try:
+        corrupt(images, name="frost", severity=5, seed=0, profile="cifar")
+        assert tracemalloc.get_traced_memory()[1] < 2**27
+    finally:
+        tracemalloc.stop()

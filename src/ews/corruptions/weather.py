@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ews.core.errors import EwsError
 from ews.corruptions.plasma import plasma
+from ews.images.enlarging import enlarged, enlarged_part, enlarged_size
 from ews.images.filters import Kept, motion_blur, zoom_into_centre
 from ews.images.streams import Streams
 
@@ -51,6 +52,8 @@ FROST = {
 FROST_SCALE = {"cifar": 0.2, "tiny": 0.3, "imagenet": 1.0}
 # The script draws from the first five of six files; frost6.jpg is never used.
 FROST_FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
+# Bytes of an enlarged photograph; of what would be larger only the part that is seen is computed.
+LARGEST_PHOTOGRAPH = 2**26
 FROST_PACKAGE = ("imagecorruptions", "imagecorruptions-imaug")
 # Weight of the fog, decay of its roughness from one scale to the next finer.
 FOG = {
@@ -115,9 +118,15 @@ def frost(images: NDArray[np.uint8], *, profile: str, severity: int, streams: St
     place = streams.uniform(1, (2,))
     crops = np.empty_like(images)
     for row, (photograph, (down, right)) in enumerate(zip(chosen.tolist(), place, strict=True)):
-        frozen = frost_photograph(photograph, FROST_SCALE[profile], height, width)
-        top, left = int(down * (frozen.shape[0] - height)), int(right * (frozen.shape[1] - width))
-        cv2.cvtColor(frozen[top : top + height, left : left + width], cv2.COLOR_BGR2RGB, dst=crops[row])
+        frozen = frost_photograph(photograph)
+        factor = max(FROST_SCALE[profile], (height + 1) / frozen.shape[0], (width + 1) / frozen.shape[1])
+        frozen_height, frozen_width = enlarged_size(frozen, factor)
+        top, left = int(down * (frozen_height - height)), int(right * (frozen_width - width))
+        if factor > 1 and 3 * frozen_height * frozen_width > LARGEST_PHOTOGRAPH:
+            crop = enlarged_part(frozen, factor, top=top, left=left, height=height, width=width)
+        else:
+            crop = scaled_photograph(photograph, factor)[top : top + height, left : left + width]
+        cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=crops[row])
     return np.clip(image_weight * images + frost_weight * crops, 0, 255).astype(np.uint8)
 
 
@@ -140,8 +149,8 @@ def frost_folder() -> Path:
 
 
 @Kept
-def frost_photograph(number: int, scale: float, height: int, width: int) -> NDArray[np.uint8]:
-    """Return one of the photographs, 0 to 4, as BGR, scaled, and enlarged where it would be too small to crop from.
+def frost_photograph(number: int) -> NDArray[np.uint8]:
+    """Return one of the photographs, 0 to 4, as BGR.
 
     Raises:
         EwsError: it is not installed, or cannot be read.
@@ -150,11 +159,19 @@ def frost_photograph(number: int, scale: float, height: int, width: int) -> NDAr
     photograph = cv2.imread(str(path))
     if photograph is None:
         raise EwsError(f"{path}: not a readable picture. Install {FROST_PACKAGE[1]} again.")
-    factor = max(scale, (height + 1) / photograph.shape[0], (width + 1) / photograph.shape[1])
-    if factor != 1:
-        # Bilinear without smoothing, as in the script: small scales keep the crystals' sharp grain.
-        photograph = cv2.resize(photograph, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     return np.asarray(photograph, np.uint8)
+
+
+@Kept
+def scaled_photograph(number: int, factor: float) -> NDArray[np.uint8]:
+    """Return one of the photographs as BGR, scaled.
+
+    Raises:
+        EwsError: as :func:`frost_photograph`.
+    """
+    photograph = frost_photograph(number)
+    # Bilinear without smoothing, as in the script: small scales keep the crystals' sharp grain.
+    return photograph if factor == 1 else enlarged(photograph, factor)
 
 
 def fog(images: NDArray[np.uint8], *, profile: str, severity: int, streams: Streams) -> NDArray[np.uint8]:
