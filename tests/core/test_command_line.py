@@ -12,6 +12,7 @@ from ews import cli
 from ews.core import command_line
 from ews.core.command_line import Caches, Parser, Reads, ReadsText, Writes, check_places
 from ews.core.errors import EwsError
+from ews.data.sources import SHIPPED
 
 NO_PLACES = {
     *(
@@ -123,8 +124,8 @@ def test_other_places_are_taken(tmp_path: Path, command: Command, monkeypatch: p
     passed = []
     check = command_line.check_options
 
-    def checked(*arguments: object) -> None:
-        check(*arguments)  # type: ignore[arg-type]
+    def checked(*arguments: object, **more: object) -> None:
+        check(*arguments, **more)  # type: ignore[arg-type]
         passed.append(True)
         raise Stopped
 
@@ -133,6 +134,20 @@ def test_other_places_are_taken(tmp_path: Path, command: Command, monkeypatch: p
     with pytest.raises(Stopped):
         cli.main(line(command, given, tmp_path))
     assert passed
+
+
+@pytest.mark.parametrize("words", ["study schema", "study manifest quickstart", "remote plan quickstart"])
+def test_the_manifest_of_sources_is_read_though_no_option_names_it(
+    tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "sources.yaml").write_text("{}")
+    (tmp_path / "link").symlink_to("data/sources.yaml")
+    for place in ("data/sources.yaml", "link", "data/../data/sources.yaml", str(SHIPPED)):
+        with pytest.raises(EwsError, match=r"would overwrite manifest .*sources\.yaml, which is read"):
+            cli.main([*words.split(), "--out", place])
+    assert tree(tmp_path)["data/sources.yaml"] == b"{}"
 
 
 def refused(out: Path, *inputs: Path, files: Sequence[str] = ()) -> str:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import time
 import zipfile
@@ -205,6 +206,70 @@ def test_a_damaged_header_in_the_midst_is_not_the_end(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(content)
     with pytest.raises(EwsError, match=r"damaged: what follows is no header \(byte 1024 of the tar\)"):
         read(tmp_path / "x.tar")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_header_of_zeros_in_the_midst_is_not_the_end(mode: str, tmp_path: Path) -> None:
+    """As a download that was preallocated and broke off has it; and so is a second archive in the same file."""
+    content = bytearray(packed(FILES))
+    content[1024 : 1024 + 512] = bytes(512)  # The second header.
+    (tmp_path / "x.tar").write_bytes(content)
+    with pytest.raises(EwsError, match=r"damaged, or several archives in one: .* end mark \(byte 1024 of the tar\)"):
+        read(tmp_path / "x.tar")
+    (tmp_path / "x.tar").write_bytes(packed(FILES, mode) + packed({"more": b"x"}, mode))
+    with pytest.raises(EwsError, match="damaged, or several archives in one"):
+        read(tmp_path / "x.tar")
+
+
+def folder_of_files(folder: Path) -> Path:
+    for name, content in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_links_in_a_folder_are_followed(tmp_path: Path) -> None:
+    folder, elsewhere = folder_of_files(tmp_path / "in"), folder_of_files(tmp_path / "elsewhere")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "file").symlink_to(elsewhere / next(iter(FILES)))
+    expected = {**FILES, **{f"linked/{name}": content for name, content in FILES.items()}}
+    assert read(folder) == {**expected, "file": next(iter(FILES.values()))}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.symlink_to("nowhere"), "is a link that cannot be resolved: No such file"),
+        (lambda path: path.symlink_to(path.name), "is a link that cannot be resolved: Too many"),
+        (lambda path: path.symlink_to("."), "is a link to a folder that it lies in"),
+        (os.mkfifo, "is no regular file"),
+    ],
+)
+def test_nothing_in_a_folder_is_lost_without_a_word(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+    folder = folder_of_files(tmp_path / "in")
+    make(folder / "here")
+    with pytest.raises(EwsError, match=f"in/here: {words}.* Mend or remove what is named"):
+        read(folder)
+    make(folder / "there")
+    with pytest.raises(EwsError, match="1 more: there"):
+        read(folder)
+    (folder / "here").rename(folder / ".here")
+    (folder / "there").rename(folder / ".there")
+    assert read(folder) == FILES
+
+
+def test_a_folder_that_cannot_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, scandir = folder_of_files(tmp_path / "in"), os.scandir
+    (folder / "closed").mkdir()
+
+    def refusing(path: Path) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("ews.core.folder_walk.os.scandir", refusing)
+    with pytest.raises(EwsError, match="in/closed: cannot be entered: Permission denied"):
+        read(folder)
 
 
 def test_checksums_are_looked_at_to_the_end(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ews.core.errors import EwsError
+from ews.core.folder_walk import is_hidden
 from ews.images.framing import Framing
 from ews.images.picture_folder import list_pictures
-from ews.images.pictures import ENDINGS, MOST_PIXELS, SUFFIXES, decode, is_hidden
+from ews.images.pictures import ENDINGS, MOST_PIXELS, SUFFIXES, decode
 from ews.pipeline.corrupt.folder_input import find_pictures, look_at_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]

@@ -12,10 +12,11 @@ import tifffile
 from PIL import Image, features
 
 from ews.core.errors import EwsError
+from ews.core.folder_walk import is_hidden
 from ews.images.framing import Framing
 from ews.images.picture_faults import SHOWN, BadPictures, Fault, listed_in_full
 from ews.images.picture_folder import list_pictures, skipped_words
-from ews.images.pictures import ENDINGS, BadPicture, decode, is_hidden, is_picture, read_content
+from ews.images.pictures import ENDINGS, BadPicture, decode, is_picture, read_content
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
 SMOOTH = np.repeat(np.arange(24, dtype=np.uint8)[None, :, None] * 10, 20, 0).repeat(3, 2)
@@ -303,7 +304,7 @@ def test_what_cannot_be_resolved_or_entered_is_named(tmp_path: Path, monkeypatch
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr("ews.images.picture_folder.os.scandir", refusing)
+    monkeypatch.setattr("ews.core.folder_walk.os.scandir", refusing)
     listing = list_pictures(folder)
     assert [str(path) for path in listing.pictures] == ["cat/a.png"]
     assert {fault.path: fault.reason.split(":")[0] for fault in listing.blocked} == {

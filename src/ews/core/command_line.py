@@ -91,11 +91,13 @@ class Parser(ArgumentParser):
 
     Attributes:
         options: what it takes, in the order in which it was added; subcommands are parsers of this kind, too.
+        unnamed: what it reads though no option names it, by what to call it.
     """
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         """Take what :class:`argparse.ArgumentParser` takes."""
         self.options: list[argparse.Action] = []
+        self.unnamed: dict[str, Sequence[Path]] = {}
         super().__init__(*arguments, **more)
 
     def add_argument(self, *names: Any, **more: Any) -> argparse.Action:
@@ -121,7 +123,7 @@ class Parser(ArgumentParser):
             EwsError: an output is an input, lies in one or around one; or two outputs are the same.
         """
         found = super().parse_args(*arguments, **more)
-        check_options(found, self.chosen(found))
+        check_options(found, self.chosen(found), unnamed=self.unnamed)
         return found
 
     def chosen(self, found: Namespace) -> Iterator[argparse.Action]:
@@ -133,8 +135,15 @@ class Parser(ArgumentParser):
                 yield action
 
 
-def check_options(found: Namespace, options: Iterable[argparse.Action]) -> None:
-    """Compare what the options of a command line write with what they read.
+def check_options(
+    found: Namespace, options: Iterable[argparse.Action], *, unnamed: Mapping[str, Sequence[Path]]
+) -> None:
+    """Compare what the options of a command line write with what they and the command read.
+
+    Args:
+        found: their values.
+        options: of the command and of the chosen subcommand.
+        unnamed: as in :class:`Parser`.
 
     Raises:
         EwsError: an output is an input, lies in one or around one; or two outputs are the same.
@@ -143,7 +152,8 @@ def check_options(found: Namespace, options: Iterable[argparse.Action]) -> None:
     read = [(option, option.type.places(value)) for option, value in given if isinstance(option.type, Reads)]
     written = [(option, option.type, value) for option, value in given if isinstance(option.type, Writes)]
     for number, (option, kind, out) in enumerate(written):
-        inputs = {_called(other): places for other, places in read if other.dest not in kind.beside}
+        named = {_called(other): places for other, places in read if other.dest not in kind.beside}
+        inputs: dict[str, Sequence[Path]] = {**named, **unnamed}
         check_places(out, inputs=inputs, option=_called(option), files=kind.files)
         for other, same_kind, place in written[:number]:
             if not kind.files and not same_kind.files and same_place(out, place):

@@ -11,10 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ews.core.errors import EwsError
+from ews.core.folder_walk import is_hidden, walk
 from ews.data.archive_kinds import END, VALID, Kind, holds_tar, kind_of, opened
 
 HEADERS = 2**20  # bytes; a tar's header with the longest names takes some thousands
 CHUNK = 2**16  # bytes
+_NAMED = 5
 Listing = Iterator[tuple[str, Callable[[], bytes]]]
 
 
@@ -49,16 +51,17 @@ def members(archive: Path, bounds: Bounds = BOUNDS) -> Listing:
     is valid until the next member. What has checksums is checked when the last member has been asked for.
 
     Args:
-        archive: the file or folder.
+        archive: the file or folder; in a folder, links are followed.
         bounds: how much it may hold; a folder may hold any number of files.
 
     Raises:
         EwsError: not an archive, or a damaged one; more in it than the bounds allow; a name that leads outside, a link
-            or a device: no such archive is honest, so none of it is used. The functions raise it too.
+            or a device: no such archive is honest, so none of it is used. In a folder, a link that leads nowhere or
+            round in a circle, what cannot be entered, a pipe or device. The functions raise it too.
     """
     with _readable(archive):
         for name, content in _listing(archive, bounds):
-            if not any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+            if not is_hidden(name):
                 yield name, partial(_guarded, archive, content)
 
 
@@ -70,9 +73,14 @@ def _listing(archive: Path, bounds: Bounds) -> Listing:
 
 
 def _folder(folder: Path) -> Listing:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield path.relative_to(folder).as_posix(), path.read_bytes
+    found = walk(folder)
+    wrong = {**found.refused, **{str(path): "is no regular file" for path in found.special}}
+    if wrong:
+        first, *others = sorted(wrong)
+        more = f" The same, or the like, holds of {len(others):,} more: {', '.join(others[:_NAMED])}." if others else ""
+        raise EwsError(f"{folder / first}: {wrong[first]}.{more} Mend or remove what is named, or name another folder.")
+    for path in sorted(found.files):
+        yield str(path), (folder / path).read_bytes
 
 
 def _zip(archive: Path, bounds: Bounds) -> Listing:
@@ -127,9 +135,15 @@ def _tar(archive: Path, stream: IO[bytes], bounds: Bounds) -> Listing:
     if mark != END:
         where = "damaged: what follows is no header" if mark else "truncated: its end mark is missing"
         raise EwsError(f"{archive}: {where} (byte {file.offset} of the tar). Copy, download or pack it again.")
-    # Where it is compressed, what comes last is the checksum.
+    # Where it is compressed, what comes last is the checksum. Blocks of a broken disk or download are zeros, as an end
+    # mark is; and of two archives in one file the second would be lost.
     while chunk := metered.read(CHUNK):
         tally.more(len(chunk))
+        if chunk.strip(b"\0"):
+            raise EwsError(
+                f"{archive}: damaged, or several archives in one: more follows its end mark (byte {file.offset} of the "
+                "tar). Copy, download or pack it again."
+            )
 
 
 def _read(file: tarfile.TarFile, info: tarfile.TarInfo, metered: "_Metered") -> bytes:

@@ -41,11 +41,6 @@ def is_picture(path: str | PurePath) -> bool:
     return PurePath(path).suffix.lower() in SUFFIXES
 
 
-def is_hidden(path: str | PurePath) -> bool:
-    """Say whether a file is hidden: a part of its relative path begins with a dot, or is a folder that macOS adds."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePath(path).parts)
-
-
 def read_content(path: Path) -> bytes:
     """Return a picture's file.
 

@@ -153,6 +153,15 @@ def test_other_code_of_a_corruption_is_refused_for_that_one(pictures: Path, tmp_
     assert set(json.loads((out / RECORD).read_text())["code"]) == {"brightness", "gaussian_noise", "contrast"}
 
 
+def test_what_a_power_cut_left_empty_is_made_again(pictures: Path, tmp_path: Path) -> None:
+    corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    whole = everything(tmp_path / "out")
+    (tmp_path / "out/brightness/2/b/c.png").write_bytes(b"")
+    summary = corrupt_folder(pictures, tmp_path / "out", **SETTINGS)
+    assert (summary.made, summary.there) == (1, 5)
+    assert everything(tmp_path / "out") == whole
+
+
 @pytest.mark.parametrize(
     "change", [{"workers": -1}, {"severities": [2, 6]}, {"profile": "cifar10"}, {"encoding": "gif"}]
 )

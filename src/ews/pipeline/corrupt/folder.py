@@ -241,7 +241,8 @@ def _corrupt_picture(
     for name in names:
         for severity in severities:
             target = out / name / str(severity) / target_of(PurePosixPath(row.path), record.encoding)
-            if target.exists():
+            # What a power cut leaves may have its name and no content.
+            if target.exists() and target.stat().st_size:
                 continue
             clean = _clean(images / row.path, row, record) if clean is None else clean
             corrupted = corrupt(

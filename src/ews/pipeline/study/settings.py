@@ -14,6 +14,7 @@ from ews.core.errors import EwsError
 from ews.core.files import write_text
 from ews.core.places import Content, Place
 from ews.core.yaml_files import parse_yaml, read_yaml
+from ews.data.sources import manifests
 from ews.pipeline.commands import Words
 from ews.pipeline.study.params import MISSING, WHERE, checked
 from ews.pipeline.study.schema import Params
@@ -107,7 +108,8 @@ class Settings:
 
 
 def add_options(parser: Parser) -> None:
-    """Give a command the options that say where settings come from."""
+    """Give a command the options that say where settings come from; it reads the manifests of sources, too."""
+    parser.unnamed["manifest"] = manifests()
     parser.add_argument("--params", type=Reads(), default=PARAMS, help="the parameters (default: %(default)s)")
     parser.add_argument(
         "--configfile",
