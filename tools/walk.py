@@ -71,7 +71,7 @@ def follow(folder: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
     seen, _ = step(folder, "plan")
     run = f"results/runs/{(folder / 'run.txt').read_text(encoding='utf-8')}"
     data, results, how = "data/digits", "results/quickstart", {"threads": 1}
-    plain = {"code": None, "manifest": "data/sources.yaml", "out": data}
+    plain = {"code": None, "out": data}
     step(folder, *commands.prepare(dataset="digits", source="digits", validation="0.1", **plain))
     train = commands.train(cell="@cell.json", data=data, out=run, code=None, teachers=[], how=how)
     ways = walk([seen, step(folder, *train)[0]])

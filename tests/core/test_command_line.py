@@ -223,6 +223,10 @@ def test_results_lie_beside_their_run_and_nowhere_else(tmp_path: Path) -> None:
         ("train --hlp", "error: unknown option --hlp. Did you mean '--help'?"),
         ("study --parms x list tiny", "error: unknown option --parms. Did you mean '--params'?"),
         ("remote plan --study x", "error: unknown option --study. STUDY is given without a name."),
+        (
+            "study check --configfile x",
+            "arguments: --configfile x; --configfile stands before the subcommand: ews study --configfile ...",
+        ),
         ("study tune --zzzz x", "error: unknown option --zzzz.\n"),
         ("corrupt folder --im x", "the following arguments are required: --out, --seed"),
     ],

@@ -158,7 +158,10 @@ class Parser(ArgumentParser):
         yield "--help"
 
     def _meant(self, message: str) -> str:
-        """Return which of the valid words is meant where one is refused."""
+        """Return what is probably meant: which of the valid words, or an option in its right place."""
+        late = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        if late and any(late[1].partition("=")[0] in action.option_strings for action in self.options):
+            return f"; {late[1]} stands before the subcommand: {self.prog} {late[1]} ..."
         refused = re.search(r"invalid choice: '([^']*)'", message)
         choices = [str(one) for action in self.options for one in action.choices or ()]
         return did_you_mean(refused[1], choices) if refused else ""
