@@ -33,14 +33,20 @@ ASIDE = {
     "ews/pipeline/study/flat.py": "the folder's name",
     "ews/pipeline/workflow/workflow_plan.py": "the folder's name",
     "ews/pipeline/study/methods.py": "checks",
+    "ews/pipeline/study/trainable.py": "checks",
+    "ews/pipeline/study/sizes.py": "checks",
+    "ews/methods/epoch_sizes.py": "looks for another component's parameters",
     "ews/methods/method_specs.py": "checks",
     "ews/methods/method_registry.py": "which component it is of",
     "ews/core/registry.py": "which component it is of",
     "ews/core/yaml_files.py": "reads all of params.yaml, whatever it means",
+    "ews/core/command_line.py": "reads every command line, whatever it means",
     "ews/core/documents.py": "record.json",
     "ews/core/files.py": "record.json",
 }
 RESULT = "corruption.json"
+ON_THE_WAY = ("plan", "train")
+"""First words of the steps by which the number comes to the network."""
 
 
 def main() -> None:
@@ -69,7 +75,7 @@ def follow(folder: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
     seen, _ = step(folder, "plan")
     run = f"results/runs/{(folder / 'run.txt').read_text(encoding='utf-8')}"
     data, results, how = "data/digits", "results/quickstart", {"threads": 1}
-    plain = {"code": None, "manifest": "data/sources.yaml", "out": data}
+    plain = {"code": None, "out": data}
     step(folder, *commands.prepare(dataset="digits", source="digits", validation="0.1", **plain))
     train = commands.train(cell="@cell.json", data=data, out=run, code=None, teachers=[], how=how)
     ways = walk([seen, step(folder, *train)[0]])
@@ -134,8 +140,10 @@ def watched(words: list[str]) -> None:
     reads = 0
 
     def profile(frame: FrameType, event: str, value: Any) -> None:
+        if event not in ("call", "return"):
+            return
         file = frame.f_code.co_filename.partition("/src/")[2]
-        if not file.startswith("ews/") or event not in ("call", "return"):
+        if not file.startswith("ews/"):
             return
         for held in [*frame.f_locals.values(), *([value] if event == "return" else [])]:
             if (found := form(held)) and found not in seen.setdefault(file, []):
@@ -148,7 +156,9 @@ def watched(words: list[str]) -> None:
             reads += 1
 
     sys.addaudithook(audit)
-    sys.setprofile(profile)
+    # Watching each call costs many times what is watched: only where the number is on its way.
+    if words[0] in ON_THE_WAY:
+        sys.setprofile(profile)
     try:
         plan() if words == ["plan"] else command(words)
     finally:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from ews.core.console import finished
 from ews.core.errors import unknown
@@ -187,7 +188,10 @@ def main(words: Sequence[str] | None = None) -> None:
     if group and words[1:2] in ([], ["-h"], ["--help"]):
         print(_help(group))
         return
-    raise unknown("command", " ".join(words[: 2 if group else 1]), VERBS)
+    both = " ".join(words[:2])
+    # A slip in the first of two words; of a single one, what follows says nothing about it.
+    close = group or get_close_matches(both, VERBS, n=1, cutoff=0.8)
+    raise unknown("command", both if close else words[0], VERBS)
 
 
 def _help(verbs: dict[str, Verb] = VERBS) -> str:

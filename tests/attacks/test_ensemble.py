@@ -263,8 +263,15 @@ def test_in_the_euclidean_norm_images_lie_in_that_ball(quick, labels):
         ({"version": "custom"}, "version: 'custom' is none of standard, plus, rand"),
         *(({name: value}, f"{name}: .* at least") for name in ("batch_size", "eot") for value in (0, 1.5, True)),
         ({"seed": -1}, "seed: -1 is not a whole number of at least 0"),
+        ({"seed": 2**63}, r"seed: 9223372036854775808 is not below 2\*\*63"),
     ],
 )
 def test_bad_parameters_are_named(labels, change, message):
     with pytest.raises(ValueError, match=message):
         autoattack(network(), images(), labels, **{"epsilon": 0.02, **SETTINGS, **change})
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", None])
+def test_a_device_that_is_none_is_named(labels, device):
+    with pytest.raises(EwsError, match=f"device '{device}': torch cannot compute there: .* cpu is always valid"):
+        autoattack(network(), images(), labels, **{"epsilon": 0.02, **SETTINGS, "device": device})

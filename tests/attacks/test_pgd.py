@@ -207,6 +207,7 @@ def test_starts_have_the_distribution_that_their_names_say(start, bound):
         ({"start": "zero"}, "start: 'zero' is none of uniform, gaussian, none"),
         ({"loss": "margin"}, "loss: 'margin' is none of cross_entropy, kl"),
         ({"loss": "kl"}, "reference: kl compares"),
+        ({"start": "uniform", "generator": 0}, r"generator: a int; torch\.Generator\(\)"),
     ],
 )
 def test_bad_parameters_are_named_with_their_valid_values_before_the_network_runs(change, message):
@@ -214,7 +215,7 @@ def test_bad_parameters_are_named_with_their_valid_values_before_the_network_run
         raise AssertionError("the network ran")
 
     with pytest.raises(ValueError, match=message):
-        pgd(never, images(), LABELS, **MADRY | change, generator=None)
+        pgd(never, images(), LABELS, **{"generator": None, **MADRY, **change})
 
 
 def test_images_must_be_floating_and_have_labels():
@@ -228,3 +229,11 @@ def test_logits_of_half_precision_are_attacked_in_single():
     x, model = images(), linear()
     found = pgd(lambda x: model(x).bfloat16(), x, LABELS % 2, **MADRY | {"start": "none"}, generator=None)
     assert torch.equal(found, pgd(model, x, LABELS % 2, **MADRY | {"start": "none"}, generator=None))
+
+
+def test_logits_that_cannot_be_attacked_are_named():
+    settings = MADRY | {"start": "none", "generator": None}
+    with pytest.raises(ValueError, match=r"no gradient leads from its output to the images; leave detach\(\)"):
+        pgd(lambda x: linear()(x).detach(), images(), LABELS % 2, **settings)
+    with pytest.raises(ValueError, match=r"reference: of shape \[6, 3\]; that of the logits is needed, \[6, 2\]"):
+        pgd(linear(), images(), LABELS % 2, **settings | {"loss": "kl", "reference": torch.zeros(6, 3)})

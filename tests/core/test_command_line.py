@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -221,3 +222,47 @@ def test_results_lie_beside_their_run_and_nowhere_else(tmp_path: Path) -> None:
         parser.parse_args([*given, str(tmp_path / place)])
     with pytest.raises(EwsError, match=r"--out .*data: would overwrite --data"):
         parser.parse_args([*given, str(tmp_path / "data")])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("study chek", "invalid choice: 'chek'"),
+        ("study chek", "Did you mean 'check'?"),
+        ("report tabel", "Did you mean 'table'?"),
+        ("evaluate clen --run x", "Did you mean 'clean'?"),
+        ("corrupt npy --names contrst", "Did you mean 'contrast'?"),
+        # Not the option that is missing because it is misspelt.
+        ("corrupt folder --imags x --out y", "error: unknown option --imags. Did you mean '--images'?"),
+        ("evaluate clean --runn=x", "error: unknown option --runn. Did you mean '--run'?"),
+        ("train --hlp", "error: unknown option --hlp. Did you mean '--help'?"),
+        ("study --parms x list tiny", "error: unknown option --parms. Did you mean '--params'?"),
+        ("remote plan --study x", "error: unknown option --study. STUDY is given without a name."),
+        (
+            "study check --configfile x",
+            "arguments: --configfile x; --configfile stands before the subcommand: ews study --configfile ...",
+        ),
+        ("study tune --zzzz x", "error: unknown option --zzzz.\n"),
+        ("corrupt folder --im x", "the following arguments are required: --out, --seed"),
+    ],
+)
+def test_a_slip_of_the_pen_is_named(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(words.split())
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and message in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("corupt folder", "unknown command 'corupt folder'. Did you mean 'corrupt folder'?"),
+        ("corrupt foldr", "unknown command 'corrupt foldr'. Did you mean 'corrupt folder'?"),
+        ("stdy check", "unknown command 'stdy'. Did you mean 'study'?"),
+        ("trian --cell x", "unknown command 'trian'. Did you mean 'train'?"),
+        ("remte plan tiny", "unknown command 'remte plan'. Did you mean 'remote plan'?"),
+    ],
+)
+def test_a_misspelt_command_is_named(words: str, message: str) -> None:
+    with pytest.raises(EwsError, match=re.escape(message)):
+        cli.main(words.split())

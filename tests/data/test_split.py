@@ -72,13 +72,14 @@ def test_impossible_counts(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("held_out", "lost"), [([], None), ([0, 1, 4], None), ([0, 2, 4], "class 0"), ([0, 1, 2, 3, 4], "class 0, 1")]
+    ("held_out", "lost"),
+    [([], None), ([0, 1, 4], None), ([0, 2, 4], "class 'cat'"), ([0, 1, 2, 3, 4], "class 'cat', 'dog'")],
 )
 def test_validation_that_takes_the_whole_of_a_class_is_refused(held_out: list[int], lost: str | None) -> None:
     labels, chosen = np.array([0, 1, 0, 1, 0]), np.array(held_out, dtype=np.int64)
     if lost is None:
-        check_held_out(labels, chosen, where="set")
+        check_held_out(labels, chosen, classes=["cat", "dog"], where="set")
         return
     message = rf"^set: {len(held_out)} of 5 training images are held out .* none is left of {lost}\. Lower"
     with pytest.raises(EwsError, match=message):
-        check_held_out(labels, chosen, where="set")
+        check_held_out(labels, chosen, classes=["cat", "dog"], where="set")

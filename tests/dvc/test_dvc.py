@@ -151,6 +151,21 @@ def test_an_experiment_on_another_study(elsewhere: Clone) -> None:
     assert written.methods.of("ews").learning_rate == 1e-5  # type: ignore[attr-defined]
 
 
+def test_a_value_that_dvc_writes_changes_no_other(tmp_path: Path) -> None:
+    """As docs/dvc.md says: the layout is DVC's, few comments are lost, and every other value is as it was."""
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_bytes())
+    before = path.read_text(encoding="utf-8")
+    apply_overrides(path, ["reproduce=[cifar10_small]"])
+    after = path.read_text(encoding="utf-8")
+    assert yaml.safe_load(after) == yaml.safe_load(before) | {"reproduce": ["cifar10_small"]}
+    comments = [sum(line.lstrip().startswith("#") for line in text.splitlines()) for text in (before, after)]
+    said = re.search(r"\((\d+) of (\d+) lines of comments", (ROOT / "docs/dvc.md").read_text(encoding="utf-8"))
+    assert said and [int(said[2]), int(said[2]) - int(said[1])] == comments
+
+
 def test_every_dataset_and_committed_study_is_declared() -> None:
     content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     stages = content["stages"]

@@ -2,10 +2,11 @@
 
 import logging
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.workflow import Project, tiny
+from helpers.workflow import Project, jobs, tiny
 
 from ews.pipeline.workflow.target_hints import TargetHint, hint, install
 
@@ -26,6 +27,15 @@ def said(output: str) -> list[str]:
             "error: results/runs/digits/a/b/c/seed0: no study in params.yaml",
         ),
         ("tabel1", "error: unknown target 'tabel1'. Did you mean 'table1'? Valid: all, "),
+        ("results/table1/tabel.md", "error: results/table1: unknown file 'tabel.md'. Did you mean 'table.md'?"),
+        (
+            "data/digits-c/gausian_noise.npy",
+            "error: data: unknown corruption 'gausian_noise'. Did you mean ",
+        ),
+        (
+            "data/digits-c-official/fog.npy",
+            "error: data/digits-c-official: no source 'digits_c' of published ",
+        ),
     ],
 )
 def test_a_target_that_is_none(project: Project, target: str, message: str) -> None:
@@ -34,6 +44,23 @@ def test_a_target_that_is_none(project: Project, target: str, message: str) -> N
     first, *more = said(done.stdout)
     assert first.startswith(message)
     assert not re.search(r"Traceback|\.smk|\.py", "\n".join(more))
+
+
+def test_a_user_without_a_name_can_start_the_workflow(project: Project, tmp_path: Path) -> None:
+    project.params(tiny)
+    # As in a container with `--user`: neither the system nor the environment knows what the user is called.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\nos.getuid = lambda: 54321\nfor name in ('LOGNAME', 'USER', 'LNAME', 'USERNAME'):\n"
+        "    os.environ.pop(name, None)\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Project,
+            "environment",
+            {**project.environment, "PYTHONPATH": f"{tmp_path}:{project.environment['PYTHONPATH']}"},
+        )
+        done = project.snakemake("-n", "data/digits/dataset.json")
+    assert jobs(done.stdout)["dataset"] == 1
 
 
 def test_a_mistake_in_parameters_is_the_first_thing_said(project: Project) -> None:
@@ -50,7 +77,18 @@ def test_a_mistake_in_parameters_is_the_first_thing_said(project: Project) -> No
     assert ".smk" not in done.stdout and SECRET not in done.stdout
 
 
-NAMES = {"targets": ["table1", "data", "quickstart"], "studies": ["quickstart"], "datasets": ["digits"]}
+NAMES = {
+    "targets": ["table1", "data", "quickstart"],
+    "studies": ["quickstart"],
+    "datasets": ["digits"],
+    "files": [
+        "data/{dataset,digits|cifar10}/dataset.json",
+        "data/{dataset}-c/{corruption}.npy",
+        "results/{study}/table.md",
+        "results/{study}/{kind}.svg",
+        r"results/runs/{run,[^/]+/seed\d+}/record.json",
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -60,8 +98,19 @@ NAMES = {"targets": ["table1", "data", "quickstart"], "studies": ["quickstart"],
         ("x", "unknown target 'x'. Valid: "),
         ("results/quickstrat/table.md", "results: unknown folder 'quickstrat'. Did you mean 'quickstart'?"),
         ("data/digts/dataset.json", "data: unknown folder 'digts'. Did you mean 'digits'?"),
-        ("results/quickstart/tables.md", ""),
-        ("data/digits-c/fgo.npy", ""),
+        (
+            "results/quickstart/tabel.md",
+            "results/quickstart: unknown file 'tabel.md'. Did you mean 'table.md'?",
+        ),
+        (
+            "results/runs/a/seed0/recrod.json",
+            "results/runs/a/seed0: unknown file 'recrod.json'. Did you mean 'record.json'?",
+        ),
+        (
+            "data/digits/datset.json",
+            "data/digits: unknown file 'datset.json'. Did you mean 'dataset.json'?",
+        ),
+        ("results/quickstart/table.md", ""),
         ("elsewhere/x", ""),
     ],
 )

@@ -1,4 +1,5 @@
 # What params.yaml plans, and how rules ask for it. What they ask for is worked out in src/ews/pipeline/workflow/.
+import getpass
 import os
 import sys
 
@@ -8,6 +9,12 @@ from snakemake.logging import logger
 SOURCE = os.path.abspath(os.path.join(str(workflow.current_basedir), "..", "..", "src"))
 sys.path.insert(0, SOURCE)
 os.environ.update(PYTHONPATH=os.pathsep.join([SOURCE, *filter(None, [os.getenv("PYTHONPATH")])]))
+
+# Snakemake asks for the user's name, and a container's user may have none.
+try:
+    getpass.getuser()
+except (KeyError, OSError):
+    os.environ["LOGNAME"] = str(os.getuid())
 
 
 def refuse(message):
@@ -61,7 +68,10 @@ os.environ[paths.SETTINGS] = str(GIVEN.file(CONTENT))
 def hint(target):
     """Say what is meant by a target that no rule makes."""
     names = [rule.name for rule in workflow.rules if not rule.output]
-    return target_hints.hint(target, targets=names, studies=PLAN.studies, datasets=PLAN.params.datasets)
+    files = [str(file) for rule in workflow.rules for file in rule.output]
+    return target_hints.hint(
+        target, targets=names, studies=PLAN.params.studies, datasets=PLAN.params.datasets, files=files
+    )
 
 
 target_hints.install(logger, hint)

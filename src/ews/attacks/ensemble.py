@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ews.attacks.norms import Norm
 from ews.attacks.pgd import check_threat
+from ews.core.device import usable
 from ews.core.errors import EwsError
 from ews.models.inputs import (
     WrongInput,
@@ -81,22 +82,24 @@ def autoattack(
             networks that draw random numbers in evaluation mode: apgd-ce, apgd-dlr, by gradients that are means over
             passes. With fewer than four classes apgd-t is left out, with fewer than three apgd-dlr too.
         batch_size: images at a time, at least 1.
-        seed: at least 0.
+        seed: at least 0, below 2**63.
         device: where to compute.
         norm: ``Linf`` (maximum) or ``L2`` (Euclidean).
         eot: of version ``rand``, the passes that a gradient is the mean of (expectation over transformation).
 
     Raises:
         WrongInput: a parameter outside its range; images, labels or logits that are none.
-        EwsError: a network in training mode, or logits that are not finite.
+        EwsError: a network in training mode, or logits that are not finite; there is no such device.
     """
-    device = torch.device(device)
+    device = usable(device)
     check_threat(epsilon=epsilon, step_size=1, steps=1, norm=norm)
     if version not in VERSIONS:
         raise WrongInput(f"version: {version!r} is none of {', '.join(VERSIONS)}.")
     for name, value, least in (("batch_size", batch_size, 1), ("seed", seed, 0), ("eot", eot, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise WrongInput(f"{name}: {value!r} is not a whole number of at least {least}.")
+    if seed >= 2**63:
+        raise WrongInput(f"seed: {seed} is not below 2**63.")
     check_range(images)
     check_labels(labels, images)
     classes = check_network(network, images[:batch_size].to(device))

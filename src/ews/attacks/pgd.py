@@ -71,7 +71,8 @@ def pgd(
         adversarial images of the shape, type and device of ``images``, detached, in the ball and in [0, 1].
 
     Raises:
-        WrongInput: a parameter outside its range, ``kl`` without a reference; images, labels or logits that are none.
+        WrongInput: a parameter outside its range, ``kl`` without a reference of the logits' shape; images, labels or
+            logits that are none, or logits without a gradient.
     """
     check_threat(epsilon=epsilon, step_size=step_size, steps=steps, norm=norm)
     check_images(images, values=checked)
@@ -88,6 +89,10 @@ def pgd(
         attacked.requires_grad_()
         with torch.enable_grad():
             value = objective(network(attacked))
+        if not value.requires_grad:
+            raise WrongInput(
+                "network: no gradient leads from its output to the images; leave detach() and no_grad() out of it."
+            )
         (gradient,) = torch.autograd.grad(value, attacked)
         attacked = within.step(attacked.detach(), gradient, step_size)
     return attacked
@@ -116,6 +121,8 @@ def _is_number(value: object) -> bool:
 
 
 def _start(images: Tensor, start: Start, epsilon: float, generator: torch.Generator | None, norm: Norm) -> Tensor:
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise WrongInput(f"generator: a {type(generator).__name__}; torch.Generator().manual_seed(0) is one, None too.")
     noise = torch.empty_like(images, memory_format=torch.contiguous_format)
     if start == "uniform" and norm == "L2":
         shares = torch.empty(len(images), dtype=images.dtype, device=images.device)
@@ -138,7 +145,15 @@ def _objective(loss: Loss, labels: Tensor, reference: Tensor | None) -> Callable
     if reference is None:
         raise WrongInput("reference: kl compares with the logits on the clean images, and none are given.")
     target = _precise(reference.detach()).log_softmax(dim=1)
-    return lambda output: F.kl_div(_precise(output).log_softmax(dim=1), target, reduction="sum", log_target=True)
+
+    def divergence(output: Tensor) -> Tensor:
+        if output.shape != target.shape:
+            raise WrongInput(
+                f"reference: of shape {list(target.shape)}; that of the logits is needed, {list(output.shape)}."
+            )
+        return F.kl_div(_precise(output).log_softmax(dim=1), target, reduction="sum", log_target=True)
+
+    return divergence
 
 
 def _precise(logits: Tensor) -> Tensor:

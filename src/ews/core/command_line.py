@@ -6,15 +6,16 @@ and, before anything is done, compares what is written with what is read: throug
 
 import argparse
 import re
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from ews.core.errors import EwsError
+from ews.core.errors import EwsError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Parser(ArgumentParser):
         """Take what :class:`argparse.ArgumentParser` takes."""
         self.options: list[argparse.Action] = []
         self.unnamed: dict[str, Sequence[Path]] = {}
+        self._words: list[str] = []
         super().__init__(*arguments, **more)
 
     def add_argument(self, *names: Any, **more: Any) -> argparse.Action:
@@ -125,6 +127,46 @@ class Parser(ArgumentParser):
         found = super().parse_args(*arguments, **more)
         check_options(found, self.chosen(found), unnamed=self.unnamed)
         return found
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read a command line as far as its options are known."""
+        self._words = [str(word) for word in (sys.argv[1:] if args is None else args)]
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and what is wrong: a misspelt option before the one that it leaves missing."""
+        super().error(self._unknown_option() or f"{message}{self._meant(message)}")
+
+    def _unknown_option(self) -> str:
+        """Return which option of the words is none, and which one is meant; empty where there is none."""
+        known = list(self._names())
+        for word in self._words:
+            name = word.partition("=")[0]
+            if word == "--":
+                break
+            if re.fullmatch(r"--\w[\w-]*", name) and not any(one.startswith(name) for one in known):
+                bare = any(action.dest == name[2:] and not action.option_strings for action in self.options)
+                meant = f" {name[2:].upper()} is given without a name." if bare else did_you_mean(name, known)
+                return f"unknown option {name}.{meant}"
+        return ""
+
+    def _names(self) -> Iterator[str]:
+        """Yield the options, with those of subcommands."""
+        for action in self.options:
+            yield from action.option_strings
+            if isinstance(action.choices, dict):
+                for parser in action.choices.values():
+                    yield from parser._names()
+        yield "--help"
+
+    def _meant(self, message: str) -> str:
+        """Return what is probably meant: which of the valid words, or an option in its right place."""
+        late = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        if late and any(late[1].partition("=")[0] in action.option_strings for action in self.options):
+            return f"; {late[1]} stands before the subcommand: {self.prog} {late[1]} ..."
+        refused = re.search(r"invalid choice: '([^']*)'", message)
+        choices = [str(one) for action in self.options for one in action.choices or ()]
+        return did_you_mean(refused[1], choices) if refused else ""
 
     def chosen(self, found: Namespace) -> Iterator[argparse.Action]:
         """Yield the options and those of the subcommand that a command line has chosen."""

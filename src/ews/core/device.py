@@ -40,6 +40,21 @@ def leased(*, threads: int) -> Iterator[torch.device]:
         yield torch.device("cuda", index)
 
 
+def usable(device: torch.device | str) -> torch.device:
+    """Return a device that torch can compute on.
+
+    Raises:
+        EwsError: there is no such device, or torch cannot use it.
+    """
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".:")
+        raise EwsError(f"device {str(device)!r}: torch cannot compute there: {reason}. cpu is always valid.") from None
+    return found
+
+
 def search_kernels(worthwhile: bool) -> None:
     """Let cuDNN time all its kernels for each new shape of a convolution, or not.
 

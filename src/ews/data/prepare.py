@@ -1,7 +1,7 @@
 """From a source to the folder format: fetch, read, split, measure, write."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def prepare(
         raw = read(archive, **entry.reading)
         raw.check_trainable(source)
         _check_counts(raw, entry, source)
-        held_out = _held_out(raw.train_labels, validation, dataset)
+        held_out = _held_out(raw.train_labels, validation, dataset, raw.classes)
         trained = np.setdiff1d(np.arange(len(raw.train_labels)), held_out)
         mean, std = moments(raw.train_images[trained] if len(held_out) else raw.train_images)
         if min(std) == 0:
@@ -133,7 +133,7 @@ def _check_counts(raw: Raw, entry: Source, source: str) -> None:
             raise EwsError(f"{source}: {name}: {count} found, the manifest says {expected}. Correct one of them.")
 
 
-def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str) -> NDArray[np.int64]:
+def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str, classes: Sequence[str]) -> NDArray[np.int64]:
     count = round(fraction * len(labels))
     if fraction > 0 and not 0 < count < len(labels):
         raise EwsError(
@@ -141,7 +141,7 @@ def _held_out(labels: NDArray[np.int64], fraction: float, dataset: str) -> NDArr
             "at least one has to be in each part, or set it to 0."
         )
     held_out = stratified(labels, count, key="validation split")
-    check_held_out(labels, held_out, where=f"datasets.{dataset}.validation = {fraction}")
+    check_held_out(labels, held_out, classes=classes, where=f"datasets.{dataset}.validation = {fraction}")
     return held_out
 
 

@@ -1,9 +1,11 @@
 """Stratified choices of examples that are the same on every machine and NumPy version."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ews.core.errors import EwsError
+from ews.core.errors import EwsError, listed
 from ews.core.seeds import stream_seed
 
 
@@ -45,12 +47,15 @@ def stratified(labels: NDArray[np.integer], count: int, *, key: str | tuple[int 
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def check_held_out(labels: NDArray[np.integer], held_out: NDArray[np.integer], *, where: str) -> None:
+def check_held_out(
+    labels: NDArray[np.integer], held_out: NDArray[np.integer], *, classes: Sequence[str], where: str
+) -> None:
     """Refuse validation images that leave a class without images to train on.
 
     Args:
         labels: int array [N], the class of each training image.
         held_out: int array [V], positions of those held out for validation.
+        classes: their names, by label.
         where: which dataset or key path, for the message.
 
     Raises:
@@ -58,9 +63,10 @@ def check_held_out(labels: NDArray[np.integer], held_out: NDArray[np.integer], *
     """
     lost = np.setdiff1d(labels, np.delete(labels, held_out))
     if len(lost) > 0:
+        names = listed(repr(classes[label]) for label in lost)
         raise EwsError(
             f"{where}: {len(held_out)} of {len(labels)} training images are held out for validation, and none is left "
-            f"of class {', '.join(map(str, lost.tolist()))}. Lower the dataset's `validation`, and prepare it again."
+            f"of class {names}. Lower the dataset's `validation`, and prepare it again."
         )
 
 

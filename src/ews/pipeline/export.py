@@ -21,6 +21,7 @@ from ews import models
 from ews.attacks.norms import spelled
 from ews.core import files
 from ews.core.command_line import Parser, Reads, Writes
+from ews.core.device import usable
 from ews.core.documents import Document, read_sealed, write_sealed
 from ews.core.errors import EwsError
 from ews.data.dataset import load as load_data
@@ -89,11 +90,7 @@ def load(folder: Path | str, *, device: torch.device | str = "cpu", checked: boo
     if checked:
         check = InputCheck(channels=len(about.mean), side=about.image_size)
         network.register_forward_pre_hook(check, with_kwargs=True, prepend=True)
-    try:
-        return network.to(device).eval()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise EwsError(f"device {str(device)!r}: torch cannot compute there: {reason}. cpu is always valid.") from None
+    return network.to(usable(device)).eval()
 
 
 def export(

@@ -226,7 +226,10 @@ def test_a_validation_share_that_leaves_nothing_to_train_or_to_validate_on(
 def test_training_refuses_a_dataset_that_has_a_class_in_validation_only(dataset_of: Any) -> None:
     whole = dataset_of(TRAIN, VALIDATION)
     raw = parameters({"method": "vanilla"})
-    for held_out, lost in (([0, 3, 6], None), (np.flatnonzero(whole.train_labels == 1).tolist(), "class 1")):
+    for held_out, lost in (
+        ([0, 3, 6], None),
+        (np.flatnonzero(whole.train_labels == 1).tolist(), f"class {whole.classes[1]!r}"),
+    ):
         dataset = Dataset(**{**vars(whole), "validation": np.array(held_out)})
         found = trained(raw, dataset)
         assert found is None if lost is None else found is not None and lost in found and "blobs: 10 of 30" in found

@@ -63,7 +63,7 @@ class Training:
         check_cell(cell)
         counts = Counts(len(dataset.training_indices()), len(dataset.validation), dataset.image_size)
         check_counts(cell, counts, where=f"{CELL}, of dataset {dataset.name}")
-        check_held_out(dataset.train_labels, dataset.validation, where=dataset.name)
+        check_held_out(dataset.train_labels, dataset.validation, classes=dataset.classes, where=dataset.name)
         self.seed = cell.seed
         self.recipe = cell.recipe
         self.dataset = dataset

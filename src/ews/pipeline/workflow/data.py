@@ -1,6 +1,6 @@
 """The rules that make data: datasets, extra images, corrupted sets and their contact sheets."""
 
-from ews.core.errors import EwsError
+from ews.core.errors import EwsError, unknown
 from ews.core.fingerprint import fingerprint
 from ews.corruptions.corruption_registry import CORRUPTIONS
 from ews.data.reader_registry import READERS
@@ -78,7 +78,13 @@ def seed(plan: Plan, dataset: str) -> int:
 
 
 def corruption_code(plan: Plan, name: str) -> str:
-    """Return the fingerprint of what makes one corruption of a dataset."""
+    """Return the fingerprint of what makes one corruption of a dataset.
+
+    Raises:
+        EwsError: there is no corruption of that name.
+    """
+    if name not in CORRUPTIONS:
+        raise unknown("corruption", name, CORRUPTIONS, where="data")
     return fingerprint("ews.pipeline.corrupt.generate_corrupted", [CORRUPTIONS[name].implementation])
 
 
@@ -88,8 +94,18 @@ def labels_code(plan: Plan) -> str:
 
 
 def official_source(plan: Plan, dataset: str) -> str:
-    """Return the source of a dataset's published corrupted images."""
-    return f"{source(plan, dataset)}_c"
+    """Return the source of a dataset's published corrupted images.
+
+    Raises:
+        EwsError: none were published, or the manifest does not know them.
+    """
+    name = f"{source(plan, dataset)}_c"
+    if name not in plan.sources:
+        raise EwsError(
+            f"data/{dataset}-c-official: no source {name!r} of published corrupted images in data/sources.yaml; "
+            f"those made here are in data/{dataset}-c."
+        )
+    return name
 
 
 def official_content(plan: Plan, dataset: str) -> str:

@@ -7,10 +7,18 @@ from collections.abc import Callable, Iterable
 from ews.core.errors import unknown
 
 MISSING = "MissingRuleException"
+_WILDCARD = re.compile(r"\{[^{}]*\}")
 _TARGET = re.compile(r"No rule to produce (?P<target>\S+) \(")
 
 
-def hint(target: str, *, targets: Iterable[str], studies: Iterable[str], datasets: Iterable[str]) -> str:
+def hint(
+    target: str,
+    *,
+    targets: Iterable[str],
+    studies: Iterable[str],
+    datasets: Iterable[str],
+    files: Iterable[str] = (),
+) -> str:
     """Return what is probably meant by a target that no rule makes; empty where nothing in it is unknown.
 
     Args:
@@ -18,6 +26,7 @@ def hint(target: str, *, targets: Iterable[str], studies: Iterable[str], dataset
         targets: names that can be asked for.
         studies: in params.yaml.
         datasets: in params.yaml.
+        files: outputs of the rules, with their wildcards.
     """
     folder, _, rest = target.partition("/")
     if not rest:
@@ -27,7 +36,21 @@ def hint(target: str, *, targets: Iterable[str], studies: Iterable[str], dataset
     valid = {"results": {*studies, *made, "runs"}, "data": {*datasets, *made, *(f"{one}-extra" for one in datasets)}}
     if folder in valid and rest and name not in valid[folder]:
         return str(unknown("folder", name, valid[folder], where=folder))
-    return ""
+    within, _, file = target.rpartition("/")
+    made = _names(target, files)
+    return str(unknown("file", file, made, where=within)) if made and file not in made else ""
+
+
+def _names(target: str, files: Iterable[str]) -> set[str]:
+    """Return what files are called that rules make in a folder such as the target's, as far as names are fixed."""
+    found: dict[str, set[str]] = {}
+    for pattern in files:
+        # A wildcard may hold its constraint, which has slashes.
+        plain = _WILDCARD.sub("{}", pattern)
+        name = plain.rpartition("/")[2]
+        if "{" in plain and target.startswith(start := plain.partition("{")[0]):
+            found.setdefault(start, set()).update(set() if "{" in name else {name})
+    return found[max(found, key=len)] if found else set()
 
 
 class TargetHint(logging.Filter):
