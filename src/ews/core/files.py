@@ -140,12 +140,25 @@ def read_json(path: Path | str, *, remedy: str = "Delete it and run again.") -> 
     Raises:
         EwsError: the file is missing or is not such JSON; the message names it.
     """
-    text = read_limited(path, JSON_BYTES, remedy=remedy)
+    return parse_json(read_limited(path, JSON_BYTES, remedy=remedy), name=str(path), remedy=remedy)
+
+
+def parse_json(text: str, *, name: str, remedy: str) -> Any:
+    """Read JSON as :func:`read_json` does.
+
+    Args:
+        text: the JSON.
+        name: what to call it in messages.
+        remedy: what to do where it is wrong, a sentence.
+
+    Raises:
+        EwsError: it is not such JSON; the message names it.
+    """
     try:
         value = json.loads(text, parse_constant=_constant, parse_float=_finite, object_pairs_hook=_once)
         _check_levels(value)
     except (ValueError, RecursionError) as error:  # no JSON, an endless number, endless brackets
-        raise EwsError(f"{path}: not valid JSON ({error}). {remedy}") from None
+        raise EwsError(f"{name}: not valid JSON ({error}). {remedy}") from None
     return value
 
 

@@ -62,6 +62,20 @@ def test_what_is_no_cell_is_refused(text: str) -> None:
         read_cell(text)
 
 
+@pytest.mark.parametrize("given", ["text", "file"])
+def test_text_and_file_have_one_reader(params: Params, tmp_path: Path, given: str) -> None:
+    """A key that stands twice and a number that is none are refused in both."""
+    whole = changed(params, "seed", value=0)
+    for text, words in (
+        ('{"seed": 1, ' + whole.lstrip()[1:], "the key 'seed' stands twice in an object"),
+        (whole.replace('"seed":', '"seed": NaN, "other":', 1), "NaN is no number of JSON"),
+        (whole + "{}", "Extra data"),
+    ):
+        (tmp_path / "cell.json").write_text(text, encoding="utf-8")
+        with pytest.raises(EwsError, match=rf"not valid JSON \({words}.*`ews study cell RUN` prints a whole cell"):
+            read_cell(text if given == "text" else f"@{tmp_path / 'cell.json'}")
+
+
 def test_parameters_of_another_component_are_refused() -> None:
     assert ComponentCell(name="ews", parameters=EwsParameters()).parameters == EwsParameters()
     with pytest.raises(ValueError, match="EwsParameters"):

@@ -13,7 +13,7 @@ from pydantic import SerializeAsAny, ValidationError, ValidationInfo, field_vali
 from ews.augment.augmentation_registry import AUGMENTATIONS
 from ews.augment.augmentation_specs import AugmentationParameters, Crop
 from ews.core.errors import EwsError
-from ews.core.files import read_json
+from ews.core.files import parse_json, read_json
 from ews.core.registry import Described, DescribedRegistry
 from ews.core.values import Section, Seed
 from ews.methods.method_registry import METHODS
@@ -134,11 +134,13 @@ def read_cell(given: str) -> Cell:
     Raises:
         EwsError: no such file, not JSON, or not a whole cell; one line for each key that is wrong.
     """
-    where, text = "--cell", given
     if given.startswith("@"):
-        where, text = given[1:], json.dumps(read_json(given[1:]))
+        where, content = given[1:], read_json(given[1:], remedy=REMEDY)
+    else:
+        where, content = "--cell", parse_json(given, name="--cell", remedy=REMEDY)
     try:
-        return Cell.model_validate_json(text)
+        # As JSON, where lists are tuples, too.
+        return Cell.model_validate_json(json.dumps(content))
     except ValidationError as error:
         lines = [
             f"{where}: {'.'.join(map(str, problem['loc'])) or 'the cell'}: {problem['msg']}"
