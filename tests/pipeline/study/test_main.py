@@ -62,3 +62,10 @@ def test_what_planning_finds_wrong_is_located(here: Path) -> None:
     (here / "mine.yaml").write_text(MINE.replace("[clean]}", "[clean], overrides: {methods.sam.rho: 1.0}}"))
     with pytest.raises(EwsError, match=r"^mine\.yaml, line 2, column 87: studies\.mine\.overrides: .*changes no cell"):
         study_command.main(["--configfile", "mine.yaml", "list", "mine"])
+
+
+@pytest.mark.parametrize("content", ["", "# all of it\n", "\n\n", "null\n"])
+def test_settings_without_content_are_said_to_be_empty(content: str, here: Path) -> None:
+    (here / "params.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(EwsError, match=r"params\.yaml: is empty, or holds comments alone"):
+        study_command.main(["--params", str(here / "params.yaml"), "check"])

@@ -65,6 +65,8 @@ def validate(raw: Any, *, where: str = WHERE, sources: Iterable[str] | None = No
     Raises:
         EwsError: one line per mistake: key path, value, valid values.
     """
+    if raw is None:
+        raise EwsError(f"{where}: is empty, or holds comments alone. Take the file from the repository, or a copy.")
     if not isinstance(raw, dict):
         raise EwsError(f"{where}: must be a mapping of sections, not {type(raw).__name__}.")
     params = typed(raw, where=where)
