@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.workflow import Project, jobs, tiny
+from helpers.workflow import Project, copy, jobs, tiny
 
 from ews.pipeline.workflow.target_hints import TargetHint, hint, install
 
@@ -19,9 +19,18 @@ def said(output: str) -> list[str]:
     return [line for line in output.splitlines() if not header.match(line)]
 
 
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project that no test changes."""
+    return copy(tmp_path_factory.mktemp("shipped"))
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
+        ("data/cifar10-c-official/fgo.npy", "error: data: unknown corruption 'fgo'. Did you mean 'fog'?"),
+        ("results/table1/mimicry.svg", "error: results/table1/mimicry.svg: the study does not ask for the evaluation"),
+        ("results/table1/tuned.yaml", "error: params.yaml: studies.table1: has no `tune`, so that there is nothing to"),
         (
             "results/runs/digits/a/b/c/seed0/clean.json",
             "error: results/runs/digits/a/b/c/seed0: no study in params.yaml",
@@ -38,8 +47,8 @@ def said(output: str) -> list[str]:
         ),
     ],
 )
-def test_a_target_that_is_none(project: Project, target: str, message: str) -> None:
-    done = project.snakemake("-n", target, check=False)
+def test_a_target_that_is_none(shipped: Project, target: str, message: str) -> None:
+    done = shipped.snakemake("-n", target, check=False)
     assert done.returncode == 1
     first, *more = said(done.stdout)
     assert first.startswith(message)
@@ -85,8 +94,9 @@ NAMES = {
         "data/{dataset,digits|cifar10}/dataset.json",
         "data/{dataset}-c/{corruption}.npy",
         "results/{study}/table.md",
-        "results/{study}/{kind}.svg",
+        "results/{study}/{figure}.svg",
         r"results/runs/{run,[^/]+/seed\d+}/record.json",
+        r"results/runs/{run,[^/]+/seed\d+}{where,(/evaluation--[^/]+)?}/{kind,clean|filters}.json",
     ],
 }
 
@@ -110,7 +120,13 @@ NAMES = {
             "data/digits/datset.json",
             "data/digits: unknown file 'datset.json'. Did you mean 'dataset.json'?",
         ),
+        (
+            "results/runs/a/seed0/clena.json",
+            "results/runs/a/seed0: unknown file 'clena.json'. Did you mean ",
+        ),
         ("results/quickstart/table.md", ""),
+        ("results/nosuch", ""),
+        ("data/digits-c/fgo.png", ""),
         ("elsewhere/x", ""),
     ],
 )

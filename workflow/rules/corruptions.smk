@@ -74,7 +74,7 @@ rule official_corruption:
         runtime=240,
     params:
         source=planned(data.official_source, "dataset"),
-        content=planned(data.official_content, "dataset"),
+        content=planned(data.official_content, "dataset", "corruption"),
         code=planned(data.official_code),
     shell:
         commands.rule(

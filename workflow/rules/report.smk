@@ -102,7 +102,7 @@ for kind in studies.OWN:
             study="results/{study}/study.json",
             measurements="results/{study}/measurements.csv",
             sums="results/{study}/SHA256SUMS",
-            evaluations=planned(studies.study_evaluations, "study"),
+            evaluations=planned(studies.own_evaluations, "study", kind=kind),
         output:
             report(
                 f"results/{{study}}/{kind}.svg",

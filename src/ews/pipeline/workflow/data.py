@@ -108,8 +108,15 @@ def official_source(plan: Plan, dataset: str) -> str:
     return name
 
 
-def official_content(plan: Plan, dataset: str) -> str:
-    """Return a digest of what the manifest says of the published archive, its addresses left out."""
+def official_content(plan: Plan, dataset: str, name: str) -> str:
+    """Return a digest of what the manifest says of the published archive, its addresses left out.
+
+    Raises:
+        EwsError: it has no array of that name.
+    """
+    # The archive's labels are an array like the others.
+    if name != "labels" and name not in CORRUPTIONS:
+        raise unknown("corruption", name, CORRUPTIONS, where="data")
     entry = plan.sources[official_source(plan, dataset)]
     return digest(entry.model_dump(mode="json", include={"kind", "size", "checksum"}))
 

@@ -1,5 +1,6 @@
 """The rules that report, and what the targets collect of some studies."""
 
+from ews.core.errors import EwsError
 from ews.core.fingerprint import fingerprint
 from ews.pipeline.artifacts import run_files
 from ews.pipeline.evaluate.evaluation_registry import EVALUATIONS
@@ -38,6 +39,20 @@ def study_evaluations(plan: Plan, study: str) -> list[str]:
     return evaluations(plan, [study])
 
 
+def own_evaluations(plan: Plan, study: str, kind: str) -> list[str]:
+    """Return the files of a study's evaluations, for the figure that one of them has.
+
+    Raises:
+        EwsError: the study does not ask for it.
+    """
+    if not _asks(plan, study, kind):
+        raise EwsError(
+            f"results/{study}/{kind}.svg: the study does not ask for the evaluation {kind!r}; add it to "
+            f"studies.{study}.evaluations in params.yaml."
+        )
+    return study_evaluations(plan, study)
+
+
 def records(plan: Plan, studies: list[str]) -> list[str]:
     """Return the records of the runs of some studies."""
     return sorted({paths.record(entry.run) for entry in plan.listed(studies)})
@@ -57,7 +72,13 @@ def evaluations(plan: Plan, studies: list[str]) -> list[str]:
 
 
 def trial_files(plan: Plan, study: str) -> list[str]:
-    """Return what a study's trials leave: their records and their errors on validation images."""
+    """Return what a study's trials leave: their records and their errors on validation images.
+
+    Raises:
+        EwsError: it has no trials.
+    """
+    if plan.params.studies[study].tune is None:
+        raise EwsError(f"params.yaml: studies.{study}: has no `tune`, so that there is nothing to choose.")
     found = [trial.planned for trial in plan.plans.trials.get(study, [])]
     files = {paths.file(entry.results, run_files.result(VALIDATION)) for entry in found}
     return sorted(files | {paths.record(entry.run) for entry in found})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from ews.core.errors import unknown
 
 MISSING = "MissingRuleException"
-_WILDCARD = re.compile(r"\{[^{}]*\}")
+_WILDCARD = re.compile(r"\{(\w+)(,[^{}]*)?\}")
 _TARGET = re.compile(r"No rule to produce (?P<target>\S+) \(")
 
 
@@ -43,14 +43,29 @@ def hint(
 
 def _names(target: str, files: Iterable[str]) -> set[str]:
     """Return what files are called that rules make in a folder such as the target's, as far as names are fixed."""
-    found: dict[str, set[str]] = {}
+    within = target.rpartition("/")[0]
+    found: set[str] = set()
     for pattern in files:
         # A wildcard may hold its constraint, which has slashes.
-        plain = _WILDCARD.sub("{}", pattern)
-        name = plain.rpartition("/")[2]
-        if "{" in plain and target.startswith(start := plain.partition("{")[0]):
-            found.setdefault(start, set()).update(set() if "{" in name else {name})
-    return found[max(found, key=len)] if found else set()
+        wildcards = [constraint[1:] for _, constraint in _WILDCARD.findall(pattern)]
+        folder, _, name = _WILDCARD.sub("{}", pattern).rpartition("/")
+        count = folder.count("{}")
+        parts = [re.escape(part) for part in folder.split("{}")]
+        held = [f"(?:{one or '.+'})" for one in wildcards[:count]]
+        expected = parts[0] + "".join(one + part for one, part in zip(held, parts[1:], strict=True))
+        if count and re.fullmatch(expected, within):
+            found |= _written_out(name, wildcards[count:])
+    return found
+
+
+def _written_out(name: str, wildcards: list[str]) -> set[str]:
+    """Return the names that a pattern of one stands for, where its wildcards are lists of words; else none."""
+    names = {name}
+    for words in wildcards:
+        if not re.fullmatch(r"[\w|-]+", words):
+            return set()
+        names = {one.replace("{}", word, 1) for one in names for word in words.split("|")}
+    return names
 
 
 class TargetHint(logging.Filter):
