@@ -54,9 +54,9 @@ def test_an_evaluations_own_figure_is_drawn_for_studies_that_ask_for_it(
     assert {name for name in planned if name.startswith("figure")} == {"figure", f"figure_{kind}"}
 
 
-@pytest.mark.parametrize("target", ["data", "corruptions", "train", "evaluate", "tables", "figures", "cifar10_small"])
-def test_named_targets(project: Project, target: str) -> None:
-    assert jobs(project.snakemake("-n", target).stdout)
+def test_named_targets(project: Project) -> None:
+    targets = ("data", "corruptions", "train", "evaluate", "tables", "figures", "cifar10_small")
+    assert set(targets) <= set(jobs(project.snakemake("-n", *targets).stdout))
 
 
 def test_three_lines_add_an_experiment(project: Project) -> None:

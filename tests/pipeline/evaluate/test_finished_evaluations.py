@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ews.core import console, finished
-from ews.core.files import sha256, write_json
+from ews.core.documents import write_sealed
+from ews.core.files import sha256
 from ews.pipeline.artifacts import evaluation as files
 from ews.pipeline.evaluate import evaluate_command, evaluation, predict
 from ews.pipeline.evaluate.corruption import corruption as corruption_module
@@ -138,7 +139,7 @@ def test_what_was_measured_otherwise_is_not_used(
         name = "fog" if change == "images" else "frost"
         expected = int(change == "images")
         np.save(corrupted / f"{name}.npy", 255 - np.load(corrupted / f"{name}.npy"))
-        write_json(corrupted / f"{name}.json", {"sha256": sha256(corrupted / f"{name}.npy"), "source": "a test"})
+        write_sealed(corrupted / f"{name}.json", {"sha256": sha256(corrupted / f"{name}.npy"), "source": "a test"})
     assert measured("corruption", *more, names=names) == expected
 
 

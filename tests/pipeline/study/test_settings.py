@@ -1,10 +1,10 @@
 """Settings from several files and values: what lies over what, and where messages say that it stands."""
 
-import argparse
 from pathlib import Path
 
 import pytest
 
+from ews.core.command_line import Parser
 from ews.core.errors import EwsError
 from ews.core.yaml_files import read_yaml
 from ews.pipeline.study.params import WHERE, validate
@@ -107,7 +107,7 @@ def test_another_command_gets_the_same_from_a_file_of_the_whole(
 
 
 def test_the_options_of_commands() -> None:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_options(parser)
     assert Settings.of(parser.parse_args([])) == Settings()
     given = parser.parse_args(

@@ -303,7 +303,7 @@ PLANNED = {
     "attacks/effort.py": "attacks that fall short",
     "pipeline/evaluate/adaptive/adaptive.py": "no router",
     "pipeline/evaluate/adversarial/adversarial.py": "more images for AutoAttack than there are",
-    "pipeline/evaluate/validation/validation.py": "no validation images",
+    "pipeline/evaluate/held_out.py": "no validation images",
     "pipeline/evaluate/mimicry/mimicry.py": "more images to mimic than there are",
     "methods/parts.py": "parts of few images",
     "methods/epoch_sizes.py": "a share without extra images",

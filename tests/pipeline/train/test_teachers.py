@@ -113,7 +113,7 @@ def damaged(teacher: Path) -> str:
 
 def missing(teacher: Path) -> str:
     (teacher / "model.safetensors").unlink()
-    return "model.safetensors: missing, though record.json names it"
+    return "model.safetensors: missing: the run's weights were not brought along"
 
 
 def no_best(teacher: Path) -> str:
