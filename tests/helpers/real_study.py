@@ -71,6 +71,7 @@ def _shrink(raw: dict[str, Any]) -> None:
     measured["adversarial"]["autoattack"] |= {"n_examples": 2, "batch_size": 2}
     measured["validation"] |= {"images": 6, "names": ["saturate"]}
     measured["mimicry"] |= {"images": 12, "steps": 1}
+    measured["subnets"] |= {"images": 12, "count": 4}
     raw["studies"] = {
         STUDY: {"dataset": "digits", "architecture": "tiny", "method": ["vanilla", "ews", "awnet"], "seed": 0}
     }

@@ -77,7 +77,7 @@ def worst_of_restarts(
         left = robust.nonzero()[:, 0]
         if len(left) == 0:
             break
-        offset = _offsets(seed, np.asarray(indices)[left.numpy(force=True)], restart, images, epsilon, norm)
+        offset = _offsets(seed, np.asarray(indices)[left.tolist()], restart, images, epsilon, norm)
         clean, truth = images[left], labels[left]
         found = pgd(
             logits,
